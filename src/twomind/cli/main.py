@@ -56,6 +56,10 @@ _VERBS = {
 _PREDICT = "twomind.pipeline.settings:PREDICT"
 _DESCRIBE = "twomind.pipeline.settings:DESCRIBE"
 _TRAIN = {
+    "change-talk": Later(
+        "twomind.cli.change_talk_verbs:train_change_talk_verb",
+        "Train the change-talk model on coded conversations; people or videos are kept together in cross-validation.",
+    ),
     "fusion": Later(
         "twomind.cli.fusion_verbs:train_fusion_verb",
         "Train a fusion of face, voice and words; people are kept apart between training, stopping and figures.",
@@ -69,6 +73,10 @@ _SCORE = {
     "faces": Later(
         "twomind.cli.people_verbs:score_faces_verb",
         "Score face measures on posed expressions: pictures or clips called PERSON_EXPRESSION, one of them neutral.",
+    ),
+    "change-talk": Later(
+        "twomind.cli.change_talk_verbs:score_change_talk_verb",
+        "Score a change-talk model on coded conversations, beside length, position, and one human against another.",
     ),
     "personalise": Later(
         "twomind.cli.personalise_verb:score_personalise_verb",

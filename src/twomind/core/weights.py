@@ -88,6 +88,15 @@ BUNDLED = (
         files=shipped_sums(Path(__file__).parent.parent, "models/words", "words.json"),
     ),
     Weights(
+        "change-talk",
+        "change, sustain and neutral talk, clause by clause, from readable numbers",
+        "CC-BY-SA-4.0",
+        "any with attribution, shared alike; see the NOTICE beside it (`twomind docs change-talk`)",
+        "trained by `twomind train change-talk` on MIBOT",
+        package="twomind",
+        files=shipped_sums(Path(__file__).parent.parent, "models/change_talk", "change_talk.json"),
+    ),
+    Weights(
         "mediapipe-face",
         "face detector and face mesh of MediaPipe",
         "Apache-2.0",

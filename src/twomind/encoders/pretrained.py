@@ -272,6 +272,51 @@ def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> 
     return _track(encoder, rows, times)
 
 
+def network(encoder: Encoder) -> Any:
+    """The network of an encoder, for whoever encodes more than once.
+
+    Raises:
+        MissingExtra: transformers is absent.
+        MissingWeights: it cannot be loaded.
+    """
+    return _model(encoder)
+
+
+def sentence_rows(
+    encoder: Encoder, texts: Sequence[str], model: Any = None, n_together: int = 32
+) -> np.ndarray:
+    """One row of length 1 per text ``(N, D)``: the mean of its tokens of the last layer, as sentence
+    encoders give it.
+
+    Args:
+        encoder: one of text.
+        texts: sentences, whole.
+        model: the network, where it is loaded already.
+        n_together: texts that are encoded at once.
+    """
+    import torch
+
+    model = model or _model(encoder)
+    tokenizer = _tokenizer(encoder)
+    rows = np.zeros((len(texts), encoder.width), np.float32)
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+    for at in range(0, len(texts), n_together):
+        block = by_length[at : at + n_together]
+        entry = tokenizer(
+            [texts[i] for i in block],
+            padding=True,
+            truncation=True,
+            max_length=256,
+            return_tensors="pt",
+        )
+        with torch.no_grad():
+            states = model(**entry).last_hidden_state
+        there = entry["attention_mask"][..., None]
+        means = (states * there).sum(dim=1) / there.sum(dim=1)
+        rows[block] = torch.nn.functional.normalize(means).numpy()
+    return rows
+
+
 def _token_rows(model: Any, tokenizer: Any, block: Sequence[Word]) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a block's tokens ``(n, D)``, and the word of each ``(n,)``, -1 where it has none."""
     import torch

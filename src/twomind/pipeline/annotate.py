@@ -42,6 +42,8 @@ CODEBOOK = {
 MARK, OTHER = "mark", "other"
 #: The tier of what the transcriber noted.
 NOTES_TIER = "transcriber"
+#: Which side each clause speaks for, by the change-talk model.
+CHANGE_TALK_TIER = "change talk (twomind)"
 #: Kind, text, begin and end in seconds.
 Note = tuple[str, str, float, float]
 #: A pause that ends an utterance, seconds.
@@ -77,6 +79,7 @@ def from_results(folder: Path) -> Annotations:
     if (folder / "cues.csv").is_file():
         rows = _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))
         tiers += [_cue(row) for row in rows]
+    tiers += _change_talk_tiers(folder / "change_talk.csv")
     if summary.get("drawn_person"):
         problems.append("a drawn person: what is marked here says nothing about real people")
     located = summary.get("located") or {}
@@ -240,6 +243,17 @@ def _cue(row: Mapping[str, str]) -> Tier:
     start_s = _number(row["start_s"])
     mark = Mark(start_s, _number(row["end_s"], start_s), label)
     return Tier("cue", (mark,), _MODALITY[row["modality"]], PROGRAM)
+
+
+def _change_talk_tiers(path: Path) -> list[Tier]:
+    """Which side each clause speaks for, as a tier of its own; none where there is no such file."""
+    if not path.is_file():
+        return []
+    marks = []
+    for row in _rows(path, ("said", "start_s", "end_s", "sureness")):
+        start_s, end_s = _number(row["start_s"]), _number(row["end_s"])
+        marks.append(Mark(start_s, end_s, row["said"], row["sureness"]))
+    return [Tier("other", tuple(marks), name=CHANGE_TALK_TIER)]
 
 
 def _segments(folder: Path) -> tuple[Mark, ...]:

@@ -8,11 +8,13 @@ import platform
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
+from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash
 from twomind.core.version import __version__
 from twomind.datasets.surroundings import TEXT_SOURCE
@@ -207,10 +209,39 @@ def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Resul
         summary=_summary(made),
         model=found.model,
         provenance=_provenance(options),
+        two_sides=_two_sides(made.features, options.change_talk),
         purpose=options.purpose,
         unadapted=unadapted,
         adaptation=about_adaptation,
     )
+
+
+def _two_sides(x: Features, name: str) -> dict[str, Any]:
+    """What the change-talk model tells of each clause; {} where it is not asked.
+
+    Raises:
+        BadInput: the model is of another kind.
+    """
+    if name == "none":
+        return {}
+    from twomind.models.change_talk.recogniser import two_sides
+
+    return two_sides(_change_talk(name), x)
+
+
+@cache
+def _change_talk(name: str) -> Any:
+    """The model, loaded once a process."""
+    from twomind.models import load
+    from twomind.models.change_talk.recogniser import ChangeTalk
+
+    found = load(name)
+    if not isinstance(found, ChangeTalk):
+        raise BadInput(
+            f"change_talk.model: expected change-talk, none, or a folder made by `twomind train "
+            f"change-talk`, got {name!r}"
+        )
+    return found
 
 
 # --- the model

@@ -59,6 +59,7 @@ class Options:
     prevalence_source: str = ""
     max_risk: float | None = None
     allow_drawn_model: bool = False
+    change_talk: str = "none"  # the model of the two sides: a plug-in, a folder, or none
     purpose: str = "research"
     llm: Any = None  # LlmSettings, with the model "llm"
     adapt: Adaptation | None = None
@@ -249,6 +250,7 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
         "passed over": [] if job.transcript else transcript_beside(job.media)[1],
         "options": asdict(replace(options, adapt=None)),
         "model": _model_mark(options.model),
+        "change talk": _model_mark(None if options.change_talk == "none" else options.change_talk),
         "consent": str(publication(job.media, job.subject)),
         "version": __version__,
     }

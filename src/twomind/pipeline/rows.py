@@ -39,6 +39,7 @@ MADE = (
     "words.csv",
     "transcript_notes.csv",
     "evidence.csv",
+    "change_talk.csv",
     "segments.csv",
     "segments.vtt",
     "frame_score.csv",
@@ -162,6 +163,7 @@ def write_result(
     tables.write_words_csv(result, folder / "words.csv")
     tables.write_transcript_notes_csv(result, folder / "transcript_notes.csv")
     tables.write_evidence_csv(result, folder / "evidence.csv")
+    tables.write_change_talk_csv(result, folder / "change_talk.csv")
     if result.located:
         tables.write_segments_csv(result, folder / "segments.csv")
         tables.write_vtt(result.segments, folder / "segments.vtt")

@@ -256,6 +256,7 @@ def _predict_options(
         prevalence_source=model.prevalence_source,
         max_risk=model.max_risk,
         allow_drawn_model=model.allow_drawn,
+        change_talk=run.change_talk.model,
         adapt=adapt,
         llm=llm,
     )

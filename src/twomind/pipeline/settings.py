@@ -39,6 +39,16 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class ChangeTalkSettings:
+    """The two sides of what is said, beside the score."""
+
+    model: str = "change-talk"  # the one that ships; a folder of your own; none: not shown
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
 class StateSettings:
     """When a person's state starts anew, and in which folder it is kept for the next run."""
 
@@ -75,6 +85,7 @@ class PredictRun(DescribeRun):
     question: str | None = None
     method: str | None = None  # of adaptation
     model: ModelSettings = field(default_factory=ModelSettings)
+    change_talk: ChangeTalkSettings = field(default_factory=ChangeTalkSettings)
     states: StateSettings = field(default_factory=StateSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
     adapt: Mapping[str, str] = field(default_factory=dict)
@@ -148,7 +159,7 @@ def as_toml(run: DescribeRun, method: Any = None) -> str:
 
 def _sections(run: PredictRun) -> list[str]:
     """The sections that this run reads; that of the method last."""
-    found = ["describe", "report", "model"]
+    found = ["describe", "report", "model", "change_talk"]
     if run.method is not None:
         found.append("states")
     if run.model.name == "llm":
@@ -172,6 +183,7 @@ def _not_given(given: Mapping[str, str], method: Any) -> list[str]:
 __all__ = [
     "DESCRIBE",
     "PREDICT",
+    "ChangeTalkSettings",
     "DescribeRun",
     "ModelSettings",
     "PredictRun",

@@ -523,6 +523,41 @@ def _is_empty(value: Any) -> bool:
     return value in (None, "", [], {})
 
 
+#: What is said under the two columns of every answer.
+TWO_SIDES_LIMIT = (
+    "A model of the words tells this, clause by clause. It is no part of the score, and it does not "
+    "say how strongly somebody means it. Of what it tells, at most {risk:.0%} was wrong on held-out "
+    "people of its training, and more elsewhere; of the rest it cannot tell. {elsewhere}"
+)
+
+
+def two_sides_text(result: Result) -> Plain | None:
+    """The clauses for a change and those against it; None where the model was not asked."""
+    found = result.two_sides
+    if not found:
+        return None
+    about = found["model"]
+    counts = found.get("counts", {})
+    text: Plain = {"reason": found["reason"], "both": found.get("both_sides", False)}
+    for side in ("change", "sustain"):
+        own = [clause for clause in found["clauses"] if clause["said"] == side]
+        text[side] = [_quoted(clause) for clause in own]
+    text["neutral"] = counts.get("neutral", 0)
+    text["cannot_tell"] = counts.get("cannot tell", 0)
+    text["trained_on"] = about["trained_on"]
+    text["labelled_by"] = about["labelled_by"]
+    elsewhere = about["judged_elsewhere"]
+    text["limit"] = TWO_SIDES_LIMIT.format(risk=about["max_risk"], elsewhere=elsewhere).strip()
+    return text
+
+
+def _quoted(clause: Values) -> Plain:
+    """A clause with its time; ≈ where words have none of their own."""
+    about = "" if clause["timed"] else "≈ "
+    at = f"{about}{clause['start_s']:.1f} s"
+    return {"at": at, "quote": clause["quote"]}
+
+
 def answer_text(result: Result, words: Values) -> Plain:
     """All sentences of one answer."""
     recording = result.recording
@@ -533,6 +568,7 @@ def answer_text(result: Result, words: Values) -> Plain:
     found["drawn"] = recording.drawn
     found["purpose"] = result.purpose
     found["score"] = score_text(result)
+    found["two_sides"] = two_sides_text(result)
     found["measured"] = lines
     found["limits"] = limits(result)
     found["not_for"] = not_for(result)

@@ -33,7 +33,8 @@ class Result:
     ``located_reason`` says why, ``segments`` is then empty and ``frame_score`` None. ``media``
     holds n_frames, duration_s, problems and the like; ``neutral`` names where the neutral came
     from, ``voice_neutral`` the voice's; ``model`` is the model's card as plain values;
-    ``provenance`` versions, settings and hashes. Where a method adapted the model, ``unadapted`` is
+    ``provenance`` versions, settings and hashes. ``two_sides`` is what the change-talk model told of
+    each clause, beside the score; empty where it was not asked. Where a method adapted the model, ``unadapted`` is
     the same model's answer on the same windows without it, and ``adaptation`` says by what method,
     what it saw, and where the person's state is kept.
     """
@@ -53,6 +54,7 @@ class Result:
     summary: Values = field(default_factory=dict)
     model: Values = field(default_factory=dict)
     provenance: Values = field(default_factory=dict)
+    two_sides: Values = field(default_factory=dict)
     purpose: str = "research"
     unadapted: Prediction | None = None
     adaptation: Values = field(default_factory=dict)

@@ -32,6 +32,8 @@ def summary_of(result: Result, mark: str) -> Plain:
         "reason": result.located_reason,
         "segments": list(result.segments),
     }
+    if result.two_sides:
+        found["change_talk"] = result.two_sides
     found["cues"] = result.summary.get("cue_counts", {})
     found["summary"] = result.summary
     found["neutral"] = result.neutral

@@ -393,6 +393,22 @@ def write_evidence_csv(result: Result, path: Path) -> Path | None:
     return write_rows(path, columns, rows)
 
 
+def write_change_talk_csv(result: Result, path: Path) -> Path | None:
+    """One row per clause: its quote, its times, and which side it speaks for; None where the model
+    was not asked or told nothing.
+    """
+    clauses = result.two_sides.get("clauses")
+    if not clauses:
+        return None
+    names = (
+        *("said", "start_s", "end_s", "timed", "quote"),
+        *("p_change", "p_sustain", "p_neutral", "sureness"),
+    )
+    who = _who(result)
+    rows = [(*who, *(clause[name] for name in names)) for clause in clauses]
+    return write_rows(path, (*_WHO, *names), rows)
+
+
 def write_segments_csv(result: Result, path: Path) -> Path:
     columns = (*_WHO, "label", "start_s", "end_s", "score", "source")
     who = _who(result)

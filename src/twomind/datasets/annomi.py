@@ -1,0 +1,85 @@
+"""AnnoMI: motivational interviews from the web, turns coded by experts (Wu et al. 2022, 2023).
+
+For research; it comes without a licence file, so no model made from it may be passed on before its
+authors were asked. Videos of one address are one group: some hold several conversations.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+from twomind.core import csv_text
+from twomind.core.errors import BadInput
+from twomind.datasets.talk import CLASSES, Talk, Turn, places
+
+FILES = ("annomi_full.csv", "AnnoMI-full.csv", "AnnoMI-simple.csv", "annomi_simple.csv")
+LOOKS_FOR = "AnnoMI-full.csv or AnnoMI-simple.csv"
+_NEEDED = ("transcript_id", "video_url", "utterance_id", "interlocutor", "utterance_text")
+_LABEL = "client_talk_type"
+
+
+def _file(path: Path) -> Path | None:
+    if path.is_file():
+        return path
+    return next((path / name for name in FILES if (path / name).is_file()), None)
+
+
+def fits(path: Path) -> bool:
+    """Whether a folder, or a CSV, has the layout of AnnoMI."""
+    found = _file(path)
+    if found is None:
+        return False
+    try:
+        with csv_text.table(found) as file:
+            columns = next(csv.reader(file), [])
+    except (BadInput, OSError):
+        return False
+    return {*_NEEDED, _LABEL} <= set(columns)
+
+
+def read(path: Path) -> Talk:
+    """The client's turns.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    found = _file(path)
+    assert found is not None
+    problems: list[str] = []
+    orders: dict[str, set[float]] = defaultdict(set)
+    texts: dict[tuple[str, float], tuple[str, str]] = {}
+    labels: dict[tuple[str, float], dict[str, str]] = defaultdict(dict)
+    with csv_text.table(found) as file:
+        for number, cells in enumerate(csv.DictReader(file), 2):
+            row = csv_text.row_of(cells)
+            try:
+                order = float(row["utterance_id"])
+            except ValueError:
+                problems.append(f"row {number}: the utterance_id is no number")
+                continue
+            conversation = row["transcript_id"]
+            orders[conversation].add(order)
+            if row["interlocutor"] != "client":
+                continue
+            if row[_LABEL] not in CLASSES:
+                problems.append(f"row {number}: no talk type")
+                continue
+            key = conversation, order
+            texts.setdefault(key, (row["video_url"], row["utterance_text"]))
+            coder = row.get("annotator_id") or str(len(labels[key]) + 1)
+            labels[key][coder] = row[_LABEL]
+    at = {name: places(known) for name, known in orders.items()}
+    turns = []
+    for (conversation, order), (video, text) in texts.items():
+        place = at[conversation][order]
+        turns.append(Turn(conversation, video, place, text, labels[conversation, order]))
+    return Talk(
+        name="AnnoMI",
+        turns=tuple(turns),
+        labelled_by="experts in motivational interviewing",
+        licence="none stated; offered to the research community",
+        population="counselling demonstrations from the web, in English",
+        problems=tuple(problems),
+    )

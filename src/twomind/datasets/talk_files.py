@@ -1,0 +1,124 @@
+"""Read coded conversations: a folder of AnnoMI or MIBOT, or a table of your own.
+
+The table is a CSV with the columns ``conversation,speaker,order,text,label``: one row per turn, and
+one more for each further coder of the same turn. Rows without a label (the counsellor's) only say
+where in the conversation a turn stands.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from twomind.core import csv_text
+from twomind.core.errors import BadInput, quoted
+from twomind.datasets import annomi, mibot
+from twomind.datasets.talk import CLASSES, Talk, Turn, class_of, places
+
+COLUMNS = ("conversation", "speaker", "order", "text", "label")
+#: Conversation, order and speaker: what a turn is known by.
+_Key = tuple[str, float, str]
+
+
+def read_talk(path: Path, own_codes: Mapping[str, str] | None = None) -> Talk:
+    """Read coded conversations.
+
+    Args:
+        path: a folder of AnnoMI or MIBOT, or a CSV.
+        own_codes: codes of another code book → class, for a CSV.
+
+    Raises:
+        BadInput: it is none of these, or has no coded turn.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BadInput(f"{path}: no such file or folder. Check the path.")
+    if annomi.fits(path):
+        found = annomi.read(path)
+    elif mibot.fits(path):
+        found = mibot.read(path)
+    elif path.is_file():
+        found = read_csv(path, own_codes)
+    else:
+        raise BadInput(
+            f"{path}: expected a folder of AnnoMI ({annomi.LOOKS_FOR}) or of MIBOT "
+            f"({mibot.LOOKS_FOR}), or a CSV with the columns {', '.join(COLUMNS)}"
+        )
+    if not found.turns:
+        raise BadInput(f"{path}: no turn has a label of {', '.join(CLASSES)}")
+    return replace(found, turns=tuple(sorted(found.turns, key=_in_order)))
+
+
+def _in_order(turn: Turn) -> tuple[str, float]:
+    return turn.conversation, turn.place
+
+
+@dataclass
+class _Table:
+    """What was read so far: the coders' labels and the text of each turn, and the orders that occur
+    in each conversation.
+    """
+
+    texts: dict[_Key, str]
+    labels: dict[_Key, dict[str, str]]
+    orders: dict[str, set[float]]
+    problems: list[str]
+
+    def add(self, number: int, row: Mapping[str, str], own_codes: Mapping[str, str] | None) -> None:
+        """Take one row, or say why not."""
+        try:
+            order = float(row["order"])
+        except ValueError:
+            self.problems.append(f"row {number}: the order {quoted(row['order'])} is no number")
+            return
+        self.orders.setdefault(row["conversation"], set()).add(order)
+        if not row["label"].strip():
+            return
+        label = class_of(row["label"], own_codes)
+        if label is None:
+            self.problems.append(f"row {number}: the label {quoted(row['label'])} is not known")
+            return
+        if not row["text"].strip():
+            self.problems.append(f"row {number}: no text")
+            return
+        key = row["conversation"], order, row["speaker"]
+        self.texts.setdefault(key, row["text"])
+        coders = self.labels.setdefault(key, {})
+        coders[f"coder {len(coders) + 1}"] = label
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The coded turns."""
+        at = {name: places(known) for name, known in self.orders.items()}
+        found = []
+        for key, labels in self.labels.items():
+            conversation, order, _ = key
+            place = at[conversation][order]
+            found.append(Turn(conversation, conversation, place, self.texts[key], labels))
+        return tuple(found)
+
+
+def read_csv(path: Path, own_codes: Mapping[str, str] | None = None) -> Talk:
+    """A CSV with the columns ``conversation,speaker,order,text,label``.
+
+    Args:
+        path: of the file.
+        own_codes: codes of another code book → class.
+
+    Raises:
+        BadInput: a column is missing.
+    """
+    read = _Table({}, {}, {}, [])
+    with csv_text.table(path) as file:
+        reader = csv.DictReader(file)
+        there = reader.fieldnames or ()
+        missing = [name for name in COLUMNS if name not in there]
+        if missing:
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
+            )
+        for number, cells in enumerate(reader, 2):
+            read.add(number, csv_text.row_of(cells), own_codes)
+    problems = tuple(read.problems)
+    return Talk(path.stem, read.turns(), "the coders of the table", problems=problems)

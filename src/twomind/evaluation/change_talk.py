@@ -1,0 +1,390 @@
+"""How good a change-talk model is on coded conversations, beside what needs no words.
+
+Macro-F1 over change, sustain and neutral; whether of a change and a sustain turn the right one leans
+to change (over all pairs, and over pairs of one conversation); calibration; the paired gain over
+length and position. Resamples are of whole groups: people, videos, conversations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from twomind.core import numbers
+from twomind.core.errors import BadInput
+from twomind.core.files import content_hash
+from twomind.datasets.talk import CLASSES, Talk, Turn
+from twomind.datasets.talk_files import read_talk
+from twomind.evaluation import metrics
+from twomind.models.base import NOT_STATED
+from twomind.models.change_talk.head import Head
+from twomind.models.change_talk.recogniser import NOT_FOR, ChangeTalk, load, soft_share
+from twomind.models.change_talk.sentences import Sentences
+from twomind.training.change_talk import (
+    Fitted,
+    Recipe,
+    Table,
+    class_shares,
+    fit_model,
+    language_of,
+    table,
+    without_place,
+)
+from twomind.types.plain import Array, Plain, to_plain
+
+#: Fewest people with a rating for a correlation with it.
+MIN_RATED = 10
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one row of the table says of all turns: ``even`` (classes equally common; by it a class
+    is said) and calibrated ``probs``, ``(N, 3)``.
+    """
+
+    even: Array
+    probs: Array
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was coded, ``y (N,)``, and what belongs together: ``conversation (N,)`` and
+    resamples of whole groups ``weights (B, N)``.
+    """
+
+    y: Array
+    conversation: Array
+    weights: Array
+
+    @property
+    def sided(self) -> Array:
+        """Turns that were coded as change or sustain ``(N,)``."""
+        return self.y < 2
+
+
+def macro_f1(y: Array, said: Array) -> metrics.Bound:
+    """Mean F1 of the three classes with the rows bound."""
+
+    def bound(weights: Array | None = None) -> metrics.Value:
+        rows = metrics.rows_of(weights, len(y))
+        table_of = numbers.counts(y, said, len(CLASSES), rows)
+        return metrics.out(numbers.f1_per_class(table_of).mean(axis=1), weights)
+
+    return bound
+
+
+def figures(truth: Truth, found: Answers) -> Plain:
+    """Every figure of one row, and their intervals under ``ci``."""
+    said = found.even.argmax(axis=1)
+    f1 = macro_f1(truth.y, said)
+    row: Plain = {"macro_f1": float(f1())}
+    intervals = {"macro_f1": metrics.interval(np.asarray(f1(truth.weights)))}
+    each = numbers.f1_per_class(numbers.counts(truth.y, said, len(CLASSES)))[0]
+    row["f1"] = dict(zip(CLASSES, each.tolist(), strict=True))
+    sided = truth.sided
+    y = (truth.y[sided] == 0).astype(int)
+    lean = found.even[sided, 0] / found.even[sided, :2].sum(axis=1)
+    row["sustain_vs_change_auc"] = None
+    row["sustain_vs_change_auc_within_conversation"] = None
+    if len(np.unique(y)) == 2:
+        weights = truth.weights[:, sided]
+        inside = truth.conversation[sided]
+        row["sustain_vs_change_auc"] = float(metrics.auc(y, lean))
+        intervals["sustain_vs_change_auc"] = metrics.interval(
+            np.asarray(metrics.auc(y, lean, weights))
+        )
+        within = float(metrics.within_question_auc(y, lean, inside))
+        row["sustain_vs_change_auc_within_conversation"] = None if math.isnan(within) else within
+        intervals["sustain_vs_change_auc_within_conversation"] = metrics.interval(
+            np.asarray(metrics.within_question_auc(y, lean, inside, weights=weights))
+        )
+    row["ece"] = ece(truth.y, found.probs)
+    row["ci"] = intervals
+    return row
+
+
+def ece(y: Array, probs: Array) -> float:
+    """Mean over the classes of the expected calibration error of their probability."""
+    errors = []
+    for k in range(len(CLASSES)):
+        errors.append(float(metrics.ece((y == k).astype(int), probs[:, k])))
+    return float(np.mean(errors))
+
+
+def majority(y: Array) -> Answers:
+    """The commonest class for everybody."""
+    shares = np.bincount(y, minlength=len(CLASSES)) / len(y)
+    probs = np.tile(shares, (len(y), 1))
+    return Answers(probs, probs)
+
+
+def between_humans(turns: Sequence[Turn]) -> Plain | None:
+    """One human against another, over all pairs of coders of a turn; None where one coded each."""
+    y, said = [], []
+    n_turns = 0
+    for turn in turns:
+        codes = [CLASSES.index(label) for label in turn.labels.values()]
+        n_turns += len(codes) > 1
+        for mine, theirs in permutations(codes, 2):
+            y.append(mine)
+            said.append(theirs)
+    if not y:
+        return None
+    table_of = numbers.counts(np.array(y), np.array(said), len(CLASSES))
+    f1 = numbers.f1_per_class(table_of)[0]
+    agree = float(numbers.accuracy(table_of)[0])
+    return {
+        "macro_f1": float(f1.mean()),
+        "f1": dict(zip(CLASSES, f1.tolist(), strict=True)),
+        "same_class": agree,
+        "n_turns": n_turns,
+        "n_pairs": len(y) // 2,
+    }
+
+
+def gain_over(truth: Truth, found: Answers, base: Answers) -> Plain:
+    """How much larger the macro-F1 is than another row's, paired, with its interval."""
+    mine = macro_f1(truth.y, found.even.argmax(axis=1))
+    theirs = macro_f1(truth.y, base.even.argmax(axis=1))
+    value, interval = metrics.gain(mine, theirs, truth.weights)
+    return {"value": value, "interval": interval}
+
+
+def outcome_figures(talk: Talk, probs: Array, seed: int, n_bootstrap: int) -> Plain | None:
+    """Spearman's rho of the soft share of sustain talk with a rating of the person some time after,
+    beside that of the number of turns and of the labels' own share; None without ratings.
+
+    Args:
+        talk: coded conversations with an outcome.
+        probs: probabilities of each turn ``(N, 3)``, classes equally common.
+        seed: of the resamples.
+        n_bootstrap: their number.
+    """
+    group = np.array([turn.group for turn in talk.turns])
+    y = np.array([CLASSES.index(turn.label) for turn in talk.turns])
+    rated = [name for name in np.unique(group) if name in talk.outcome]
+    if len(rated) < MIN_RATED:
+        return None
+    soft, hard, n_turns = [], [], []
+    for name in rated:
+        own = group == name
+        soft.append(soft_share(probs[own]))
+        n_sustain, n_change = int((y[own] == 1).sum()), int((y[own] == 0).sum())
+        sided = n_sustain + n_change
+        hard.append(n_sustain / sided if sided else 0.5)
+        n_turns.append(int(own.sum()))
+    outcome = np.array([talk.outcome[name] for name in rated])
+    draws = numbers.resamples(len(rated), n_bootstrap, seed)
+    found: Plain = {"outcome": talk.outcome_name, "n_people": len(rated)}
+    for name, values in (
+        ("soft_share_sustain", soft),
+        ("labels_share_sustain", hard),
+        ("number_of_turns", n_turns),
+    ):
+        found[name] = _rho(np.array(values, float), outcome, draws)
+    return found
+
+
+def _rho(a: Array, b: Array, draws: Array) -> Plain:
+    from scipy.stats import spearmanr
+
+    samples = []
+    for counts in draws:
+        picks = np.repeat(np.arange(len(a)), counts)
+        same = len(np.unique(a[picks])) < 2 or len(np.unique(b[picks])) < 2
+        samples.append(math.nan if same else float(spearmanr(a[picks], b[picks]).statistic))
+    interval = metrics.interval(np.array(samples))
+    return {"rho": float(spearmanr(a, b).statistic), "interval": interval}
+
+
+# --- the two commands
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What both commands are told besides the data."""
+
+    seed: int = 0
+    n_bootstrap: int = 2000
+    labels: Mapping[str, str] | None = None  # codes of another code book → class
+
+
+def _rows(data: Table, answers: Mapping[str, Answers], asked: Asked) -> Plain:
+    """All figures of the model, and under ``rows`` those of what it stands beside."""
+    weights = metrics.person_weights(data.group, asked.n_bootstrap, asked.seed)
+    truth = Truth(data.y, data.conversation, weights)
+    found = figures(truth, answers["model"])
+    beside: Plain = {"majority": figures(truth, majority(data.y))}
+    for name, answer in answers.items():
+        if name != "model":
+            beside[name] = figures(truth, answer)
+    humans = between_humans(data.talk.turns)
+    beside["between_humans"] = humans or {"not_measured": "no turn was coded by several people"}
+    found["gain_over_length_position"] = gain_over(
+        truth, answers["model"], answers["length_position"]
+    )
+    found["rows"] = beside
+    found["n"] = len(data)
+    found["n_conversations"] = len(np.unique(data.conversation))
+    found["n_groups"] = len(np.unique(data.group))
+    found["classes"] = list(CLASSES)
+    found["labelled_by"] = data.talk.labelled_by
+    found["outcome"] = outcome_figures(
+        data.talk, answers["model_without_position"].even, asked.seed, asked.n_bootstrap
+    )
+    return found
+
+
+def score_change_talk(path: Path, model: Path | None = None, asked: Asked | None = None) -> Plain:
+    """Score a change-talk model on coded conversations.
+
+    Args:
+        path: see :func:`twomind.datasets.talk_files.read_talk`.
+        model: a trained one; None: the one that ships.
+        asked: how.
+
+    Raises:
+        BadInput: the data cannot be read, or are in another language than the model's.
+        MissingWeights: there is no such model.
+    """
+    how = asked or Asked()
+    recogniser = load(model)
+    talk = read_talk(path, how.labels)
+    own = str(recogniser.card.get("language", "en"))
+    spoken = language_of(talk)
+    if spoken != own:
+        raise BadInput(
+            f"{path}: the turns are in {spoken!r} and the model knows {own!r} alone; train one with "
+            "`twomind train change-talk`"
+        )
+    data = table(talk, recogniser.sentences)
+    answers = _answers(recogniser, data)
+    found = _rows(data, answers, how)
+    even = answers["model"].even
+    told = ~recogniser.cannot_tell(even)
+    wrong = even.argmax(axis=1) != data.y
+    found["told"] = {
+        "max_risk": recogniser.max_risk,
+        "coverage": float(told.mean()),
+        "error": float(wrong[told].mean()) if told.any() else None,
+    }
+    trained = set(recogniser.card.get("groups_sha256", ()))
+    known = [name for name in np.unique(data.group) if mark_of(str(name)) in trained]
+    found["overlap_with_training"] = len(known)
+    found["model"] = {"path": None if model is None else str(model), **recogniser.card}
+    found["problems"] = list(talk.problems)
+    return found
+
+
+def _answers(model: ChangeTalk, data: Table) -> dict[str, Answers]:
+    blind = without_place(data, data.x)
+    found = {"model": _of_head(model.head, data, data.x)}
+    found["model_without_position"] = _of_head(model.head, data, blind)
+    for name, head in model.shortcuts.items():
+        found[name] = _of_head(head, data, data.x)
+    return found
+
+
+def _of_head(head: Head, data: Table, x: Array) -> Answers:
+    talk = data.conversation
+    return Answers(head.even(x, talk), head.probs(x, talk))
+
+
+def mark_of(group: str) -> str:
+    """By what a model knows whom it was trained on; nobody's name stands in it."""
+    return hashlib.sha256(f"twomind change-talk {group}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training is told besides."""
+
+    out: Path | None = None
+    encoder: Path | None = None
+    place: bool = True
+    licence: str = NOT_STATED
+
+
+def train_change_talk(
+    path: Path, training: Training | None = None, asked: Asked | None = None
+) -> Plain:
+    """Train a change-talk model; its figures are of groups that were held out.
+
+    Args:
+        path: see :func:`twomind.datasets.talk_files.read_talk`.
+        training: where the model goes, and what it reads.
+        asked: how.
+
+    Raises:
+        BadInput: the data cannot be read, or hold too little.
+        MissingExtra: scikit-learn is absent.
+        MissingWeights: the encoder's folder lacks a file.
+    """
+    how, training = asked or Asked(), training or Training()
+    talk = read_talk(path, how.labels)
+    language = language_of(talk)
+    if language != "en" and training.encoder is None:
+        raise BadInput(
+            f"{path}: the turns are in {language!r}, and the word groups are English alone; give a "
+            "sentence encoder of that language (--encoder FOLDER)"
+        )
+    sentences = None if training.encoder is None else Sentences.of_folder(training.encoder)
+    data = table(talk, sentences)
+    recipe = Recipe(place=training.place, seed=how.seed)
+    card = _card(path, data, training, language)
+    model, fits = fit_model(data, card, recipe, sentences)
+    found = _rows(data, _held_out(fits), how)
+    card["figures"] = to_plain(_short(found))
+    saved = model.save(training.out or default_folder())
+    found["card"] = dict(model.card)
+    found["protocol"] = f"{recipe.n_folds}-fold cross-validation, groups kept together"
+    found["model"] = str(saved)
+    found["problems"] = list(talk.problems)
+    return found
+
+
+def default_folder() -> Path:
+    """Where a trained model goes, where nothing is said."""
+    from platformdirs import user_data_path
+
+    return user_data_path("twomind", appauthor=False) / "models" / "change-talk"
+
+
+def _held_out(fits: Mapping[str, Fitted]) -> dict[str, Answers]:
+    found = {name: Answers(one.even, one.probs) for name, one in fits.items()}
+    own = fits["model"]
+    found["model_without_position"] = Answers(own.even_without_place, own.probs_without_place)
+    return found
+
+
+def _card(path: Path, data: Table, training: Training, language: str) -> Plain:
+    talk = data.talk
+    groups = sorted({mark_of(turn.group) for turn in talk.turns})
+    digest = content_hash(path) if path.is_file() else None
+    return {
+        "name": "change-talk",
+        "population": f"{talk.name}: {talk.population}",
+        "licence": training.licence,
+        "licence_of_data": talk.licence,
+        "labelled_by": talk.labelled_by,
+        "language": language,
+        "unit": talk.unit,
+        "not_for": list(NOT_FOR),
+        "position": training.place,
+        "data": {"name": talk.name, "turns": len(data), "groups": len(groups), "sha256": digest},
+        "class_shares": class_shares(data.y),
+        "groups_sha256": groups,
+    }
+
+
+def _short(found: Mapping[str, object]) -> Plain:
+    """The figures that a card carries."""
+    kept = ("macro_f1", "f1", "sustain_vs_change_auc", "ece", "gain_over_length_position")
+    within = "sustain_vs_change_auc_within_conversation"
+    return {name: found[name] for name in (*kept, within, "ci", "outcome")}

@@ -1,0 +1,1 @@
+"""Change talk: which side of a change each clause speaks for."""
