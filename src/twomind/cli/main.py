@@ -15,7 +15,7 @@ from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import describe_options, predict_options
 from twomind.cli.settings_options import Command, asked_by, schema_at
-from twomind.cli.verb import print_json_list, say, tell, verb
+from twomind.cli.verb import device_options, print_json_list, say, tell, verb
 from twomind.core.version import __version__
 
 #: Verbs whose modules import what reads and measures: none of it is needed to list their names.
@@ -56,6 +56,18 @@ _VERBS = {
 _PREDICT = "twomind.pipeline.settings:PREDICT"
 _DESCRIBE = "twomind.pipeline.settings:DESCRIBE"
 _TRAIN = {
+    "clip-au": Later(
+        "twomind.cli.train_verbs:train_clip_au_verb",
+        "Train CLIP-AU on films or face crops; what stands for its source people lies beside it.",
+    ),
+    "dsfda": Later(
+        "twomind.cli.train_verbs:train_dsfda_verb",
+        "Train DSFDA's source model on face crops or films, with prototypes of the source people.",
+    ),
+    "sfda-pft": Later(
+        "twomind.cli.train_verbs:train_pft_verb",
+        "Train SFDA-PFT's translator of features between source people, beside a CLIP-AU's weights.",
+    ),
     "fusion": Later(
         "twomind.cli.fusion_verbs:train_fusion_verb",
         "Train a fusion of face, voice and words; people are kept apart between training, stopping and figures.",
@@ -103,6 +115,7 @@ def main() -> None:
 @main.command(cls=Command, schema=_PREDICT, moved=RUN)
 @predict_options
 @verb
+@device_options
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
 
@@ -119,6 +132,7 @@ def predict(**options: Any) -> int:
 @main.command(cls=Command, schema=_DESCRIBE, moved=RUN)
 @describe_options
 @verb
+@device_options
 def describe(**options: Any) -> int:
     """Measure face, voice and words alone; no probability.
 

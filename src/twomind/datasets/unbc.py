@@ -52,6 +52,9 @@ _PERSON = re.compile(r"^\d{3}-[a-z]{2}\d{3}$")
 _SCALES = ("OPR", "VAS", "SEN", "AFF")
 
 
+FAKE_PEOPLE = ("901-aa901", "902-bb902", "903-cc903")
+
+
 class Unbc(Folder):
     """The folder of the public archive. A recording is one sequence; its ``media`` is the folder of
     its frames.
@@ -218,10 +221,16 @@ def _first_number(path: Path) -> float | None:
         return None
 
 
-def fake(root: Path, seed: int = 0) -> Path:
-    """Write a tiny archive: three people, two sequences each, five frames, one of them in pain."""
+def fake(root: Path, seed: int = 0, people: tuple[str, ...] = FAKE_PEOPLE) -> Path:
+    """Write a tiny archive: two sequences each, five frames, one of them in pain.
+
+    Args:
+        root: folder to write into.
+        seed: seed of the pictures.
+        people: names of the people's folders, ``901-aa901``.
+    """
     root = Path(root)
-    for p, person in enumerate(("901-aa901", "902-bb902", "903-cc903")):
+    for p, person in enumerate(people):
         for k, action in enumerate(("t1aaaff", "t2aeaff")):
             sequence = f"{person[4:]}{action}"
             images = root / "Images" / person / sequence
@@ -229,7 +238,7 @@ def fake(root: Path, seed: int = 0) -> Path:
             for n in range(1, 6):
                 name = f"{sequence}{n:03d}"
                 pain = 2.0 if k == 1 and n == 3 else 0.0
-                fakes.tiny_crop(images / f"{name}.png", seed + 100 * p + 10 * k + n)
+                fakes.tiny_crop(images / f"{name}.png", (seed, p, k, n))
                 write_text(labels / f"{name}_facs.txt", f"   {pain:.7e}\n")
             ratings = root / "Sequence_Labels" / "OPR" / person
             write_text(ratings / f"{sequence}.txt", f"   {2.0 * k:.7e}\n")

@@ -21,6 +21,9 @@ class DataSettings:
     protocol: str = "targets-10"
     task: str | None = None  # the data set's first
     window_s: Annotated[float | None, Bounds(0)] = None  # by the task; 0: whole clips
+    faces: Literal["auto", "crops", "film"] = (
+        "auto"  # of clip-au, dsfda; auto: crops where they are
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)
