@@ -48,6 +48,10 @@ _VERBS = {
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
     ),
+    "reproduce": Later(
+        "twomind.cli.reproduce_verb:reproduce_verb",
+        "Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.",
+    ),
     "weights": Later(
         "twomind.cli.weights_verbs:weights_group", "Model files: list them, check them, add them."
     ),
