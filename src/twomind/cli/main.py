@@ -45,6 +45,10 @@ _VERBS = {
         "twomind.cli.profile_verbs:enrol_verb",
         "Make or extend PERSON's profile from neutral CLIPS (each is one visit); refuses a clip that is not neutral.",
     ),
+    "export": Later(
+        "twomind.cli.export_verbs:export_group",
+        "What other programs read: face crops of films.",
+    ),
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
     ),

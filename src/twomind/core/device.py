@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -82,6 +83,11 @@ def chosen(asked: str | None = None) -> torch.device:
     return torch.device(name_of(asked))
 
 
+def used() -> str:
+    """The device of whatever has run in this process; ``cpu`` where no network has."""
+    return name_of() if "torch" in sys.modules else "cpu"
+
+
 def precision(asked: str | None = None) -> str:
     """The precision that is meant: ``auto``, ``float32`` or ``bfloat16``.
 
@@ -139,4 +145,5 @@ __all__ = [
     "name_of",
     "precision",
     "standing",
+    "used",
 ]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol
 
 from twomind.core.errors import BadInput
+from twomind.datasets.frames import FrameFolder
+from twomind.evaluation.windows import Dataset
 from twomind.types import Features, Fold, Recording, Task
 from twomind.types.plain import Array
+
+
+class Framed(Dataset, Protocol):
+    """A data set that may hold face crops."""
+
+    def frame_folder(self, recording_id: str) -> FrameFolder | None: ...
 
 
 @dataclass(frozen=True)
@@ -19,8 +27,8 @@ class Across:
     many.
     """
 
-    source: Any
-    target: Any
+    source: Framed
+    target: Framed
     source_task: Task
     target_task: Task
 
@@ -51,20 +59,18 @@ class Across:
 
     def label(self, task: str, recording: str) -> int | None:
         dataset, own = self._of(recording)
-        found: int | None = dataset.label(own.name, recording)
-        return found
+        return dataset.label(own.name, recording)
 
     def frame_labels(self, task: str, recording: str, times_s: Array) -> Array:
         dataset, own = self._of(recording)
-        found: Array = dataset.frame_labels(own.name, recording, times_s)
-        return found
+        return dataset.frame_labels(own.name, recording, times_s)
 
     def people(self) -> Mapping[str, Mapping[str, object]]:
         return {**self.source.people(), **self.target.people()}
 
     def may_be_shown(self, subject: str) -> bool:
         dataset = self.source if subject in self.source.people() else self.target
-        return bool(dataset.may_be_shown(subject))
+        return dataset.may_be_shown(subject)
 
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
         """The target's folds, trained on everybody of the source."""
@@ -73,11 +79,11 @@ class Across:
             found.append(replace(fold, train=self._source_ids, val=()))
         return tuple(found)
 
-    def frame_folder(self, recording: str) -> Any:
+    def frame_folder(self, recording: str) -> FrameFolder | None:
         dataset, _ = self._of(recording)
         return dataset.frame_folder(recording)
 
-    def _of(self, recording: str) -> tuple[Any, Task]:
+    def _of(self, recording: str) -> tuple[Framed, Task]:
         if recording in set(self._source_ids):
             return self.source, self.source_task
         return self.target, self.target_task

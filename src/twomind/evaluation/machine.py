@@ -39,7 +39,7 @@ def _versions() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Versions of what is installed and could matter, and the machine."""
-    return {**_versions(), "device": device.name_of(), "precision": device.precision()}
+    return {**_versions(), "device": device.used(), "precision": device.precision()}
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,15 @@ from twomind.pipeline.reproduce import Opened, Step, steps_of
 from twomind.pipeline.reproduce_recipe import Base, Recipe
 from twomind.training import clip_au_folds
 
+if TYPE_CHECKING:
+    from twomind.encoders.encoder import Encoder
+
 #: At most so long is one kind of step timed.
 _CALIBRATION_S = 15.0
+#: Steps of a batch at a person: 25 epochs of 75 neutral pictures in batches of 20.
+_DSFDA_STEPS = 100
+#: A forward and a backward pass, in forward passes.
+_BOTH_WAYS = 3
 #: Bytes of a number.
 _FLOAT = 4
 
@@ -117,7 +124,9 @@ def _counted(recipe: Recipe, base: Base, steps: list[Step], data: Opened) -> Cou
                 trained.add(key)
                 training += _training_steps(base, (*fold.train, *fold.val), per_recording)
             n_methods = 1 + len(step.methods)
-            adaptation += n_methods * recipe.seeds.method * len(fold.test)
+            # DSFDA tunes a person once; every other method costs a step per clip at most.
+            per_method = _DSFDA_STEPS if base.kind == "dsfda" else len(fold.test)
+            adaptation += n_methods * recipe.seeds.method * per_method
     return Count(n_frames, training, adaptation)
 
 
@@ -181,7 +190,20 @@ def _timed_clip(base: Base) -> dict[str, float]:
     pictures = list(noise.astype(np.uint8))
     per_frame = _seconds(lambda: encoder.embed(pictures)) / len(pictures)
     small = _seconds(lambda: _small_step(encoder.dim))
-    return {"frame": per_frame, "training": small, "adaptation": small}
+    adapting = small
+    if base.kind == "clip-au":
+        # Prompts are tuned through the text tower, one pass each way for all phrases.
+        adapting += _BOTH_WAYS * _seconds(lambda: _texts(encoder))
+    return {"frame": per_frame, "training": small, "adaptation": adapting}
+
+
+def _texts(encoder: Encoder) -> None:
+    """All phrases through the text tower."""
+    from twomind.encoders.clip_towers import encode_ids
+    from twomind.models.clip_au.phrases import PHRASES
+
+    tokens = encoder.tokenise([phrase.text for phrase in PHRASES])
+    encode_ids(encoder.text, tokens.ids, tokens.read_at)
 
 
 def _small_step(dim: int) -> None:
@@ -215,8 +237,7 @@ def _timed_dsfda(base: Base) -> dict[str, float]:
         steps.source_step(training, batch, losses.noises(size, n, rng), steps.Rules(), rng)
 
     per_pair = _seconds(step) / n
-    # A person is adapted by 25 epochs over 75 neutral frames, once per fold and not per clip.
-    return {"frame": 0.002, "training": 20 * per_pair, "adaptation": per_pair * 75}
+    return {"frame": 0.0, "training": 20 * per_pair, "adaptation": 20 * per_pair}
 
 
 def _seconds(work: Callable[[], object]) -> float:

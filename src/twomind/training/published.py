@@ -259,29 +259,11 @@ def _by_name(
 
 def import_tta_cap(path: Path, asked: Asked, out: Path) -> Plain:
     """TTA-CaP's prototypes: ``personalized`` → target → class → rows ``(N, D)``."""
-    rows: dict[str, Tensor] = {}
-    unknown = []
-    for name, value in read_tensors(path).items():
-        head, _, rest = name.partition(".")
-        if head == "personalized" and rest.count(".") >= 1:
-            rows[rest] = value.float()
-        elif head != "meta":
-            unknown.append(name)
-    shapes = [
-        f"{name} is {tuple(v.shape)}, wanted (N, D)" for name, v in rows.items() if v.ndim != 2
-    ]
-    widths = {int(value.shape[-1]) for value in rows.values()}
-    if len(widths) > 1:
-        shapes.append(f"rows of several widths: {sorted(widths)}")
-    missing = () if rows else ("personalized.<target>.<class>",)
-    Fit(missing, tuple(unknown), tuple(shapes)).check(path, "TTA-CaP")
-    classes = {name.lower(): k for k, name in enumerate(asked.task.classes)}
+    rows = _prototype_rows(path)
     people: dict[str, list[tuple[int, Tensor]]] = {}
     for name, value in rows.items():
         person, _, said = name.rpartition(".")
-        known = classes.get(said.lower())
-        if known is None and said.isdigit() and int(said) < len(classes):
-            known = int(said)
+        known = _class_of(said, asked.task)
         if known is None:
             raise BadInput(
                 f"{path}: prototypes of the class {said!r}; the task has {asked.task.classes}"
@@ -296,6 +278,42 @@ def import_tta_cap(path: Path, asked: Asked, out: Path) -> Plain:
     written = write_arrays(out / "prototypes.safetensors", arrays, meta)
     write_card(out, "tta-cap", asked.card, [written.name])
     return {"as": "tta-cap", "model": str(out), "n": len(rows), "people": sorted(people)}
+
+
+def _prototype_rows(path: Path) -> dict[str, Tensor]:
+    """``target.class`` → rows.
+
+    Raises:
+        BadInput: there are none, other tensors, or rows of several widths.
+    """
+    rows: dict[str, Tensor] = {}
+    unknown = []
+    for name, value in read_tensors(path).items():
+        head, _, rest = name.partition(".")
+        if head == "personalized" and "." in rest:
+            rows[rest] = value.float()
+        elif head != "meta":
+            unknown.append(name)
+    shapes = []
+    for name, value in rows.items():
+        if value.ndim != 2:
+            shapes.append(f"{name} is {tuple(value.shape)}, wanted (N, D)")
+    widths = {int(value.shape[-1]) for value in rows.values()}
+    if len(widths) > 1:
+        shapes.append(f"rows of several widths: {sorted(widths)}")
+    missing = () if rows else ("personalized.<target>.<class>",)
+    Fit(missing, tuple(unknown), tuple(shapes)).check(path, "TTA-CaP")
+    return rows
+
+
+def _class_of(said: str, task: Task) -> int | None:
+    """The class of a name or a number; None: of the task there is none."""
+    names = [name.lower() for name in task.classes]
+    if said.lower() in names:
+        return names.index(said.lower())
+    if said.isdigit() and int(said) < len(names):
+        return int(said)
+    return None
 
 
 # --- CLIP-AU and CLIP-AUTT
