@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -275,8 +276,8 @@ def test_across_data_sets(folders: dict[str, Path], tmp_path: Path) -> None:
     assert table["dataset"] == "biovid to stressid"
     # What could not be read is told with its reason, and stopped nothing.
     assert len(table["notes"]["unreadable"]) == 2
-    lines = (tmp_path / "out" / "people.csv").read_text("utf-8").splitlines()[1:]
-    assert len({line.split(",")[4] for line in lines}) == 2
+    with (tmp_path / "out" / "people.csv").open(encoding="utf-8", newline="") as file:
+        assert len({row["person"] for row in csv.DictReader(file)}) == 2
 
 
 def test_the_data_have_to_be_those_of_the_recipe(folders: dict[str, Path], tmp_path: Path) -> None:

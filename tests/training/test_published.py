@@ -155,3 +155,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, suffix: str) 
     path.write_bytes(content)
     with pytest.raises(BadInput):
         published.import_weights(path, "dsfda", ASKED, tmp_path / "out")
+
+
+def test_a_model_that_is_a_checkpoint_is_pointed_to_the_importer(tmp_path: Path) -> None:
+    from twomind.models import load
+
+    path = _save(tmp_path / "theirs.pth", {"a": torch.zeros(1)})
+    with pytest.raises(BadInput, match="weights import"):
+        load(str(path))
