@@ -24,7 +24,7 @@ from twomind.adaptation.losses import entropy, softmax, unit
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
-from twomind.types.plain import Array
+from twomind.types.plain import Array, Foreign
 
 MISSING = np.float32(-1e9)  # the released programs' score of a class without prototypes
 
@@ -186,29 +186,31 @@ class TTACap:
         w = look(self, z, logits, bank)
         after, rows = self._walked(after, w)
         fused = fuse(self, w, bank, head, *rows)
-        after["recording"] = x.recording
-        return from_logits(x, fused.logits.mean(axis=0)), after
+        return from_logits(x, fused.logits.mean(axis=0)), {**after, "recording": x.recording}
 
-    def _walked(self, state: State, w: Look) -> tuple[State, list[tuple[Array, Array]]]:
+    def _walked(
+        self, state: State, w: Look
+    ) -> tuple[dict[str, Foreign], list[tuple[Array, Array]]]:
         """The state after every step of ``w``, and what each step may look up in either cache.
 
         Nothing feeds back from an answer, so all steps are looked up and fused at once afterwards.
         """
         fits = gates(self, w)
+        held = dict(state)
         seen: dict[str, list[tuple[Array, Array]]] = {"positive": [], "negative": []}
         for t in range(len(w.pred)):
-            written = state | self._written(state, w, fits, t)
-            shown = written if self.write_order == "before" else state
+            written = {**held, **self._written(held, w, fits, t)}
+            shown = written if self.write_order == "before" else held
             for name, steps in seen.items():
                 cache = shown[name]
                 steps.append((cache["z"], cache["at"] >= 0))
-            state = written | {"n": int(state["n"]) + 1}
+            held = {**written, "n": int(written["n"]) + 1}
         rows = []
         for steps in seen.values():
             keys = np.stack([z for z, _ in steps])
-            filled = np.stack([held for _, held in steps])
+            filled = np.stack([places for _, places in steps])
             rows.append(_searched(self, keys, filled, w.pred))
-        return state, rows
+        return held, rows
 
     def _written(self, state: State, w: Look, fits: dict[str, Array], t: int) -> State:
         """The labels so far and both caches, with step ``t`` of ``w`` where it is accepted."""

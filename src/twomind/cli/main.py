@@ -6,7 +6,7 @@ Every verb has ``--json`` (one JSON object on standard output; talk goes to stan
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,11 @@ from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import describe_options, predict_options
 from twomind.cli.settings_options import Command, asked_by, schema_at
-from twomind.cli.verb import device_options, print_json_list, say, tell, verb
+from twomind.cli.verb import device_flags, print_json_list, say, tell, verb
 from twomind.core.version import __version__
+
+if TYPE_CHECKING:
+    from twomind.core.settings import Asked
 
 #: Verbs whose modules import what reads and measures: none of it is needed to list their names.
 _VERBS = {
@@ -123,7 +126,7 @@ def main() -> None:
 @main.command(cls=Command, schema=_PREDICT, moved=RUN)
 @predict_options
 @verb
-@device_options
+@device_flags
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
 
@@ -140,7 +143,7 @@ def predict(**options: Any) -> int:
 @main.command(cls=Command, schema=_DESCRIBE, moved=RUN)
 @describe_options
 @verb
-@device_options
+@device_flags
 def describe(**options: Any) -> int:
     """Measure face, voice and words alone; no probability.
 
@@ -151,11 +154,18 @@ def describe(**options: Any) -> int:
 
 
 def _run(schema: str, *, redo: bool, as_json: bool, offline: bool, **options: Any) -> int:
+    from twomind.core.device import standing
+
+    asked = asked_by(schema_at(schema), options)
+    with standing(asked.settings.device, asked.settings.precision):
+        return _ran(asked, redo=redo, as_json=as_json, offline=offline)
+
+
+def _ran(asked: Asked[Any], *, redo: bool, as_json: bool, offline: bool) -> int:
     from twomind.core.files import alone_in
     from twomind.pipeline.predict import Watch
     from twomind.pipeline.run import prepare
 
-    asked = asked_by(schema_at(schema), options)
     prepared = prepare(asked, offline=offline, redo=redo, warn=say)
     # Held until all is told: what is told is read from the folder.
     with alone_in(prepared.batch.out, say):

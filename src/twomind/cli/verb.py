@@ -65,8 +65,17 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def device_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device`` and ``--precision``, for a verb whose settings hold them."""
+    for option in (_PRECISION, _DEVICE):
+        function = option(function)
+    return function
+
+
 def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device`` and ``--precision``, for a verb that computes: they stand while it runs."""
+    """``--device`` and ``--precision``, for any other verb that computes: they stand while it
+    runs.
+    """
 
     @functools.wraps(function)
     def run(*args: Any, device: str | None, precision: str | None, **options: Any) -> Any:
@@ -75,9 +84,7 @@ def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
         with standing(device, precision):
             return function(*args, **options)
 
-    for option in (_PRECISION, _DEVICE):
-        run = option(run)
-    return run
+    return device_flags(run)
 
 
 def say(text: str) -> None:

@@ -53,6 +53,8 @@ class CompareSettings:
     seeds: Annotated[int, Bounds(1)] = 1  # seeds 0 … N-1, of methods and order
     orders: tuple[Literal["shuffled", "class_blocked", "recorded"], ...] = ("shuffled",)
     guard: bool = False  # also walk each method within the guard
+    device: str | None = None  # auto, cpu, cuda, cuda:N; unset: $TWOMIND_DEVICE, or auto
+    precision: Literal["auto", "float32", "bfloat16"] | None = None  # of frame embeddings
     allow_drawn: bool = False  # a model or encoder that knows drawn people only may see real ones
 
     def __post_init__(self) -> None:
@@ -89,6 +91,8 @@ SCHEMA = Schema(
         "seeds": "compare.seeds",
         "order": "compare.orders",
         "guard": "compare.guard",
+        "device": "compare.device",
+        "precision": "compare.precision",
         "allow_drawn_model": "compare.allow_drawn",
     },
     choices={"described.face": FACES},
