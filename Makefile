@@ -12,7 +12,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: install install-dev system-demo system-test demo test test-slow parity freeze mutants pythons nightly lint format bench clean
+.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow parity freeze mutants pythons nightly lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -114,3 +114,7 @@ bench: system-test install-dev
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+
+# Every table of `twomind reproduce` at toy size, 16 people each; SMALL=--small: a few of them, 5 people.
+reproduce-smoke: install-dev
+	$(BIN)/python -m tests.reproduce_smoke $(SMALL)

@@ -386,6 +386,16 @@ def test_whose_prototypes_are_taken(name: str, seed: int) -> None:
     method = load_method(name, **({"select": "target"} if name == "tta-cap" else {}))
     windows = tuple(window(row[None]) for row in target)
     state = method.begin(w.model, Given(summary=handed, target=windows, neutral=windows))
+    if name == "tta-cap-v1":  # by the medoids of the neutral class
+        unit_rows = [plain.unit(row) for row in plain.listed(w.rows)]
+        for s in range(len(people)):
+            mine = [
+                row
+                for row, c, who in zip(unit_rows, w.classes, w.people, strict=True)
+                if who == s and c == 0
+            ]
+            if mine:
+                people[s] = cap.gaussian(mine)
     nearest = cap.nearest_people(plain.listed(target), people, cap.PRESETS[name]["n_people"])
     places = [
         k

@@ -23,6 +23,7 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
 from twomind.encoders import frame_rows
+from twomind.encoders.frame_rows import FrameSource
 from twomind.encoders.opening import open_encoder
 from twomind.evaluation.windows import Labels, Windows
 from twomind.models.clip_au.clips import ClipSettings
@@ -97,7 +98,7 @@ def test_a_drawn_study_is_drawn_trained_and_scored_once(
     assert saw["tta-cap"] == "summary"
     assert (tmp_path / "shuffled" / "harm.html").is_file()
     runs = [json.loads(p.read_text()) for p in (tmp_path / "runs").rglob("run.json")]
-    assert {r["model"] for r in runs} == {"clip-au (face-text)"}
+    assert {r["model"] for r in runs} == {"clip-au (face-text, float32)"}
     assert {r["config"]["steps"] for r in runs if r["method"].startswith("clip-autt")} == {2}
 
     clip_au_folds._remembered.clear()  # as a new process has it
@@ -390,7 +391,7 @@ def test_crops_become_rows_by_their_time_and_are_read_once(
     folder = found.frame_folder(recording.id)
     folder.files[2][1].write_bytes(b"no picture")
     encoder, store = open_encoder(), Store(tmp_path / "store")
-    x = frame_rows.embedded(recording, folder, encoder, 0.08, store)
+    x = frame_rows.embedded(recording, folder, encoder, FrameSource(0.08), store)
     track = x.tracks[encoder.track]
     assert track.times_s.tolist() == pytest.approx([2.04, 2.12, 2.20]), (
         "every second crop of 25 a second"
@@ -400,13 +401,17 @@ def test_crops_become_rows_by_their_time_and_are_read_once(
     assert store.noted(recording.subject)[0], "by the person's name, erasing finds the rows"
 
     with pytest.raises(BadInput, match="has seen drawn people only"):
-        frame_rows.embedded(replace(recording, drawn=False), folder, encoder, 0.08, store)
+        frame_rows.embedded(
+            replace(recording, drawn=False), folder, encoder, FrameSource(0.08), store
+        )
 
     def never(_: np.ndarray) -> np.ndarray:
         raise AssertionError("kept rows are read back")
 
     never.__module__ = encoder.images.__module__  # the same code, as far as the store knows
-    again = frame_rows.embedded(recording, folder, replace(encoder, images=never), 0.08, store)
+    again = frame_rows.embedded(
+        recording, folder, replace(encoder, images=never), FrameSource(0.08), store
+    )
     assert np.array_equal(again.tracks[encoder.track].values, track.values, equal_nan=True)
 
 
@@ -421,9 +426,9 @@ def test_drawn_rows_are_those_of_the_film(tmp_path: Path) -> None:
     direct = study_rows.DrawnRows(world, 0, 0.4, store.root)
     found = []
     for clip in plan.clips():
-        film = frame_rows.embedded(recording_of(plan, clip), None, encoder, 0.4, store).tracks[
-            encoder.track
-        ]
+        film = frame_rows.embedded(
+            recording_of(plan, clip), None, encoder, FrameSource(0.4), store
+        ).tracks[encoder.track]
         rows = direct(clip, encoder)
         assert rows.times_s.tolist() == pytest.approx(film.times_s.tolist())
         assert rows.valid.all()

@@ -68,6 +68,18 @@ def dsfda() -> tuple[Any, list[Features]]:
     return replace(world.model, card=CARD), list(world.windows["anna"][:2])
 
 
+def clip_text() -> tuple[Any, list[Features]]:
+    import torch
+
+    from twomind.models.clip_text import parts
+    from twomind.models.clip_text.recogniser import TEXT, ClipText
+
+    text = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    weights = {TEXT: text, **parts.new_weights(16)}
+    model = ClipText(TASK, weights, frames=4, card=CARD)
+    return model, [rows(seed, "clip") for seed in range(2)]
+
+
 def embedding() -> tuple[Any, list[Features]]:
     from twomind.adaptation.check import toy
 
@@ -87,7 +99,7 @@ def described() -> tuple[Any, list[Features]]:
     return replace(fit_described(examples, TASK), card=CARD), cut[:2]
 
 
-BUILT_IN = {f.__name__: f for f in (words, fusion, clip_au, dsfda, embedding, described)}
+BUILT_IN = {f.__name__: f for f in (words, fusion, clip_au, clip_text, dsfda, embedding, described)}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

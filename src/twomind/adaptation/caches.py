@@ -204,6 +204,37 @@ def read(model: Trainable, x: Features) -> tuple[Array, Array] | Prediction:
     return as_array(z[0]), as_array(logits[0])
 
 
+def read_steps(model: Trainable, x: Features) -> tuple[Array, Array] | Prediction:
+    """Embeddings ``(T, D)`` and logits ``(T, C)`` of the steps of one window, float32; or the
+    model's "not measured". A model that answers by the frame has several steps (``step_rows``), any
+    other one has one.
+    """
+    import torch
+
+    got = read(model, x)
+    by_frame = getattr(model, "step_rows", None)
+    if isinstance(got, Prediction):
+        return got
+    if by_frame is None:
+        z, logits = got
+        return z[None], logits[None]
+    with torch.no_grad():
+        rows = by_frame(x)
+        weight, bias = model.head()
+        return as_array(rows), as_array(rows @ weight.T + bias)
+
+
+def prototype_rows(model: Trainable, x: Features) -> Array | Prediction:
+    """What prototypes of one window are made of ``(T, D)``: the frames' own rows where the model has
+    them (``frame_rows``), else the window's embedding; or the model's "not measured".
+    """
+    got = read(model, x)
+    by_frame = getattr(model, "frame_rows", None)
+    if isinstance(got, Prediction):
+        return got
+    return got[0][None] if by_frame is None else np.asarray(by_frame(x), np.float32)
+
+
 def readings(model: Trainable, xs: Sequence[Features]) -> list[tuple[Array, Array]]:
     """Embedding and logits of the windows that the model can measure."""
     found = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from twomind.adaptation.losses import entropy, softmax, unit
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
-from twomind.types.plain import Array
+from twomind.types.plain import Array, Foreign
 
 MISSING = np.float32(-1e9)  # the released programs' score of a class without prototypes
 
@@ -41,7 +42,11 @@ _ALLOWED = {
     "entropy_unit": ("fraction", "nats"),
     "empty_class": ("unavailable", "released"),
     "select": ("all", "neutral", "target"),
+    "statistics": ("all", "neutral"),
 }
+
+#: The class of a neutral face.
+_NEUTRAL = 0
 
 _GATES = {"temp", "entropy", "proto"}
 
@@ -96,6 +101,8 @@ class TTACap:
     #: own ``neutral`` clip or to unlabelled ``target`` windows known in advance. This decides what
     #: the method needs.
     select: str = "all"
+    #: what a source person is compared by: ``all`` windows, or the medoids of the ``neutral`` class
+    statistics: str = "all"
     n_people: int = 3
     #: predicted labels in the temporal gate, the present one included
     window: int = 3
@@ -166,7 +173,7 @@ class TTACap:
         }
 
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
-        got = caches.read(model, x)
+        got = caches.read_steps(model, x)
         if isinstance(got, Prediction):
             return got, state
         z, logits = got
@@ -176,34 +183,50 @@ class TTACap:
         if self.reset_scope == "video" and x.recording != state["recording"]:
             after |= _fresh(self, n_classes, dim)
         bank = Bank(state["prototypes"], state["prototype_class"], n_classes)
-        w = look(self, z[None], logits[None], bank)
-        before = [after["positive"], after["negative"]]
-        after |= self._written(after, w)
-        written = [after["positive"], after["negative"]]
-        seen = written if self.write_order == "before" else before
-        rows = []
-        for cache in seen:
-            filled = cache["at"] >= 0
-            rows.append(_searched(self, cache["z"][None], filled[None], w.pred))
+        w = look(self, z, logits, bank)
+        after, rows = self._walked(after, w)
         fused = fuse(self, w, bank, head, *rows)
-        after["n"] = int(state["n"]) + 1
-        after["recording"] = x.recording
-        return from_logits(x, fused.logits[0]), after
+        return from_logits(x, fused.logits.mean(axis=0)), {**after, "recording": x.recording}
 
-    def _written(self, state: State, w: Look) -> State:
-        """The labels so far and both caches, with the one window of ``w`` where it is accepted."""
-        pred = int(w.pred[0])
+    def _walked(
+        self, state: State, w: Look
+    ) -> tuple[dict[str, Foreign], list[tuple[Array, Array]]]:
+        """The state after every step of ``w``, and what each step may look up in either cache.
+
+        Nothing feeds back from an answer, so all steps are looked up and fused at once afterwards.
+        """
+        fits = gates(self, w)
+        held = dict(state)
+        seen: dict[str, list[tuple[Array, Array]]] = {"positive": [], "negative": []}
+        for t in range(len(w.pred)):
+            written = {**held, **self._written(held, w, fits, t)}
+            shown = written if self.write_order == "before" else held
+            for name, steps in seen.items():
+                cache = shown[name]
+                steps.append((cache["z"], cache["at"] >= 0))
+            held = {**written, "n": int(written["n"]) + 1}
+        rows = []
+        for steps in seen.values():
+            keys = np.stack([z for z, _ in steps])
+            filled = np.stack([places for _, places in steps])
+            rows.append(_searched(self, keys, filled, w.pred))
+        return held, rows
+
+    def _written(self, state: State, w: Look, fits: dict[str, Array], t: int) -> State:
+        """The labels so far and both caches, with step ``t`` of ``w`` where it is accepted."""
+        pred = int(w.pred[t])
         n = int(state["n"])
         history = [*state["history"], pred][-self.window :]
         steady = np.array([pred == _majority(history)])
-        to_positive, to_negative = _accept(self, w, steady)
+        own = {name: passed[t : t + 1] for name, passed in fits.items()}
+        to_positive, to_negative = _accepted(self, own, steady)
         positive, negative = state["positive"], state["negative"]
-        entry = w.z[0]
-        sort_key = float(w.entropy[0])
+        entry = w.z[t]
+        sort_key = float(w.entropy[t])
         if to_positive[0]:
             positive = caches.insert(positive, pred, entry, sort_key, n)
         elif to_negative[0]:
-            negative = caches.insert(negative, int(w.neg_class[0]), entry, sort_key, n)
+            negative = caches.insert(negative, int(w.neg_class[t]), entry, sort_key, n)
         return {"history": history, "positive": positive, "negative": negative}
 
 
@@ -376,9 +399,13 @@ def _usable(config: TTACap, w: Look) -> Array:
 
 def _accept(config: TTACap, w: Look, temporal: Array) -> tuple[Array, Array]:
     """Positive and negative writes ``(T,)``; a window is never both."""
-    found = gates(config, w)
+    return _accepted(config, gates(config, w), temporal)
+
+
+def _accepted(config: TTACap, found: dict[str, Array], temporal: Array) -> tuple[Array, Array]:
+    """The same of gates that are known: ``found`` as :func:`gates` gives them."""
     used = config._gates
-    always = np.ones(len(w.pred), bool)
+    always = np.ones(len(temporal), bool)
     steady = temporal if "temp" in used else always
     agree = for_negative = always
     if "proto" in used:
@@ -579,18 +606,36 @@ def _person_prototypes(config: TTACap, model: Trainable, given: Given) -> tuple[
                 "select=all"
             )
     windows = given.neutral if config.select == "neutral" else given.target
-    found = caches.embeddings(model, windows or ())
+    read = [caches.prototype_rows(model, x) for x in windows or ()]
+    found = [rows for rows in read if not isinstance(rows, Prediction)]
     if not found:
         raise BadInput(
             f"tta_cap select={config.select}: expected at least one measured window, got none"
         )
-    mean, variance = prototypes.gaussian(unit(np.stack(found)))
-    means, variances = summary["subject_mean"], summary["subject_variance"]
+    mean, variance = prototypes.gaussian(unit(np.concatenate(found)))
+    means, variances = _of_people(config, summary, rows, classes)
     distance = prototypes.wasserstein2(mean, variance, means, variances)
     nearest = np.argsort(distance, kind="stable")[: config.n_people]
     subject = np.asarray(summary["prototype_subject"])
     chosen = prototypes.personal(subject, classes, nearest)
     return rows[chosen], classes[chosen]
+
+
+def _of_people(
+    config: TTACap, summary: Mapping[str, Array], rows: Array, classes: Array
+) -> tuple[Array, Array]:
+    """Mean and variance ``(S, D)`` of what a source person is compared by."""
+    means, variances = summary["subject_mean"], summary["subject_variance"]
+    if config.statistics == "all":
+        return means, variances
+    subject = np.asarray(summary["prototype_subject"])
+    each = []
+    for s in range(len(means)):
+        medoids = rows[(subject == s) & (classes == _NEUTRAL)]
+        # Somebody without a neutral window can only be known by all of them.
+        one = prototypes.gaussian(unit(medoids)) if len(medoids) else (means[s], variances[s])
+        each.append(one)
+    return np.stack([mean for mean, _ in each]), np.stack([variance for _, variance in each])
 
 
 @dataclass(frozen=True)

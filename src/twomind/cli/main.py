@@ -6,7 +6,7 @@ Every verb has ``--json`` (one JSON object on standard output; talk goes to stan
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,8 +15,11 @@ from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import describe_options, predict_options
 from twomind.cli.settings_options import Command, asked_by, schema_at
-from twomind.cli.verb import print_json_list, say, tell, verb
+from twomind.cli.verb import device_flags, print_json_list, say, tell, verb
 from twomind.core.version import __version__
+
+if TYPE_CHECKING:
+    from twomind.core.settings import Asked
 
 #: Verbs whose modules import what reads and measures: none of it is needed to list their names.
 _VERBS = {
@@ -45,8 +48,16 @@ _VERBS = {
         "twomind.cli.profile_verbs:enrol_verb",
         "Make or extend PERSON's profile from neutral CLIPS (each is one visit); refuses a clip that is not neutral.",
     ),
+    "export": Later(
+        "twomind.cli.export_verbs:export_group",
+        "What other programs read: face crops of films.",
+    ),
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
+    ),
+    "reproduce": Later(
+        "twomind.cli.reproduce_verb:reproduce_verb",
+        "Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.",
     ),
     "weights": Later(
         "twomind.cli.weights_verbs:weights_group", "Model files: list them, check them, add them."
@@ -59,6 +70,18 @@ _TRAIN = {
     "change-talk": Later(
         "twomind.cli.change_talk_verbs:train_change_talk_verb",
         "Train the change-talk model on coded conversations; people or videos are kept together in cross-validation.",
+    ),
+    "clip-au": Later(
+        "twomind.cli.train_verbs:train_clip_au_verb",
+        "Train CLIP-AU on films or face crops; what stands for its source people lies beside it.",
+    ),
+    "dsfda": Later(
+        "twomind.cli.train_verbs:train_dsfda_verb",
+        "Train DSFDA's source model on face crops or films, with prototypes of the source people.",
+    ),
+    "sfda-pft": Later(
+        "twomind.cli.train_verbs:train_pft_verb",
+        "Train SFDA-PFT's translator of features between source people, beside a CLIP-AU's weights.",
     ),
     "fusion": Later(
         "twomind.cli.fusion_verbs:train_fusion_verb",
@@ -123,6 +146,7 @@ def main() -> None:
 @main.command(cls=Command, schema=_PREDICT, moved=RUN)
 @predict_options
 @verb
+@device_flags
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
 
@@ -139,6 +163,7 @@ def predict(**options: Any) -> int:
 @main.command(cls=Command, schema=_DESCRIBE, moved=RUN)
 @describe_options
 @verb
+@device_flags
 def describe(**options: Any) -> int:
     """Measure face, voice and words alone; no probability.
 
@@ -149,11 +174,18 @@ def describe(**options: Any) -> int:
 
 
 def _run(schema: str, *, redo: bool, as_json: bool, offline: bool, **options: Any) -> int:
+    from twomind.core.device import standing
+
+    asked = asked_by(schema_at(schema), options)
+    with standing(asked.settings.device, asked.settings.precision):
+        return _ran(asked, redo=redo, as_json=as_json, offline=offline)
+
+
+def _ran(asked: Asked[Any], *, redo: bool, as_json: bool, offline: bool) -> int:
     from twomind.core.files import alone_in
     from twomind.pipeline.predict import Watch
     from twomind.pipeline.run import prepare
 
-    asked = asked_by(schema_at(schema), options)
     prepared = prepare(asked, offline=offline, redo=redo, warn=say)
     # Held until all is told: what is told is read from the folder.
     with alone_in(prepared.batch.out, say):

@@ -18,7 +18,7 @@ from twomind.cli.settings_options import (
     schema_at,
     settings_options,
 )
-from twomind.cli.verb import PATH, print_json, say, store_option, verb
+from twomind.cli.verb import PATH, device_flags, print_json, say, store_option, verb
 from twomind.core.synthetic import CONTROLS, LAYOUTS
 from twomind.evaluation.orders import ORDERS
 
@@ -100,6 +100,7 @@ _WORKERS = click.option("--workers", type=int, default=0, help="Processes [defau
 @store_option
 @_WORKERS
 @verb
+@device_flags
 def score_personalise_verb(
     as_json: bool, offline: bool, out: Path, store: Path | None, workers: int, **options: Any
 ) -> int:
@@ -112,12 +113,14 @@ def score_personalise_verb(
     model is compared as it is: whose recordings it was trained on is not checked. Every line of the
     table says what the method saw. All settings are kept in OUT/settings.toml.
     """
+    from twomind.core.device import standing
     from twomind.core.store import default_root
     from twomind.pipeline.personalise import Place, Talk, personalise
 
     settings = asked_by(schema_at(_SCHEMA), options).settings
     place = Place(out, store or default_root(), workers)
-    found = personalise(settings, place, Talk(_tell, _say_trained))
+    with standing(settings.compare.device, settings.compare.precision):
+        found = personalise(settings, place, Talk(_tell, _say_trained))
     for method, why in found.left_out.items():
         say(f"left out: {method}: {why}")
     if as_json:

@@ -24,6 +24,16 @@ PATH = click.Path(path_type=Path)
 Options = TypeVar("Options", bound="Common")
 #: What a terminal obeys, but tabs and ends of lines.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_DEVICE = click.option(
+    "--device",
+    help="Where networks compute: auto, cpu, cuda or cuda:N.  [default: $TWOMIND_DEVICE, else auto]",
+)
+_PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    help="Of frame embeddings; auto takes the fastest that is close.  [default: "
+    "$TWOMIND_PRECISION, else auto]",
+)
 _OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -53,6 +63,28 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
         default=None,
         help="Folder for computed features [default: the user's cache].",
     )(function)
+
+
+def device_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device`` and ``--precision``, for a verb whose settings hold them."""
+    for option in (_PRECISION, _DEVICE):
+        function = option(function)
+    return function
+
+
+def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device`` and ``--precision``, for any other verb that computes: they stand while it
+    runs.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, device: str | None, precision: str | None, **options: Any) -> Any:
+        from twomind.core.device import standing
+
+        with standing(device, precision):
+            return function(*args, **options)
+
+    return device_flags(run)
 
 
 def say(text: str) -> None:

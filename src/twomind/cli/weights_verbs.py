@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import click
 
 from twomind.cli.screen import screen
-from twomind.cli.verb import Common, print_json, say, taking, verb
+from twomind.cli.settings_options import names
+from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
 from twomind.core.errors import BadInput, MissingWeights
 
 _COLUMNS = ("name", "state", "licence", "allowed use", "what, and its state")
@@ -83,6 +85,57 @@ def weights_add(asked: _Added) -> int:
         offline=asked.offline,
     )
     _print([asdict(found)], asked.as_json)
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Import(Common):
+    file: Path
+    kind: str
+    out: Path
+    source: str
+    licence: str
+    classes: tuple[str, ...] | None
+    encoder: str
+    phrases: Path | None
+
+
+@weights_group.command("import")
+@click.argument("file", type=PATH)
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["clip-au", "clip-autt", "tta-cap", "dsfda", "sfda-pft"]),
+    required=True,
+    help="What the file is a checkpoint of.",
+)
+@click.option("--out", type=PATH, required=True, help="Folder for the safetensors and the card.")
+@click.option("--source", default="", help="Where the file came from, for the card.")
+@click.option("--licence", default="", help="Its licence, for the card.")
+@click.option(
+    "--classes", callback=names, help="Its classes in order, with commas.  [default: neutral,pain]"
+)
+@click.option("--encoder", default="vit-b-32", show_default=True, help="The CLIP of a CLIP-AU.")
+@click.option("--phrases", type=PATH, help="The phrases of a CLIP-AU: FACS number, tab, words.")
+@verb
+@taking(_Import)
+def weights_import(asked: _Import) -> int:
+    """Read a published checkpoint FILE by name and shape, and write it as safetensors with a card.
+
+    Nothing in the file is executed. What does not fit is said name by name.
+    """
+    from twomind.training.published import Asked, import_weights
+    from twomind.types import Task
+
+    classes = asked.classes or ("neutral", "pain")
+    task = Task(classes[-1], classes, "clip")
+    said = Asked(asked.source, asked.licence, task, asked.encoder, asked.phrases)
+    found = import_weights(asked.file, asked.kind, said, asked.out)
+    if asked.as_json:
+        print_json(found)
+    say(f"{found['as']}: {found['n']} tensors, written to {found['model']}")
+    if not asked.licence:
+        say("the licence is not stated; give --licence where you know it")
     return 0
 
 

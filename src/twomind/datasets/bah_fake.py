@@ -178,7 +178,7 @@ def _write_media(base: Path, answer: _Answer, seed: int) -> None:
     path = answer.path
     film = tiny_film(base / path, N_FRAMES, FPS, seed)
     for i in range(N_FRAMES):
-        tiny_crop(base / "cropped-aligned-faces" / path / f"frame-{i}.jpg", seed * 100 + i)
+        tiny_crop(base / "cropped-aligned-faces" / path / f"frame-{i}.jpg", (seed, i))
     said = json.dumps(answer.said)
     text = (
         f"text: {said}\nchunks:\n- language: english\n  text: {said}\n"

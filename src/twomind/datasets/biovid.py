@@ -198,7 +198,7 @@ def fake(root: Path, seed: int = 0, people: tuple[str, ...] = FAKE_PEOPLE,
                 fakes.tiny_film(root / "video" / person / f"{name}.mp4", n_frames, 25, at)
                 for j in range(n_frames):
                     frame = f"{person}/{name}/image{2040 + 40 * j}.jpg"
-                    fakes.tiny_crop(crops / frame, 10 * at + j)
+                    fakes.tiny_crop(crops / frame, (seed, p, k, i, j))
                     if level != "PA3":
                         lines.append(f"{frame} {int(level == 'PA4')}")
         write_text(root / "files" / f"{person}.txt", "\n".join(lines) + "\n")

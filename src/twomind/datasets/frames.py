@@ -61,6 +61,8 @@ class Clock:
         return np.where(inside, self.stamps_s[np.minimum(index, len(self.stamps_s) - 1)], np.nan)
 
 
+#: Which faces are read where a recording has both crops and a film: the crops.
+FACES = ("auto", "crops", "film")
 #: BioVid: the number is the time in milliseconds.
 MILLISECONDS = Clock(1000.0)
 
@@ -305,3 +307,16 @@ def _segment(row: Mapping[str, str]) -> FrameSegment:
     if n != stated or n < 1 or segment.start_frame < 0:
         raise BadInput("num_frames is not end_frame - start_frame + 1")
     return segment
+
+
+def which_faces(faces: str, has_crops: bool, has_film: bool) -> str:
+    """``crops`` or ``film``; "" where what is wanted is not there.
+
+    Raises:
+        BadInput: no such choice.
+    """
+    if faces not in FACES:
+        raise BadInput(f"data.faces: expected one of {', '.join(FACES)}, got {faces!r}")
+    there = [name for name, has in (("crops", has_crops), ("film", has_film)) if has]
+    wanted = there if faces == "auto" else [name for name in there if name == faces]
+    return wanted[0] if wanted else ""

@@ -253,7 +253,7 @@ def fake(
             fakes.tiny_film(root / "Videos" / person / f"{name}.mp4", 5, 5, seed + 100 * p + k)
             for j in range(n_frames):
                 frame = f"{person}/{name}/image_{5 * j}.jpg"
-                fakes.tiny_crop(root / "sub_images" / frame, seed + 1000 * p + 100 * k + j)
+                fakes.tiny_crop(root / "sub_images" / frame, (seed, p, k, j))
                 lines.append(f"{frame} {label}")
         write_text(root / "files" / f"{person}.txt", "\n".join(lines) + "\n")
     write_text(root / "labels.csv", "\n".join(rows) + "\n")

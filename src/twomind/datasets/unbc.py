@@ -44,12 +44,18 @@ CLOCK = Clock(
     30000 / 1001, "nominal: frame number / 29.97 (the layout carries no times; NTSC is assumed)"
 )
 
+#: How the name of a sequence ends in which the other shoulder was moved.
+_UNAFFECTED = "unaff"
+
 NO_WORDS = "people do not speak to the camera in this data set, and it has no sound"
 #: People of the complete archive.
 N_PEOPLE = 25
 
 _PERSON = re.compile(r"^\d{3}-[a-z]{2}\d{3}$")
 _SCALES = ("OPR", "VAS", "SEN", "AFF")
+
+
+FAKE_PEOPLE = ("901-aa901", "902-bb902", "903-cc903")
 
 
 class Unbc(Folder):
@@ -175,7 +181,13 @@ class Unbc(Folder):
         return FrameFolder(folder, CLOCK) if folder.is_dir() else None
 
     def takes(self) -> tuple[Take, ...]:
-        return tuple(Take(sequence, person) for sequence, person in self.sequences.items())
+        """Sequences; those of the shoulder that does not hurt (``…unaff``) were elicited without
+        pain.
+        """
+        found = []
+        for sequence, person in self.sequences.items():
+            found.append(Take(sequence, person, neutral=sequence.endswith(_UNAFFECTED)))
+        return tuple(found)
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         found = Found()
@@ -218,18 +230,30 @@ def _first_number(path: Path) -> float | None:
         return None
 
 
-def fake(root: Path, seed: int = 0) -> Path:
-    """Write a tiny archive: three people, two sequences each, five frames, one of them in pain."""
+def fake(
+    root: Path,
+    seed: int = 0,
+    people: tuple[str, ...] = FAKE_PEOPLE,
+    actions: tuple[str, ...] = ("t1aaaff", "t2aeaff"),
+) -> Path:
+    """Write a tiny archive: sequences of five frames, of every second one a frame in pain.
+
+    Args:
+        root: folder to write into.
+        seed: seed of the pictures.
+        people: names of the people's folders, ``901-aa901``.
+        actions: what the names of a person's sequences end with.
+    """
     root = Path(root)
-    for p, person in enumerate(("901-aa901", "902-bb902", "903-cc903")):
-        for k, action in enumerate(("t1aaaff", "t2aeaff")):
+    for p, person in enumerate(people):
+        for k, action in enumerate(actions):
             sequence = f"{person[4:]}{action}"
             images = root / "Images" / person / sequence
             labels = root / "Frame_Labels" / "PSPI" / person / sequence
             for n in range(1, 6):
                 name = f"{sequence}{n:03d}"
-                pain = 2.0 if k == 1 and n == 3 else 0.0
-                fakes.tiny_crop(images / f"{name}.png", seed + 100 * p + 10 * k + n)
+                pain = 2.0 if k % 2 and n == 3 else 0.0
+                fakes.tiny_crop(images / f"{name}.png", (seed, p, k, n))
                 write_text(labels / f"{name}_facs.txt", f"   {pain:.7e}\n")
             ratings = root / "Sequence_Labels" / "OPR" / person
             write_text(ratings / f"{sequence}.txt", f"   {2.0 * k:.7e}\n")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twomind.core import weights
+from twomind.core import device, weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.files import read_json
 from twomind.core.hub_cache import snapshot
@@ -31,6 +31,8 @@ from twomind.encoders.clip_images import Preprocessing
 from twomind.encoders.encoder import Encoder, Images, Tokens
 
 if TYPE_CHECKING:
+    import torch
+
     from twomind.encoders.clip_towers import Tower
 
 #: Short names → the original weights on the hub.
@@ -70,7 +72,8 @@ def load_clip(
         offline: whether fetching is forbidden; None reads ``$TWOMIND_OFFLINE``.
         runtime: ``torch``, ``onnx`` (both float32), ``bfloat16`` (torch), ``auto`` (the one that
             measured fastest here), ``float32`` (the faster of the first two); None reads
-            ``$TWOMIND_CLIP_RUNTIME``, else ``auto``.
+            ``$TWOMIND_CLIP_RUNTIME``, else the precision that :mod:`twomind.core.device` says. On a
+            GPU torch runs, in float32 unless bfloat16 is asked for.
         cache: keeps what was measured, and the exported image tower; the store's folder by
             default.
 
@@ -81,7 +84,7 @@ def load_clip(
         Offline: would have to be fetched.
         MissingExtra: no transformers.
     """
-    runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or "auto"
+    runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or device.precision()
     if runtime not in RUNTIMES:
         raise BadInput(
             f"runtime (or ${RUNTIME_VARIABLE}): expected one of {', '.join(RUNTIMES)}, got "
@@ -99,7 +102,11 @@ def load_clip(
     )
     words = text_tower(state, n_heads=text["num_attention_heads"], activation=text["hidden_act"])
     of_weights = _fingerprint(folder)
-    images, ran = _images(image, size_px, of_weights, runtime, cache)
+    place = device.name_of()
+    if place == "cpu":
+        images, ran = _images(image, size_px, of_weights, runtime, cache)
+    else:
+        images, ran = _on_card(image, place, runtime)
     return Encoder(
         name=str(name),
         track="clip",
@@ -296,18 +303,42 @@ def bfloat16_images(tower: Tower) -> Images:
     """As :func:`torch_images`, computed with 8 bits of precision; rows are given as float32."""
     import torch
 
+    return placed_images(tower, "cpu", torch.bfloat16)
+
+
+def placed_images(tower: Tower, place: str, dtype: torch.dtype) -> Images:
+    """The image tower on a device, in a precision; pictures and rows stay numpy float32.
+
+    Args:
+        tower: its weights are copied there.
+        place: a device by torch's name.
+        dtype: in which it computes.
+    """
+    import torch
+
     from twomind.encoders.clip_towers import image_features
 
-    low = {name: value.bfloat16() for name, value in tower.weights.items()}
-    short = replace(tower, weights=low)
+    there = {name: value.to(place, dtype) for name, value in tower.weights.items()}
+    moved = replace(tower, weights=there)
 
     def images(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            given = torch.from_numpy(pixels).bfloat16()
-            rows: np.ndarray = image_features(short, given).float().numpy()
+            given = torch.from_numpy(pixels).to(place, dtype)
+            rows: np.ndarray = image_features(moved, given).float().cpu().numpy()
         return rows
 
     return images
+
+
+def _on_card(tower: Tower, place: str, runtime: str) -> tuple[Images, str]:
+    """The image tower on a GPU, and the name of its runtime."""
+    import torch
+
+    if runtime == "onnx":
+        raise BadInput(f"runtime onnx: runs on the processor; give --device cpu, not {place}")
+    if runtime == "bfloat16":
+        return placed_images(tower, place, torch.bfloat16), "bfloat16-cuda"
+    return placed_images(tower, place, torch.float32), "torch-cuda"
 
 
 def _images(

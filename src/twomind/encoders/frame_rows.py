@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from twomind.core.errors import BadInput
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash
 from twomind.core.track_entries import track_arrays, track_from, track_meta
-from twomind.datasets.frames import FrameFolder
+from twomind.datasets.frames import FrameFolder, which_faces
 from twomind.datasets.images import read_picture
 from twomind.encoders.encoder import Encoder, refuse_real
 from twomind.encoders.frames import FrameSettings, embed
@@ -24,42 +25,52 @@ from twomind.types import Features, Recording, Track
 KIND = "embeddings"
 
 
+@dataclass(frozen=True)
+class FrameSource:
+    """Which frames of a recording become rows."""
+
+    hop_s: float  # at most one row per so many seconds
+    #: ``crops`` or ``film``; ``auto``: crops where they are, else faces found in the film
+    faces: str = "auto"
+    allow_real: bool = False  # let an encoder that knows drawn people only look at real ones
+
+
 def embedded(
     recording: Recording,
     folder: FrameFolder | None,
     encoder: Encoder,
-    hop_s: float,
+    which: FrameSource,
     store: Store,
-    allow_real: bool = False,
 ) -> Features:
-    """One recording as the encoder's track alone: of its film, or where there is none, of its face
-    crops.
+    """One recording as the encoder's track alone: of its face crops, or where there are none, of
+    its film.
 
     Args:
         recording: where its film lies.
         folder: its face crops, if it has any.
         encoder: makes the rows.
-        hop_s: at most one row per so many seconds.
+        which: which frames.
         store: keeps the rows.
-        allow_real: let an encoder that knows drawn people only look at real ones.
 
     Raises:
         BadInput: neither film nor crops are there; or the encoder knows drawn people only and this
             is a real one.
         MissingExtra: faces of a film are to be found and MediaPipe is not installed.
     """
+    allow_real, hop_s = which.allow_real, which.hop_s
     refuse_real(encoder, recording.drawn, recording.id, allow_real)
-    has_film = recording.media.is_file()
+    chosen = which_faces(which.faces, folder is not None, recording.media.is_file())
+    has_film = chosen == "film"
     if has_film:
         settings = FrameSettings(hop_s=hop_s)
         tracks = embed(recording, [encoder], settings=settings, store=store, allow_real=allow_real)
         track = tracks[encoder.track]
-    elif folder is not None:
+    elif chosen == "crops" and folder is not None:
         track = _of_crops(recording, folder, encoder, hop_s, store)
     else:
         raise BadInput(
-            f"{recording.id}: expected the film {recording.media} or a folder of face crops, found "
-            "neither"
+            f"{recording.id}: expected the film {recording.media} or a folder of face crops "
+            f"(data.faces={which.faces}), found neither"
         )
     if not len(track):
         raise BadInput(f"{recording.id}: no frame could be read")
@@ -154,6 +165,28 @@ def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     off_s = np.abs(times_s[nearest] - grid)
     found: np.ndarray = np.unique(nearest[off_s <= hop_s / 2 + 1e-6])
     return found
+
+
+def without_rows(recording: Recording, name: str, shape: tuple[int, ...], why: str) -> Features:
+    """A recording of which nothing could be read: one row that is not valid, with the reason.
+
+    Args:
+        recording: which one.
+        name: of the track.
+        shape: of a row.
+        why: what a reader said.
+    """
+    values = np.zeros((1, *shape), np.float32)
+    code = np.ones(1, np.uint8)
+    track = Track(values, np.zeros(1), code == 0, reasons=("", why), reason_code=code)
+    return Features(
+        recording=recording.id,
+        subject=recording.subject,
+        tracks={name: track},
+        span_s=(0.0, 1.0),
+        question=recording.question,
+        drawn=recording.drawn,
+    )
 
 
 def rows_recipe(encoder: Encoder) -> str:

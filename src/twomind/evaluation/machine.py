@@ -17,6 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from twomind.core import device
 from twomind.core.version import __version__
 from twomind.types.plain import Array, Plain
 
@@ -38,7 +39,7 @@ def _versions() -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Versions of what is installed and could matter, and the machine."""
-    return dict(_versions())
+    return {**_versions(), "device": device.used(), "precision": device.precision()}
 
 
 @cache

@@ -47,10 +47,10 @@ def _embedded_by_person(
     rows: dict[str, list[Array]] = {}
     classes: dict[str, list[int]] = {}
     for example in source:
-        read = caches.read(model, example.x)
+        read = caches.prototype_rows(model, example.x)
         if isinstance(read, Prediction):
             continue
         person = example.x.subject
-        rows.setdefault(person, []).append(read[0])
-        classes.setdefault(person, []).append(example.y)
-    return {person: (np.stack(rows[person]), np.array(classes[person])) for person in rows}
+        rows.setdefault(person, []).append(read)
+        classes.setdefault(person, []).extend([example.y] * len(read))
+    return {person: (np.concatenate(rows[person]), np.array(classes[person])) for person in rows}

@@ -14,6 +14,8 @@ from twomind.core import registry
 from twomind.core.errors import BadInput
 
 _GROUP = "models"
+#: Endings of files that `twomind weights import` reads.
+_CHECKPOINTS = (".pth", ".pt", ".ckpt")
 #: What reads a file or a folder without a card: models of version 0.1 that lie in one file.
 _WITHOUT_CARD = "words"
 
@@ -41,6 +43,11 @@ def load(name: str | Path = "words") -> Any:
         refuse_damaged(folder, card)
         plugin = str(card["recogniser"])
         return registry.load(_GROUP, plugin).load(folder)
+    if path.is_file() and path.suffix.lower() in _CHECKPOINTS:
+        raise BadInput(
+            f"{path}: a checkpoint of somebody else's program; read it with `twomind weights import "
+            f"{path} --as KIND --out FOLDER`, and give that folder"
+        )
     if path.exists():
         return registry.load(_GROUP, _WITHOUT_CARD).load(path)
     known = ", ".join(plugins)

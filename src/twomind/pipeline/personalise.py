@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twomind.adaptation import traits
-from twomind.core import synthetic
+from twomind.core import device, synthetic
 from twomind.core.errors import BadInput
 from twomind.core.settings import FILE
 from twomind.core.store import default_root
@@ -26,7 +26,7 @@ from twomind.pipeline.personalise_methods import chosen_methods, within_guard
 from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 from twomind.reporting.harm_page import write_harm
 from twomind.reporting.leaderboard import report
-from twomind.training import clip_au_folds
+from twomind.training import clip_au_folds, dsfda_folds
 from twomind.training.described import Described, fitted
 from twomind.types import Access, Adapter, Fold, Run, Task
 
@@ -202,6 +202,7 @@ def _models(
         settings.data.folder,
         settings.data.name,
         settings.synthetic.visits,
+        settings.data.faces,
     )
     reading, models, encoder, cards = clip_au_folds.prepare(
         source,
@@ -213,7 +214,8 @@ def _models(
         partial(talk.progress, "clip-au"),
     )
     talk.trained(cards)
-    return _Models(f"clip-au ({encoder})", models, reading, cards)
+    bits = device.label(clip_au_folds.encoder_of(encoder).runtime)
+    return _Models(f"clip-au ({encoder}, {bits})", models, reading, cards)
 
 
 def _clip_au(settings: PersonaliseSettings) -> clip_au_folds.Options:
@@ -228,7 +230,10 @@ def _fixed(settings: PersonaliseSettings, comparison: _Comparison, place: Place)
     check_task(model.task, comparison.labels.task)
     reading = comparison.reading
     data = settings.data
-    if data.folder is not None:
+    if data.folder is not None and fixed_model.kind_of(name) == "dsfda":
+        # Pictures that are there need no film, and nothing measured of one.
+        reading = dsfda_folds.Cropped(data.folder, data.name, model.size.px, faces=data.faces)
+    elif data.folder is not None:
         reading = fixed_model.Prepared(
             reading, name, data.folder, data.name, place.store, allow_drawn
         )

@@ -21,6 +21,9 @@ class DataSettings:
     protocol: str = "targets-10"
     task: str | None = None  # the data set's first
     window_s: Annotated[float | None, Bounds(0)] = None  # by the task; 0: whole clips
+    faces: Literal["auto", "crops", "film"] = (
+        "auto"  # of clip-au, dsfda; auto: crops where they are
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -50,6 +53,8 @@ class CompareSettings:
     seeds: Annotated[int, Bounds(1)] = 1  # seeds 0 … N-1, of methods and order
     orders: tuple[Literal["shuffled", "class_blocked", "recorded"], ...] = ("shuffled",)
     guard: bool = False  # also walk each method within the guard
+    device: str | None = None  # auto, cpu, cuda, cuda:N; unset: $TWOMIND_DEVICE, or auto
+    precision: Literal["auto", "float32", "bfloat16"] | None = None  # of frame embeddings
     allow_drawn: bool = False  # a model or encoder that knows drawn people only may see real ones
 
     def __post_init__(self) -> None:
@@ -86,6 +91,8 @@ SCHEMA = Schema(
         "seeds": "compare.seeds",
         "order": "compare.orders",
         "guard": "compare.guard",
+        "device": "compare.device",
+        "precision": "compare.precision",
         "allow_drawn_model": "compare.allow_drawn",
     },
     choices={"described.face": FACES},

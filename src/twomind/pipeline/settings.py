@@ -72,6 +72,8 @@ class DescribeRun:
     store: Path | None = None  # computed features; unset: the user's cache
     study: str | None = None  # unset: $TWOMIND_STUDY, or none
     workers: Annotated[int, Bounds(0)] = 0  # processes; 0: one per core
+    device: str | None = None  # auto, cpu, cuda, cuda:N; unset: $TWOMIND_DEVICE, or auto
+    precision: Literal["auto", "float32", "bfloat16"] | None = None  # of frame embeddings
     purpose: Literal["research", "medical", "quality", "demonstration"] = "research"
     follow_tables: bool = True  # recordings.csv around a film says who speaks and what was asked
     describe: DescribeSettings = field(default_factory=DescribeSettings)

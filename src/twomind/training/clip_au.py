@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from twomind.core import numbers
+from twomind.core import device, numbers
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import clips_of, padded, released_rows
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
-from twomind.training.tensors import copied
+from twomind.training.tensors import copied, placed
 from twomind.training.tensors import leaves as leaves_of
 from twomind.types import Example, Features, Progress
 from twomind.types.plain import Array
@@ -180,14 +180,15 @@ def train(
     usable, held = _sides(model, examples, validation, settings)
     counts = _per_class(usable, len(model.task.classes))
     rarity = _rarity(counts) if settings.class_weights else None
-    w, optimiser = leaves(model.weights, settings)
-    step = _Step(w, optimiser, rarity)
+    place = device.chosen()
+    w, optimiser = leaves(placed(model.weights, place), settings)
+    step = _Step(w, optimiser, None if rarity is None else rarity.to(place))
     rng = np.random.default_rng(settings.seed)
     choice = _Choice(settings.keep_by, dict(model.weights))
     history: list[dict[str, Any]] = []
     for epoch in range(settings.epochs):
         loss, told = _epoch(model, step, usable, settings, rng)
-        now = copied(w)
+        now = placed(copied(w), "cpu")
         row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
         if held:
             trained = replace(model, weights=now)
@@ -306,9 +307,13 @@ class _Step:
     def __call__(self, clips: Sequence[Array], dim: int, y: Tensor) -> tuple[float, Tensor]:
         """One step on clips ``(t, D)`` with their classes; the loss and logits before it."""
         values, n_rows = padded(clips, dim)
-        frames = torch.from_numpy(values)
-        lengths = torch.from_numpy(n_rows)
-        return training_step(self.w, self.optimiser, frames, lengths, y, self.class_weight)
+        place = self.w[PHRASE_FEATURES].device
+        frames = torch.from_numpy(values).to(place)
+        lengths = torch.from_numpy(n_rows).to(place)
+        loss, logits = training_step(
+            self.w, self.optimiser, frames, lengths, y.to(place), self.class_weight
+        )
+        return loss, logits.cpu()
 
 
 def _epoch(

@@ -65,13 +65,15 @@ class Filmed:
     hop_s: float
     store: Path
     allow_real: bool = False
+    faces: str = "auto"  # crops, film; auto: crops where they are
+    forgiving: bool = False  # a recording that cannot be read is one row without a value
 
     def __call__(self, recording: str) -> Features:
         return remembered(self, recording, self._read)
 
     def _read(self, recording: str) -> Features:
         from twomind.core.store import Store
-        from twomind.encoders.frame_rows import embedded
+        from twomind.encoders.frame_rows import FrameSource, embedded, without_rows
 
         dataset, known = opened(self.root, self.name)
         if recording not in known:
@@ -79,7 +81,13 @@ class Filmed:
         encoder = encoder_of(self.encoder)
         store = Store(self.store)
         folder = dataset.frame_folder(recording)
-        return embedded(known[recording], folder, encoder, self.hop_s, store, self.allow_real)
+        which = FrameSource(self.hop_s, self.faces, self.allow_real)
+        try:
+            return embedded(known[recording], folder, encoder, which, store)
+        except BadInput as error:
+            if not self.forgiving:
+                raise
+            return without_rows(known[recording], encoder.track, (encoder.dim,), str(error))
 
 
 def remembered(reading: Any, recording: str, read: Callable[[str], Features]) -> Features:
@@ -260,6 +268,7 @@ class Source:
     root: Path | None = None
     name: str | None = None
     visits: int = 1
+    faces: str = "auto"
 
 
 def prepare(
@@ -310,7 +319,9 @@ def prepare(
         reading = plugin.rows(source.dataset, source.visits, name, hop_s, source.store)
     else:
         hop_s = options.hop_s or ClipSettings().hop_s
-        reading = Filmed(source.root, source.name, name, hop_s, source.store, options.allow_drawn)
+        reading = Filmed(
+            source.root, source.name, name, hop_s, source.store, options.allow_drawn, source.faces
+        )
     make_rows(reading, folds, workers, tell)
     clips = ClipSettings(n_frames=N_FACES, hop_s=hop_s)
     settings = replace(TrainSettings(), epochs=options.epochs or EPOCHS)

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import device
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, write_arrays
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda, prototypes_of
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
+from twomind.training.tensors import placed
 from twomind.types import Progress, Task
 from twomind.types.plain import Array
 
@@ -151,7 +153,8 @@ def train(
         raise BadInput(f"training: expected pictures (3, {size.px}, {size.px}), got {shape}")
     n_classes = len(task.classes)
     weights = net.new_weights(size, n_classes, len(people), settings.seed)
-    training = steps.start(weights, settings.learning_rate)
+    place = device.chosen()
+    training = steps.start(placed(weights, place), settings.learning_rate)
     any_length = asdict(settings) | {"epochs": 0}
     mark = repr((any_length, asdict(size), people, len(data.x), task.classes))
     first, history = _resume(keep, training, mark)
@@ -161,7 +164,7 @@ def train(
             _save(keep, training, mark, epoch + 1, history)
         if progress is not None:
             progress("train dsfda", epoch + 1, settings.epochs)
-    w = training.frozen()
+    w = placed(training.frozen(), "cpu")
     n_prototypes = settings.prototypes_per_class
     prototypes, classes = prototypes_of(w, data.x, data.classes, n_prototypes, settings.seed)
     per_class = np.bincount(data.y, minlength=n_classes)
@@ -196,7 +199,8 @@ def _epoch(
     """
     rng = np.random.default_rng((settings.seed, epoch))
     torch_seed = int(rng.integers(2**62))
-    torch_rng = torch.Generator().manual_seed(torch_seed)
+    place = next(iter(training.w.values())).device
+    torch_rng = torch.Generator(place).manual_seed(torch_seed)
     partner = torch.from_numpy(partners(data.y, rng))
     x = data.x
     y = data.classes
@@ -206,7 +210,8 @@ def _epoch(
     sums: dict[str, list[float]] = {}
     for b, i in enumerate(torch.split(order, settings.batch)):
         j = partner[i]
-        batch = steps.Batch(x[i], y_id[i], x[j], y[j])
+        drawn = (x[i], y_id[i], x[j], y[j])
+        batch = steps.Batch(*(values.to(place) for values in drawn))
         noises = losses.noises(size, len(i), torch_rng)
         rules = settings.rules_at(epoch * n_batches + b)
         said = steps.source_step(training, batch, noises, rules, torch_rng)
@@ -223,15 +228,15 @@ def _save(
 ) -> None:
     arrays = {}
     for name, value in training.w.items():
-        arrays[f"w.{name}"] = value.detach().numpy()
+        arrays[f"w.{name}"] = value.detach().cpu().numpy()
     n_steps = {}
     for group, optimiser in training.optimisers.items():
         parts = steps.GROUPS[group]
         for name in net.of_parts(training.w, *parts):
             moments = optimiser.state.get(training.w[name])
             if moments:
-                arrays[f"m.{name}"] = moments["exp_avg"].numpy()
-                arrays[f"v.{name}"] = moments["exp_avg_sq"].numpy()
+                arrays[f"m.{name}"] = moments["exp_avg"].cpu().numpy()
+                arrays[f"v.{name}"] = moments["exp_avg_sq"].cpu().numpy()
                 n_steps[group] = int(moments["step"])
     meta = {"mark": mark, "epoch": epoch, "history": list(history), "n_steps": n_steps}
     write_arrays(path, arrays, meta)
@@ -265,7 +270,7 @@ def _resume(
                 second = arrays[f"v.{name}"].copy()
                 optimiser.state[value] = {
                     "step": torch.tensor(step),
-                    "exp_avg": torch.from_numpy(first),
-                    "exp_avg_sq": torch.from_numpy(second),
+                    "exp_avg": torch.from_numpy(first).to(value.device),
+                    "exp_avg_sq": torch.from_numpy(second).to(value.device),
                 }
     return int(meta["epoch"]), list(meta["history"])

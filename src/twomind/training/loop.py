@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.core import numbers
+from twomind.core import device, numbers
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.training.tensors import copied
@@ -59,22 +59,6 @@ class TrainSettings:
             raise BadInput(f"optimiser {self.optimiser!r}: expected adamw or sgd")
         if min(self.epochs, self.batch, self.patience, self.smooth) < 1:
             raise BadInput("training: expected epochs, batch, patience and smooth of at least 1")
-
-
-def pick_device(asked: str) -> torch.device:
-    """The device of that name; ``auto`` is a GPU where there is one.
-
-    Raises:
-        BadInput: a GPU was asked for and there is none.
-    """
-    if asked == "auto":
-        asked = "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise BadInput(
-            f"device {asked}: torch sees no GPU here; use --device cpu, or a torch built for your "
-            "GPU"
-        )
-    return torch.device(asked)
 
 
 @dataclass(frozen=True)
@@ -154,24 +138,24 @@ def train(
     Raises:
         BadInput: the checkpoint at hand is of other data or settings; the loss is not finite.
     """
-    device = pick_device(settings.device)
+    place = device.chosen(settings.device)
     # The spacing of checkpoints and the device's number change no weight of a run.
     plain = asdict(settings)
     del plain["checkpoint_every_s"]
-    marked = {"settings": plain, "device": device.type, "of": dict(mark), "n": goal.n_items}
-    module.to(device)
+    marked = {"settings": plain, "device": place.type, "of": dict(mark), "n": goal.n_items}
+    module.to(place)
     job = _Job(
         module=module,
         goal=goal,
         settings=settings,
-        device=device,
+        device=place,
         optimiser=_optimiser(module, settings),
         mark=settings_hash(marked),
         checkpoint=checkpoint,
         progress=progress,
         best=_copy(module),
     )
-    with _random_state(settings.seed, device):
+    with _random_state(settings.seed, place):
         job.resume()
         first = _first_epoch(settings)
         run = job.run

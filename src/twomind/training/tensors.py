@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from twomind.core.errors import MissingExtra
 
 try:
+    import torch
     from torch import Tensor
 except ImportError as error:
     raise MissingExtra("torch", "training") from error
@@ -26,3 +27,8 @@ def leaves(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for value in found.values():
         value.requires_grad_()
     return found
+
+
+def placed(weights: Mapping[str, Tensor], place: torch.device | str) -> dict[str, Tensor]:
+    """The same tensors on a device."""
+    return {name: value.to(place) for name, value in weights.items()}

@@ -32,12 +32,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from twomind.core import device
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import PROTOTYPE_CLASS, PROTOTYPES, Dsfda, check_prototypes
 from twomind.models.embedding import from_logits
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
+from twomind.training.tensors import placed
 from twomind.types import Access, Features, Given, Prediction, State, Task
 from twomind.types.plain import Array
 
@@ -109,7 +111,8 @@ class DsfdaMethod:
     def _paper(
         self, model: Dsfda, x: Tensor, prototypes: Tensor, classes: Tensor, seed: int
     ) -> dict[str, Tensor]:
-        w = {**model.weights, **new_critic_head(model, seed)}
+        place = device.chosen()
+        w = placed({**model.weights, **new_critic_head(model, seed)}, place)
         groups = ["generator", "identity_critic"]
         if self.head:
             groups.append("head")
@@ -117,29 +120,36 @@ class DsfdaMethod:
         rules = steps.TargetRules(
             generated_trains_head=self.generated_trains_head, with_head=self.head
         )
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator(place).manual_seed(seed)
         draw = np.random.default_rng(seed)
         for i in batches(len(x), self.batch, self.epochs, draw):
             chosen = round_robin(classes.numpy(), model.neutral, len(i), draw)
-            batch = steps.TargetBatch(x[i], prototypes[chosen], classes[chosen], model.neutral)
+            pictures, maps, y = (
+                x[i].to(place),
+                prototypes[chosen].to(place),
+                classes[chosen].to(place),
+            )
+            batch = steps.TargetBatch(pictures, maps, y, model.neutral)
             noise = losses.noises(model.size, len(i), rng)
             steps.target_step(training, batch, noise, rules, rng)
-        return training.frozen()
+        return placed(training.frozen(), "cpu")
 
     def _released(self, model: Dsfda, x: Tensor, seed: int) -> dict[str, Tensor]:
         fresh = net.new_weights(model.size, len(model.task.classes), 1, seed)
-        w = {**model.weights, **net.of_parts(fresh, "identity", "identity_critic")}
+        place = device.chosen()
+        w = placed({**model.weights, **net.of_parts(fresh, "identity", "identity_critic")}, place)
         training = steps.start(w, self.learning_rate)
-        rng = torch.Generator().manual_seed(seed)
+        rng = torch.Generator(place).manual_seed(seed)
         draw = np.random.default_rng(seed)
         for i in batches(len(x), self.batch, self.epochs, draw):
             j = torch.from_numpy(draw.integers(len(x), size=len(i)))
             y_id = torch.zeros(len(i), dtype=torch.long)
             y_expr = torch.full_like(y_id, model.neutral)
-            batch = losses.Batch(x[i], y_id, x[j], y_expr)
+            drawn = (x[i], y_id, x[j], y_expr)
+            batch = losses.Batch(*(values.to(place) for values in drawn))
             noise = losses.noises(model.size, len(i), rng)
             steps.source_step(training, batch, noise, steps.RELEASED, rng)
-        return training.frozen()
+        return placed(training.frozen(), "cpu")
 
     @classmethod
     def toy(cls) -> Toy:

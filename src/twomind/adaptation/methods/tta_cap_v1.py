@@ -29,6 +29,7 @@ class TTACapV1(TTACap):
     entropy_unit: str = "nats"
     empty_class: str = "released"
     select: str = "neutral"
+    statistics: str = "neutral"
     n_people: int = 5
     tau_pos: float = 0.5
     tau_neg: float = 1.2

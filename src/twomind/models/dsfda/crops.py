@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.datasets.frames import FrameFolder, which_faces
 from twomind.features.face.align import aligned
 from twomind.features.face.tracker import Tracker
 from twomind.features.face.tracker_mesh import MeshFinder
@@ -20,6 +21,51 @@ from twomind.types import Track
 TEMPLATE = "mesh"
 #: A frame that comes this much too early is still the one that is due.
 _EARLY_S = 1e-6
+
+
+def pictures_of(
+    film: Path, folder: FrameFolder | None, px: int, hop_s: float, faces: str = "auto"
+) -> Track:
+    """Face crops of a recording: those that are there, else those of its film.
+
+    Args:
+        film: may be absent where there are crops.
+        folder: the crops; None: there are none.
+        px: side of a crop in pixels.
+        hop_s: at most one frame per this many seconds.
+        faces: ``crops`` or ``film`` leaves the other one out.
+
+    Raises:
+        BadInput: neither is there, or nothing in it can be read.
+    """
+    chosen = which_faces(faces, folder is not None, film.is_file())
+    if chosen == "film":
+        return face_crops(film, px, hop_s)
+    if not chosen or folder is None:
+        raise BadInput(
+            f"{film}: expected a film or a folder of face crops, found neither ({faces})"
+        )
+    track = folder.track((px, px))
+    rows = thinned(track.times_s, hop_s)
+    code = None if track.reason_code is None else track.reason_code[rows]
+    found = Track(
+        track.values[rows],
+        track.times_s[rows],
+        track.valid[rows],
+        reasons=track.reasons,
+        reason_code=code,
+    )
+    if not len(found):
+        raise BadInput(f"{folder.folder}: no frame has a time")
+    return found
+
+
+def thinned(times_s: np.ndarray, hop_s: float) -> np.ndarray:
+    """Rows at most one per ``hop_s``, the first of each; those without a time are left out."""
+    known = np.flatnonzero(np.isfinite(times_s))
+    steps = np.floor((times_s[known] + _EARLY_S) / hop_s)
+    _, first = np.unique(steps, return_index=True)
+    return known[np.sort(first)]
 
 
 def face_crops(film: Path, px: int, hop_s: float) -> Track:

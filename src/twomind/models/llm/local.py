@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import device
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.files import read_json
 from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
@@ -73,10 +74,9 @@ class Local:
             import transformers
         except ImportError as error:
             raise MissingExtra("clip", "a local language model") from error
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.float32 if device == "cpu" else "auto"
+        asked = None if self.device == device.AUTO else self.device
+        place = device.name_of(asked)
+        dtype = torch.float32 if place == "cpu" else "auto"
         load = {"local_files_only": True, "trust_remote_code": False}
         kind: Any = transformers.AutoModelForCausalLM
         if sees(config):
@@ -98,7 +98,7 @@ class Local:
                 f"({name}: {said})"
             ) from error
         family = str(config.get("model_type", ""))
-        ready = model.to(device).eval()
+        ready = model.to(place).eval()
         return _Loaded(family, ready, tokenizer, images, self.folder)
 
 

@@ -1,0 +1,145 @@
+"""Aligned faces of films as folders of pictures, one per decoded frame, with true times.
+
+The layout is the one in which laboratories hold BioVid's crops: a folder per film, the number in a
+picture's name is its time in milliseconds. ``crops.json`` beside the pictures holds the exact times,
+what the faces were cut by, and the frames in which none was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from twomind.core.errors import BadInput
+from twomind.core.settings import Bounds, check_bounds
+from twomind.core.store import content_hash, replacing, write_text
+from twomind.core.version import __version__
+from twomind.datasets.images import encode_picture
+from twomind.types.plain import Plain
+
+RECORD = "crops.json"
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """What a crop is."""
+
+    px: Annotated[int, Bounds(16, 1024)] = 224  # side; even
+    template: Literal["mesh"] = "mesh"  # forehead to chin
+    format: Literal["jpg", "png"] = "jpg"
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.px % 2:
+            raise BadInput(f"crops: expected an even number of pixels, got {self.px}")
+
+
+def export_crops(
+    films: list[Path],
+    out: Path,
+    settings: CropSettings,
+    tell: Callable[[str, float, float], None],
+) -> Plain:
+    """Write the faces of films; one that cannot be read costs only itself.
+
+    Args:
+        films: media files.
+        out: gets a folder per film, named as the film.
+        settings: what a crop is.
+        tell: is told how far it is.
+
+    Returns:
+        What each film gave, and why others gave nothing.
+
+    Raises:
+        BadInput: no film could be read, or two have one name.
+        MissingExtra: MediaPipe is not installed.
+    """
+    names = [film.stem for film in films]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInput(f"crops: two films are called {twice[0]!r}; their folders would be one")
+    done: list[Plain] = []
+    failed: dict[str, str] = {}
+    for n, film in enumerate(films, 1):
+        folder = out / film.stem
+        try:
+            if not film.is_file():
+                raise BadInput("no such file")
+            done.append(_kept(film, folder, settings) or _made(film, folder, settings))
+        except (BadInput, OSError) as error:
+            failed[str(film)] = str(error)
+        tell(film.name, n, len(films))
+    if not done:
+        first, why = next(iter(failed.items()))
+        raise BadInput(f"no film could be read; first: {first}: {why}")
+    return {"films": done, "failed": failed}
+
+
+def _kept(film: Path, folder: Path, settings: CropSettings) -> Plain | None:
+    """What an earlier run wrote of this very film with these settings; None: nothing whole."""
+    from twomind.core.files import read_json
+
+    try:
+        record: Plain = read_json(folder / RECORD)
+    except (OSError, ValueError):
+        return None
+    same = record.get("settings") == asdict(settings) and record.get("version") == __version__
+    if not same or record.get("sha256") != content_hash(film):
+        return None
+    return _said(folder, record)
+
+
+def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
+    """The crops of one film; the record is written last."""
+    from twomind.features.face.align import aligned
+    from twomind.features.face.tracker import Tracker
+    from twomind.features.face.tracker_mesh import MeshFinder
+    from twomind.media import stream as media
+
+    times: dict[str, float] = {}
+    absent: list[Plain] = []
+    finder = MeshFinder()
+    try:
+        tracker = Tracker(finder)
+        for frame in media.stream(film, video=True, audio=False):
+            if not isinstance(frame, media.Frame):
+                continue
+            seen = tracker.update(frame.rgb, frame.time_s)
+            if seen.landmarks_px is None:
+                absent.append({"time_s": frame.time_s, "reason": seen.reason})
+                continue
+            crop = aligned(frame.rgb, seen.landmarks_px, settings.px, settings.template)
+            name = f"image{round(1000 * frame.time_s)}.{settings.format}"
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(encode_picture(crop, f".{settings.format}"))
+            times[name] = frame.time_s
+    finally:
+        finder.close()
+    if not times and not absent:
+        raise BadInput("no frame could be decoded; the file is damaged, or has no video")
+    record: Plain = {
+        "film": film.name,
+        "sha256": content_hash(film),
+        "version": __version__,
+        "settings": asdict(settings),
+        "times_s": times,
+        "absent": absent,
+    }
+    from twomind.reporting.tables import to_json
+
+    write_text(folder / RECORD, to_json(record) + "\n")
+    return _said(folder, record)
+
+
+def _said(folder: Path, record: Plain) -> Plain:
+    return {
+        "folder": str(folder),
+        "crops": len(record["times_s"]),
+        "without_face": len(record["absent"]),
+    }
+
+
+__all__ = ["CropSettings", "export_crops"]
