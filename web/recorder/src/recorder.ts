@@ -149,15 +149,16 @@ export class Recorder {
     for (const track of this.stream.getTracks()) track.addEventListener("ended", this.onEnded);
     return new Promise((resolve) => {
       media.onstart = () => {
-        this.startedAt = performance.now();
-        this.lastDataAt = this.startedAt;
+        this.lastDataAt = performance.now();
         this.watch = new StreamWatch(this.stream, (levels) => this.judge(levels));
         if (this.options.maxMs !== undefined) {
           this.limit = setTimeout(() => void this.stop("time_limit"), this.options.maxMs);
         }
-        this.mark("start");
+        this.mark("start", { late_ms: Math.round(this.mediaMs) });
         resolve();
       };
+      // The recording's first moment is this call; `onstart` comes up to 150 ms later.
+      this.startedAt = performance.now();
       media.start(this.chunkMs);
     });
   }

@@ -1,0 +1,34 @@
+import type { Item, Me, Study } from "./types.js";
+
+export type Step = "consent" | "declined" | "check" | "record" | "end";
+
+/** What is known here and not yet on the server. */
+export interface Here {
+  /** Devices were checked since this page was opened: a permission does not outlive a page. */
+  checked: boolean;
+  /** Items whose answer is in this browser's store. */
+  stored: Set<string>;
+}
+
+/** The items that still want an answer, in this person's order, the neutral clip first. */
+export function open(study: Study, me: Me, here: Here): Item[] {
+  const items = study.neutral === null ? study.prompts : [study.neutral, ...study.prompts];
+  return items.filter((item) => wanted(item, me, here));
+}
+
+function wanted(item: Item, me: Me, here: Here): boolean {
+  if (here.stored.has(item.id)) return false;
+  const state = me.items.find((other) => other.id === item.id);
+  if (state === undefined) return true;
+  // Part of an answer came from another device, and its end did not.
+  if (state.state === "uploading") return state.takes_left > 0;
+  return state.state !== "complete";
+}
+
+/** Where the person is: consent before anything that opens a camera. */
+export function step(study: Study, me: Me, here: Here): Step {
+  if (!me.consent?.current) return "consent";
+  if (!me.consent.may_record) return "declined";
+  if (me.finished || open(study, me, here).length === 0) return "end";
+  return here.checked ? "record" : "check";
+}
