@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from patience import HANG_S
 from web_line import write_fake_film, write_fake_sound
@@ -26,11 +27,27 @@ def web() -> Path:
         pytest.skip("needs Node (Debian: apt-get install nodejs npm), then `make web`")
     if not (WEB / "node_modules" / "vite").is_dir():
         pytest.skip("needs the packages of web/: `make web`")
-    built = subprocess.run(
-        ["npm", "run", "build"], cwd=WEB, capture_output=True, text=True, timeout=HANG_S
-    )
-    assert built.returncode == 0, built.stdout + built.stderr
+    # Two processes of tests share the folder: one builds, and only what is older than its sources.
+    with FileLock(WEB / "node_modules" / ".build.lock"):
+        if not is_current(WEB):
+            built = subprocess.run(
+                ["npm", "run", "build"], cwd=WEB, capture_output=True, text=True, timeout=HANG_S
+            )
+            assert built.returncode == 0, built.stdout + built.stderr
     return WEB
+
+
+def is_current(web: Path) -> bool:
+    """Whether what was built is newer than all that it was built from."""
+    built = [web / "recorder" / "dist" / "index.d.ts", web / "dist" / "participant" / "index.html"]
+    if not all(path.is_file() for path in built):
+        return False
+    folders = [web / "recorder" / "src", web / "participant" / "src"]
+    sources = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    settings = [*web.glob("*.json"), *web.glob("*/*.json"), *web.glob("*/*.ts")]
+    sources += [*settings, web / "participant" / "index.html"]
+    oldest_built = min(path.stat().st_mtime for path in built)
+    return max(path.stat().st_mtime for path in sources) < oldest_built
 
 
 @pytest.fixture(scope="session")
