@@ -34,8 +34,11 @@ export function show(title: string, ...children: Child[]): HTMLElement {
   return main;
 }
 
+/** A button that works once, so that a double press does nothing twice; the next page has its own. */
 export function button(label: string, press: () => void, kind = "main"): HTMLButtonElement {
-  return el("button", { type: "button", class: kind, onclick: press }, label);
+  const one = el("button", { type: "button", class: kind }, label);
+  one.addEventListener("click", press, { once: true });
+  return one;
 }
 
 /** A button's press, awaited. */

@@ -1,4 +1,4 @@
-import { RecordingSession } from "@twomind/recorder";
+import { type RecordingRow, RecordingSession } from "@twomind/recorder";
 import { Api } from "./api.js";
 import type { App } from "./app.js";
 import { button, el, show } from "./dom.js";
@@ -39,20 +39,25 @@ async function open(api: Api): Promise<App> {
     database: `twomind-${me.person ?? "one"}`,
   });
   const rows = await session.store.recordings();
-  const stored = new Set(rows.map((row) => row.begin.item));
+  const whole = rows.filter((row) => row.state !== "recording" && row.stopReason !== "tab_closed");
+  const cut = rows.filter((row) => !whole.includes(row));
   const app: App = {
     api,
     study,
     me,
     session,
     ownLink,
-    here: { checked: false, stored },
+    here: { checked: false, stored: itemsOf(whole), interrupted: itemsOf(cut) },
     stream: null,
     devices: { camera: "", microphone: "" },
     go: () => guarded(app, () => go(app)),
     yourData: () => guarded(app, () => yours(app)),
   };
   return app;
+}
+
+function itemsOf(rows: RecordingRow[]): Set<string> {
+  return new Set(rows.map((row) => row.begin.item));
 }
 
 async function guarded(app: App, page: () => void | Promise<void>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Item, Me, Study } from "./types.js";
+import type { Item, ItemState, Me, Study } from "./types.js";
 
 export type Step = "consent" | "declined" | "check" | "record" | "end";
 
@@ -8,6 +8,8 @@ export interface Here {
   checked: boolean;
   /** Items whose answer is in this browser's store. */
   stored: Set<string>;
+  /** Items whose recording ended by itself: offered again, and may be left as they are. */
+  interrupted: Set<string>;
 }
 
 /** The items that still want an answer, in this person's order, the neutral clip first. */
@@ -16,9 +18,19 @@ export function open(study: Study, me: Me, here: Here): Item[] {
   return items.filter((item) => wanted(item, me, here));
 }
 
+/** Whether the last recording of an item ended by itself: a closed tab, a camera unplugged. */
+export function isInterrupted(item: Item, me: Me, here: Here): boolean {
+  return here.interrupted.has(item.id) || stateOf(item, me)?.state === "interrupted";
+}
+
+function stateOf(item: Item, me: Me): ItemState | undefined {
+  return me.items.find((state) => state.id === item.id);
+}
+
 function wanted(item: Item, me: Me, here: Here): boolean {
   if (here.stored.has(item.id)) return false;
-  const state = me.items.find((other) => other.id === item.id);
+  if (isInterrupted(item, me, here)) return true;
+  const state = stateOf(item, me);
   if (state === undefined) return true;
   // Part of an answer came from another device, and its end did not.
   if (state.state === "uploading") return state.takes_left > 0;

@@ -46,7 +46,7 @@ export interface Study {
 
 export interface ItemState {
   id: string;
-  state: "none" | "uploading" | "complete" | "again";
+  state: "none" | "uploading" | "complete" | "interrupted" | "again";
   takes_left: number;
 }
 

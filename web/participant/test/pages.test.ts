@@ -19,7 +19,7 @@ function me(change: Partial<Me> = {}, items: ItemState[] = []): Me {
 }
 
 function here(checked: boolean, ...stored: string[]): Here {
-  return { checked, stored: new Set(stored) };
+  return { checked, stored: new Set(stored), interrupted: new Set() };
 }
 
 const state = (id: string, is: ItemState["state"], takes_left = 1): ItemState => ({
@@ -59,6 +59,15 @@ describe("where a person is", () => {
       open(STUDY, me({}, [state("q3", "uploading", left)]), here(true)).map((one) => one.id);
     expect(half(1)).toContain("q3");
     expect(half(0)).not.toContain("q3");
+  });
+
+  it("offers once more what was interrupted, unless the person left it", () => {
+    const items = [state("q3", "interrupted", 0), state("q1", "complete")];
+    const ids = (where: Here): string[] => open(STUDY, me({}, items), where).map((one) => one.id);
+    expect(ids(here(true, "neutral", "q2"))).toEqual(["q3"]);
+    expect(ids(here(true, "neutral", "q2", "q3"))).toEqual([]);
+    const closedTab = { ...here(true, "neutral", "q2", "q3"), interrupted: new Set(["q1"]) };
+    expect(ids(closedTab)).toEqual(["q1"]);
   });
 });
 

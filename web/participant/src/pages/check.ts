@@ -26,7 +26,8 @@ export function judge(measured: Measured, limits: Limits): Message | undefined {
 /** Camera and microphone: chosen, measured, tried by counting aloud, and seen again. */
 export function check(app: App): void {
   const start = button(t("open_devices"), () => void open(app));
-  show(t("check_title"), el("p", {}, t("check_intro")), start);
+  const copy = el("a", { href: "/api/consent/copy", download: true }, t("consent_copy"));
+  show(t("check_title"), el("p", {}, t("check_intro")), start, el("p", { class: "small" }, copy));
 }
 
 async function open(app: App): Promise<void> {

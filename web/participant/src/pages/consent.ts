@@ -7,6 +7,7 @@ import { currentLanguage, of, t } from "../words.js";
 /** The text, and each item with a yes and a no of which neither is chosen beforehand. */
 export function consent(app: App, changed = app.me.consent?.current === false): void {
   const { study } = app;
+  let sent = false;
   const fields = study.consent.items.map(question);
   const form = el(
     "form",
@@ -18,7 +19,9 @@ export function consent(app: App, changed = app.me.consent?.current === false): 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const answers = answersOf(form, study.consent.items);
-    if (answers !== undefined) void send(app, answers);
+    if (answers === undefined || sent) return;
+    sent = true;
+    void send(app, answers);
   });
   const note = changed ? el("p", { role: "status", class: "warning" }, t("consent_changed")) : null;
   const text = el("section", { class: "card" }, ...paragraphs(of(study.consent.text)));

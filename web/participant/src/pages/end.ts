@@ -11,7 +11,7 @@ const LOOK_MS = 300;
 export async function end(app: App): Promise<void> {
   closeStream(app);
   if (!app.me.finished) await aboutYou(app);
-  await sent(app);
+  if (!(await sent(app))) return;
   app.me = await app.api.me();
   try {
     thanks(app, await app.api.finish());
@@ -69,24 +69,25 @@ function valueOf(question: Question, given: FormData): string | number | null {
   return question.kind === "number" ? Number(text) : text;
 }
 
-/** Resolves when nothing of this person is in the browser any more. */
-async function sent(app: App): Promise<void> {
+/** True when nothing of this person is in the browser any more; false when they left this page. */
+async function sent(app: App): Promise<boolean> {
   const { uploader } = app.session;
-  if ((await uploader.progress()).recordings === 0) return;
+  if ((await uploader.progress()).recordings === 0) return true;
   const bar = el("progress", { max: 1, "aria-label": t("sending_title") });
   const part = el("p", {});
   const state = el("p", { role: "status" });
   show(t("sending_title"), el("p", {}, t("sending")), bar, part, state);
   uploader.wake();
-  for (;;) {
+  while (bar.isConnected) {
     const progress = await uploader.progress();
-    if (progress.recordings === 0) return;
+    if (progress.recordings === 0) return true;
     const { bytes, sentBytes } = progress;
     bar.value = bytes === 0 ? 0 : sentBytes / bytes;
     part.textContent = t("sent_part", { sent: megabytes(sentBytes), total: megabytes(bytes) });
     say(state, await trouble(app, progress));
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+  return false;
 }
 
 function say(status: HTMLElement, text: string): void {

@@ -1,35 +1,41 @@
 import { openStream, type Recorder, type Trouble } from "@twomind/recorder";
 import type { App } from "../app.js";
 import { button, el, paragraphs, pressed, show } from "../dom.js";
-import { open } from "../plan.js";
+import { isInterrupted, open } from "../plan.js";
 import type { Item } from "../types.js";
 import { of, t } from "../words.js";
 import { videoOf } from "./check.js";
 import { deviceHelp } from "./problem.js";
+import { titleOf } from "./titles.js";
 
 /** One prompt after the other; the next never waits for the network. */
 export async function record(app: App): Promise<void> {
   const [item] = open(app.study, app.me, app.here);
   if (item === undefined) return app.go();
-  await pressed(invite(app, item));
+  const skip = isInterrupted(item, app.me, app.here) ? keepButton() : null;
+  if ((await pressed(...invite(app, item, skip))) === skip) return kept(app, item);
   await answer(app, item);
 }
 
-function titleOf(app: App, item: Item): string {
-  const n = app.study.prompts.findIndex((prompt) => prompt.id === item.id) + 1;
-  if (n === 0) return t("neutral_title");
-  return t("prompt_title", { n, total: app.study.prompts.length });
+function keepButton(): HTMLButtonElement {
+  return button(t("keep_interrupted"), () => undefined, "plain");
 }
 
-function invite(app: App, item: Item): HTMLButtonElement {
+function kept(app: App, item: Item): Promise<void> {
+  app.here.stored.add(item.id);
+  return app.go();
+}
+
+function invite(app: App, item: Item, skip: HTMLButtonElement | null): HTMLButtonElement[] {
   const begin = button(t("begin"), () => undefined);
   show(
-    titleOf(app, item),
+    titleOf(app.study, item.id),
+    skip === null ? null : el("p", { class: "warning" }, t("was_interrupted")),
     el("p", {}, t("ready", { seconds: item.max_s })),
-    begin,
+    el("div", { class: "buttons" }, begin, skip),
     el("p", { class: "small" }, t("pause_hint")),
   );
-  return begin;
+  return skip === null ? [begin] : [begin, skip];
 }
 
 async function answer(app: App, item: Item): Promise<void> {
@@ -43,22 +49,24 @@ async function answer(app: App, item: Item): Promise<void> {
     recorder = await begun(app, item, tell);
   } catch (error) {
     const again = button(t("retry"), () => void answer(app, item));
-    show(titleOf(app, item), deviceHelp(error), again);
+    show(titleOf(app.study, item.id), deviceHelp(error), again);
     return;
   }
   const stop = button(t("done"), () => void recorder.stop("button"));
   const left = el("span", { class: "left" });
   const lamp = el("p", { class: "lamp" }, el("span", { class: "dot" }), t("recording"), left);
-  show(titleOf(app, item), ...paragraphs(of(item.text)), lamp, alert, stop);
+  show(titleOf(app.study, item.id), el("div", { class: "prompt" }, ...paragraphs(of(item.text))), lamp, alert, stop);
   recorder.mark("prompt_shown", { item: item.id });
   // Nobody leaves a recording by a link in the footer.
   document.body.classList.add("busy");
   const clock = setInterval(() => tick(recorder, item, left, stop), 200);
   tick(recorder, item, left, stop);
-  await recorder.finished;
+  const { stopReason } = await recorder.finished;
   clearInterval(clock);
   document.body.classList.remove("busy");
-  await after(app, item);
+  if (stopReason === "button" || stopReason === "time_limit") return after(app, item);
+  app.here.interrupted.add(item.id);
+  return record(app);
 }
 
 /** The devices are opened again when they ended, and the permission is checked at each start. */
@@ -88,17 +96,13 @@ function tick(recorder: Recorder, item: Item, left: HTMLElement, stop: HTMLButto
 
 async function after(app: App, item: Item): Promise<void> {
   const left = takesLeft(app, item);
-  if (left === 0) {
-    app.here.stored.add(item.id);
-    return app.go();
-  }
+  if (left === 0) return kept(app, item);
   const keep = button(t("keep_take"), () => undefined);
   const again = button(t("another_take", { left }), () => undefined, "plain");
   const choice = el("div", { class: "buttons" }, keep, again);
-  show(titleOf(app, item), el("p", { role: "status" }, t("recorded")), choice);
+  show(titleOf(app.study, item.id), el("p", { role: "status" }, t("recorded")), choice);
   if ((await pressed(keep, again)) === again) return answer(app, item);
-  app.here.stored.add(item.id);
-  return app.go();
+  return kept(app, item);
 }
 
 /** Counts this take off here: the server may not know of it yet. */

@@ -2,6 +2,7 @@ import { type App, closeStream } from "../app.js";
 import { button, el, pressed, show } from "../dom.js";
 import type { Me } from "../types.js";
 import { currentLanguage, type Message, of, t } from "../words.js";
+import { titleOf } from "./titles.js";
 
 /** What is theirs: their link, their recordings, the download, and the way out. */
 export async function yours(app: App): Promise<void> {
@@ -11,7 +12,7 @@ export async function yours(app: App): Promise<void> {
   show(
     t("your_data"),
     app.ownLink === "" ? null : ownLink(app.ownLink),
-    recordings(app.me),
+    recordings(app),
     downloads(app.me),
     app.me.withdrawing === null ? withdraw(app) : later(app, app.me.withdrawing),
     button(t("back"), () => void app.go(), "plain"),
@@ -26,7 +27,8 @@ function ownLink(link: string): HTMLElement {
     await navigator.clipboard.writeText(link);
     copied.textContent = t("copied");
   };
-  const press = button(t("copy_link"), () => void copy().catch(() => undefined), "plain");
+  const onclick = (): void => void copy().catch(() => undefined);
+  const press = el("button", { type: "button", class: "plain", onclick }, t("copy_link"));
   const intro = el("p", {}, t("your_link_intro"));
   return el("section", {}, el("h2", {}, t("your_link")), intro, field, press, copied);
 }
@@ -37,15 +39,17 @@ const STATES: Record<string, Message> = {
   open: "state_open",
 };
 
-function recordings(me: Me): HTMLElement {
+function recordings(app: App): HTMLElement {
   const when = new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "medium", timeStyle: "short" });
-  const lines = me.recordings.map((one) => {
-    const text = `${one.item}, ${when.format(new Date(one.at))}: ${t(STATES[one.state] ?? "state_open")}`;
+  const lines = app.me.recordings.map((one) => {
+    const name = titleOf(app.study, one.item);
+    const text = `${name}, ${when.format(new Date(one.at))}: ${t(STATES[one.state] ?? "state_open")}`;
     const line = el("li", {}, text);
-    if (one.state === "complete") line.append(" ", watchButton(line, one.id, one.item));
+    if (one.state === "complete") line.append(watchButton(line, one.id, name));
     return line;
   });
-  const list = lines.length === 0 ? el("p", {}, t("no_recordings")) : el("ul", {}, ...lines);
+  const none = el("p", {}, t("no_recordings"));
+  const list = lines.length === 0 ? none : el("ul", { class: "recordings" }, ...lines);
   return el("section", {}, el("h2", {}, t("recordings")), list);
 }
 
