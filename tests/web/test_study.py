@@ -108,7 +108,7 @@ def take_part(page: Page, study: StudyServer, after_first: Any = lambda: None) -
     press(page)
     answered = 0
     while True:
-        page.wait_for_selector("text=Show the question, #about-age, form")
+        page.wait_for_selector("main :text('Show the question'), main form")
         if page.locator("form").count():
             break
         title = page.locator("h1").inner_text()
