@@ -127,6 +127,7 @@ class FakeStudy:
         self.chunks: dict[str, dict[int, bytes]] = {}
         self.done: dict[str, dict[str, Any]] = {}
         self.withdrawn = False
+        self.amended = False
         self.sent_bytes = 0
         handler = type("Handler", (_Handler,), {"study": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -159,11 +160,13 @@ class FakeStudy:
             "finished": False,
         }
 
-    def _consent(self) -> dict[str, Any] | None:
+    def _consent(self) -> dict[str, Any]:
         if self.consented is None:
-            return None
+            return {"current": False, "may_record": False, "version": None, "answers": {}}
         answers = self.consented["answers"]
-        return {"current": True, "may_record": answers["processing"], "answers": answers}
+        current = self.consented["version"] == STUDY["consent"]["version"] and not self.amended
+        may = answers["processing"] and current
+        return {"current": current, "may_record": may, "version": 1, "answers": answers}
 
     def _state(self, recording: str) -> str:
         return "complete" if recording in self.done else "open"

@@ -22,13 +22,14 @@ navigator.mediaDevices.getUserMedia = (wish) => { window.cameras += 1; return op
 """
 
 TITLES = {
-    "neutral": "A first short recording",
-    "first": "Question 1 of 2",
-    "second": "Question 2 of 2",
+    "neutral": ("A first short recording", "Un premier court enregistrement"),
+    "first": ("Question 1 of 2", "Question 1 sur 2"),
+    "second": ("Question 2 of 2", "Question 2 sur 2"),
 }
 SIZES = {
     "laptop": {"viewport": {"width": 1280, "height": 800}},
     "phone": {"viewport": {"width": 375, "height": 740}, "device_scale_factor": 2},
+    "french": {"viewport": {"width": 1280, "height": 800}, "locale": "fr-CA"},
     "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     # 200 % of a laptop's page is a page of half the width.
     "zoom": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},
@@ -105,7 +106,7 @@ class Walk:
         self.button()
 
     def answer(self, name: str, takes: bool = False) -> None:
-        title = TITLES[name]
+        title = TITLES[name][self.page.evaluate("document.documentElement.lang") == "fr"]
         self.page.wait_for_selector(f"h1:text('{title}')")
         self.at(f"{name}-ready")
         self.button()
@@ -200,6 +201,48 @@ def test_consent_wants_each_answer_and_a_no_opens_no_camera(
     page.wait_for_selector("h1:text('Thank you')")
     assert page.evaluate("cameras") == 0
     assert study.begun == {}
+
+
+def test_a_text_that_changed_is_asked_again_and_says_so(new_context: Any, study: FakeStudy) -> None:
+    context = new_context()
+    page = context.new_page()
+    walk = Walk(page, study)
+    walk.consent()
+    page.wait_for_selector("text=Turn on camera")
+    study.amended = True
+    page = context.new_page()
+    page.goto(f"{study.url}/join")
+    page.wait_for_selector("text=The text has changed")
+    assert page.locator("input:checked").count() == 0
+
+
+def test_an_answer_cut_by_a_closed_tab_is_offered_once_more(
+    new_context: Any, study: FakeStudy
+) -> None:
+    context = new_context()
+    walk = Walk(context.new_page(), study)
+    walk.consent()
+    walk.page.wait_for_selector("text=The text has changed", state="detached")
+    walk.check()
+    walk.page.wait_for_selector("text=Show the question")
+    walk.button()
+    walk.page.wait_for_selector(".lamp")
+    walk.page.wait_for_timeout(1500)
+    # What is in the browser cannot be sent before the next page is open.
+    study.down = True
+    walk.page.wait_for_timeout(800)
+    walk.page.close()
+    page = context.new_page()
+    again = Walk(page, study)
+    study.down = False
+    page.goto(f"{study.url}/join")
+    again.check()
+    page.wait_for_selector("text=was interrupted")
+    page.click("button:has-text('Leave it as it is')")
+    page.wait_for_selector("text=Question 1 of 2")
+    until(lambda: len(study.done) == 1)
+    (manifest,) = study.done.values()
+    assert manifest["stop_reason"] == "tab_closed"
 
 
 def test_the_next_prompt_does_not_wait_for_the_network(new_context: Any, study: FakeStudy) -> None:
@@ -354,7 +397,7 @@ def look_at_pages(page: Page, study: FakeStudy, axe: str, size: str) -> None:
 
     walk = Walk(page, study, at)
     walk.whole()
-    page.click("text=Your data")
+    page.click("footer button")
     page.wait_for_selector("ul")
     at("your-data")
     assert found == []

@@ -31,7 +31,10 @@ async function join(api: Api): Promise<string> {
 async function open(api: Api): Promise<App> {
   const ownLink = await join(api);
   const [study, me] = await Promise.all([api.study(), api.me()]);
-  setLanguage(firstLanguage(location.pathname, [me.language, ...navigator.languages], study.languages));
+  // Until a text was answered, the server knows no better than the browser.
+  const known = me.consent.version === null ? [] : [me.language];
+  const wishes = [...known, ...navigator.languages, me.language];
+  setLanguage(firstLanguage(location.pathname, wishes, study.languages));
   const session = await RecordingSession.open({
     base: "/api/recordings",
     headers: () => api.headers(),

@@ -39,7 +39,7 @@ function wanted(item: Item, me: Me, here: Here): boolean {
 
 /** Where the person is: consent before anything that opens a camera. */
 export function step(study: Study, me: Me, here: Here): Step {
-  if (!me.consent?.current) return "consent";
+  if (!me.consent.current) return "consent";
   if (!me.consent.may_record) return "declined";
   if (me.finished || open(study, me, here).length === 0) return "end";
   return here.checked ? "record" : "check";

@@ -50,11 +50,20 @@ export interface ItemState {
   takes_left: number;
 }
 
+export interface ConsentState {
+  /** The text that was answered is the text of today. */
+  current: boolean;
+  may_record: boolean;
+  /** Of the text that was answered; null: none was. */
+  version: number | null;
+  answers: Record<string, boolean>;
+}
+
 export interface Me {
   /** Stable for this person, and says nothing else. */
   person?: string;
   language: Language;
-  consent: { current: boolean; may_record: boolean; answers: Record<string, boolean> } | null;
+  consent: ConsentState;
   checked: boolean;
   items: ItemState[];
   recordings: { id: string; item: string; state: string; bytes: number; at: string }[];

@@ -14,7 +14,7 @@ const STUDY = {
 } as unknown as Study;
 
 function me(change: Partial<Me> = {}, items: ItemState[] = []): Me {
-  const consent = { current: true, may_record: true, answers: {} };
+  const consent = { current: true, may_record: true, version: 1, answers: {} };
   return { consent, items, finished: false, ...change } as unknown as Me;
 }
 
@@ -29,14 +29,16 @@ const state = (id: string, is: ItemState["state"], takes_left = 1): ItemState =>
 });
 
 describe("where a person is", () => {
+  const none = { current: false, may_record: false, version: null, answers: {} };
+
   it("asks for consent before anything else, and again when the text has changed", () => {
-    expect(step(STUDY, me({ consent: null }), here(true))).toBe("consent");
-    const old = { current: false, may_record: true, answers: {} };
+    expect(step(STUDY, me({ consent: none }), here(true))).toBe("consent");
+    const old = { current: false, may_record: true, version: 1, answers: {} };
     expect(step(STUDY, me({ consent: old }), here(true))).toBe("consent");
   });
 
   it("records nothing of somebody who said no to what is required", () => {
-    const no = { current: true, may_record: false, answers: {} };
+    const no = { current: true, may_record: false, version: 1, answers: {} };
     expect(step(STUDY, me({ consent: no }), here(true))).toBe("declined");
   });
 

@@ -1,11 +1,11 @@
 import type { App } from "../app.js";
 import { ApiError } from "../api.js";
 import { button, el, paragraphs, show } from "../dom.js";
-import type { ConsentItem } from "../types.js";
+import type { ConsentItem, ConsentState } from "../types.js";
 import { currentLanguage, of, t } from "../words.js";
 
 /** The text, and each item with a yes and a no of which neither is chosen beforehand. */
-export function consent(app: App, changed = app.me.consent?.current === false): void {
+export function consent(app: App, changed = isOld(app.me.consent)): void {
   const { study } = app;
   let sent = false;
   const fields = study.consent.items.map(question);
@@ -26,6 +26,11 @@ export function consent(app: App, changed = app.me.consent?.current === false): 
   const note = changed ? el("p", { role: "status", class: "warning" }, t("consent_changed")) : null;
   const text = el("section", { class: "card" }, ...paragraphs(of(study.consent.text)));
   show(t("consent_title"), note, text, form);
+}
+
+/** An earlier text was answered: this person sees that it is another by now. */
+function isOld(given: ConsentState): boolean {
+  return given.version !== null && !given.current;
 }
 
 function question(item: ConsentItem): HTMLFieldSetElement {

@@ -68,13 +68,13 @@ function watchButton(line: HTMLElement, id: string, item: string): HTMLElement {
 function downloads(me: Me): HTMLElement {
   const all = el("a", { href: "/api/me/download", download: true }, t("download_all"));
   const copy = el("a", { href: "/api/consent/copy", download: true }, t("consent_copy"));
-  const lines = me.consent === null ? [] : [el("li", {}, copy), el("li", {}, all)];
+  const lines = me.consent.version === null ? [] : [el("li", {}, copy), el("li", {}, all)];
   return el("ul", {}, ...lines);
 }
 
 function withdraw(app: App): HTMLElement {
   const given = app.study.consent.items.filter(
-    (item) => !item.required && app.me.consent?.answers[item.id] === true,
+    (item) => !item.required && app.me.consent.answers[item.id] === true,
   );
   const some = given.map((item) =>
     button(t("withdraw_item", { text: of(item.text) }), () => void takeBack(app, item.id), "plain"),
