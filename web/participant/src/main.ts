@@ -94,7 +94,7 @@ function frame(app: App): void {
   const banner = app.study.test ? el("p", { class: "banner" }, t("test_banner")) : null;
   top.replaceChildren(el("p", { class: "title" }, of(app.study.title)), languages(app), banner ?? "");
   const data = button(t("your_data"), () => void app.yourData(), "link");
-  bottom.replaceChildren(data, el("p", {}, `${t("contact")}: ${of(app.study.contact)}`));
+  bottom.replaceChildren(data, el("p", {}, t("contact", { who: of(app.study.contact) })));
 }
 
 /** Another language shows the page anew; while a recording goes on, the choice is not shown. */

@@ -43,8 +43,9 @@ function recordings(app: App): HTMLElement {
   const when = new Intl.DateTimeFormat(currentLanguage(), { dateStyle: "medium", timeStyle: "short" });
   const lines = app.me.recordings.map((one) => {
     const name = titleOf(app.study, one.item);
-    const text = `${name}, ${when.format(new Date(one.at))}: ${t(STATES[one.state] ?? "state_open")}`;
-    const line = el("li", {}, text);
+    const state = t(STATES[one.state] ?? "state_open");
+    const text = t("recording_line", { name, when: when.format(new Date(one.at)), state });
+    const line = el("li", {}, el("span", {}, text));
     if (one.state === "complete") line.append(watchButton(line, one.id, name));
     return line;
   });
@@ -54,14 +55,15 @@ function recordings(app: App): HTMLElement {
 }
 
 function watchButton(line: HTMLElement, id: string, item: string): HTMLElement {
-  const label = t("watch", { item });
-  const watch = button(label, () => {
+  const label = t("watch_item", { item });
+  const watch = button(t("watch"), () => {
     const src = `/api/recordings/${id}/media`;
     const video = el("video", { src, controls: true, playsinline: true, "aria-label": label });
     watch.remove();
     line.append(video);
     video.focus();
   }, "plain");
+  watch.setAttribute("aria-label", label);
   return watch;
 }
 
