@@ -12,7 +12,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow parity freeze mutants pythons nightly lint format bench clean
+.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -67,15 +67,37 @@ demo: system-demo install
 	@echo
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
 
+# The pages of a study and the recorder, in web/. Without Node the rest builds and is tested all the same.
+NPM := $(shell command -v npm)
+
+web: web/node_modules/.current
+ifneq ($(NPM),)
+	cd web && npm run build
+endif
+
+web/node_modules/.current: web/package.json web/package-lock.json
+ifeq ($(NPM),)
+	@echo "no npm here: the pages of a study are not built, their tests are skipped (Debian: apt-get install nodejs npm)"
+else
+	cd web && npm ci
+	@touch $@
+endif
+
+# Types and units of the pages.
+test-web: web
+ifneq ($(NPM),)
+	cd web && npm run check && npm test
+endif
+
 # Files stay in one process each and begin in the order of conftest.py, the longest first.
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=20
 
 # The quick tests of every part: some minutes on two cores.
-test: system-test install-dev
+test: system-test install-dev test-web
 	$(PYTEST) -m "not slow"
 
 # The others: whole studies, trainings, many films, long documents.
-test-slow: system-test install-dev
+test-slow: system-test install-dev web
 	$(PYTEST) -m slow
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
@@ -113,7 +135,7 @@ bench: system-test install-dev
 	for script in clock voice throughput memory; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DEMO) web/node_modules web/dist web/recorder/dist .pytest_cache .mypy_cache .ruff_cache
 
 # Every table of `twomind reproduce` at toy size, 16 people each; SMALL=--small: a few of them, 5 people.
 reproduce-smoke: install-dev
