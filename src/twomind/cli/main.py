@@ -48,6 +48,14 @@ _VERBS = {
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
     ),
+    "serve": Later(
+        "twomind.cli.study_verbs:serve_verb",
+        "Serve the study in FOLDER until Ctrl-C; prints the researcher's address.",
+    ),
+    "study": Later(
+        "twomind.cli.study_verbs:study_group",
+        "A study of one's own: write one, look at it, keep it.",
+    ),
     "weights": Later(
         "twomind.cli.weights_verbs:weights_group", "Model files: list them, check them, add them."
     ),
