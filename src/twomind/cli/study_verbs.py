@@ -83,7 +83,7 @@ def study_rotate_key(folder: Path, as_json: bool, offline: bool) -> int:
     need_server()
     from twomind.server.keeping import rotate_key
 
-    wrapped = rotate_key(folder)
+    wrapped = rotate_key(folder, say)
     if as_json:
         print_json({"wrapped": wrapped})
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from twomind.server import durable, withdrawal
 from twomind.server.database import SQLITE
 from twomind.server.keys import Keys
 from twomind.server.making import refuse_keys_inside
-from twomind.server.place import DATA, open_place
+from twomind.server.place import BACKUP, DATA, open_place
 from twomind.server.study import FILE, load_study
 from twomind.server.tables import Person
 
@@ -35,14 +35,18 @@ class Kept:
     size: int
 
 
-def rotate_key(folder: Path) -> int:
+def rotate_key(folder: Path, say: Callable[[str], None]) -> int:
     """Wrap every participant's key with a new main key.
+
+    Args:
+        folder: The study's folder. While a server runs in it, the rotation waits.
+        say: Takes the sentence about waiting.
 
     Returns:
         How many.
     """
     study = load_study(folder)
-    with alone_in(folder / DATA):
+    with alone_in(folder / DATA, say):
         return Keys.at(Path(study.server.keys)).rotate()
 
 
@@ -59,7 +63,7 @@ def backup(folder: Path, file: Path) -> Kept:
     if file.exists():
         raise BadInput(f"{file}: it exists already; give another name")
     refuse_keys_inside(folder, Path(study.server.keys))
-    with tempfile.TemporaryDirectory(dir=folder / DATA) as near:
+    with tempfile.TemporaryDirectory(dir=folder / DATA, prefix=BACKUP) as near:
         copy = Path(near) / SQLITE
         if (folder / _DATABASE).exists():
             _copy_database(folder / _DATABASE, copy)

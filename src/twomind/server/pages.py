@@ -14,8 +14,8 @@ from twomind.server.refused import not_found
 
 _PAGE = "index.html"
 _ABSENT = (
-    "The pages of this study are not built in this installation: run `npm ci && npm run build` in "
-    "web/, or install twomind from a wheel. The protocol under /api works.\n"
+    "The pages of this study are not built in this installation: run `make web`, "
+    "or install twomind from a wheel. The protocol under /api works.\n"
 )
 _KINDS = {
     ".js": "text/javascript",

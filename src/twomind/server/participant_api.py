@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from twomind.server import access, consent, export, people, withdrawal
 from twomind.server.place import Place, stamp
@@ -19,9 +20,19 @@ Scalar = str | float | int | bool | None
 
 
 class Body(BaseModel):
-    """A JSON body: no field but those that it names."""
+    """A JSON body: no field but those that it names, and text that can be written as text."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_halves(cls, values: Any) -> Any:
+        # JSON may hold halves of characters; no file, database or page can.
+        try:
+            json.dumps(values, ensure_ascii=False, default=str).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError("it holds half a character") from error
+        return values
 
 
 # --- sessions
@@ -126,6 +137,7 @@ def me(visitor: Participant, place: ThePlace) -> dict[str, Any]:
         items = people.items(place, reading, person)
         recordings = people.of_person(reading, person.id)
     return {
+        "person": person.id,
         "language": person.language,
         "consent": {
             "current": consent.is_current(place, given),

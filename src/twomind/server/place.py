@@ -21,6 +21,8 @@ from twomind.server.sealed import seal, unseal
 from twomind.server.study import Study, load_study
 
 DATA = "data"
+#: How names of folders begin in which a backup is prepared.
+BACKUP = "backup-"
 _PEOPLE = "people"
 _LOCKS = 64
 

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
 from twomind.server import consent, durable, people
-from twomind.server.place import Place, stamp
+from twomind.server.place import BACKUP, DATA, Place, stamp
 from twomind.server.refused import Refused
 from twomind.server.sealed import Film, Part, seal
 from twomind.server.tables import Chunk, Recording
@@ -310,12 +310,14 @@ def manifest(place: Place, reading: Transaction, recording: Recording) -> dict[s
 
 
 def tidy(place: Place) -> int:
-    """Remove what a killed server left half-written.
+    """Remove what a killed server or backup left half-written.
 
     Returns:
         How many files.
     """
     parts = list(place.people.rglob(f"*{durable.PART}"))
+    for folder in (place.folder / DATA).glob(f"{BACKUP}*"):
+        shutil.rmtree(folder, ignore_errors=True)
     for path in parts:
         path.unlink(missing_ok=True)
     return len(parts)
