@@ -9,11 +9,14 @@ from pathlib import Path
 import click
 
 from twomind.cli.verb import PATH, Common, print_json, say, taking, tell, verb
-from twomind.core.errors import MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 
 _NEEDED = (
     "alembic", "argon2", "cryptography", "fastapi", "itsdangerous", "sqlalchemy", "uvicorn",
 )  # fmt: skip
+
+#: Who did it, in the audit log.
+_HERE = "at the command line"
 
 
 def need_server() -> None:
@@ -69,6 +72,85 @@ def study_sheet(folder: Path, as_json: bool, offline: bool) -> int:
         print_json({"sheet": str(path)})
     else:
         tell(str(path))
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Invited(Common):
+    folder: Path
+    names: tuple[str, ...]
+    panel: str
+    test: bool
+
+
+@study_group.command("invite")
+@click.argument("folder", type=PATH)
+@click.argument("names", nargs=-1)
+@click.option("--panel", default="", help="Label of one link for many people of a panel.")
+@click.option("--test", is_flag=True, help="A link to try the study; nothing of it counts.")
+@verb
+@taking(_Invited)
+def study_invite(asked: _Invited) -> int:
+    """Print links: one for each of NAMES, one for a panel, or one to try the study."""
+    need_server()
+    from twomind.server import recruiting
+    from twomind.server.place import open_place
+
+    if not (asked.names or asked.panel or asked.test):
+        raise BadInput("whom to invite: give NAMES, --panel LABEL or --test")
+    place = open_place(asked.folder)
+    links = recruiting.invite(place, _HERE, asked.names)
+    if asked.panel:
+        links.append({"name": asked.panel, **recruiting.panel(place, _HERE, asked.panel)})
+    if asked.test:
+        links.append({"name": "test", **recruiting.test_participant(place, _HERE)})
+    if asked.as_json:
+        print_json({"links": links})
+    else:
+        for one in links:
+            tell(f"{one['name']}  {one['link']}")
+    return 0
+
+
+@study_group.command("people")
+@click.argument("folder", type=PATH)
+@verb
+def study_people(folder: Path, as_json: bool, offline: bool) -> int:
+    """Who is where; test participants stand apart and are not counted."""
+    need_server()
+    from twomind.server import recruiting
+    from twomind.server.place import open_place
+
+    told = recruiting.overview(open_place(folder))
+    if as_json:
+        print_json(told)
+        return 0
+    for person in told["people"] + told["tests"]:
+        items = ", ".join(f"{name} {state}" for name, state in person["items"].items())
+        kind = "test" if person["kind"] == "test" else person["external_id"]
+        tell(f"{person['id']}  {kind}  {person['state']}  {items}")
+    quota = "" if told["quota"] is None else f" of {told['quota']}"
+    tell(f"{told['counted']}{quota} count")
+    return 0
+
+
+@study_group.command("password")
+@click.argument("folder", type=PATH)
+@click.argument("name")
+@verb
+def study_password(folder: Path, name: str, as_json: bool, offline: bool) -> int:
+    """Let NAME sign in as a researcher, or give them another password; it is asked for."""
+    need_server()
+    from twomind.server import access
+    from twomind.server.place import open_place
+
+    place = open_place(folder)
+    password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    access.set_password(place, name, password)
+    if as_json:
+        print_json({"name": name})
+    else:
+        tell(f"{name} can sign in.")
     return 0
 
 

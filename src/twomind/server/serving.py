@@ -92,9 +92,8 @@ def greeting(place: Place) -> list[str]:
     """What a researcher reads when the server starts."""
     public = place.study.server.public_url
     lines = list(place.study.remarks())
-    if access.any_researcher(place):
-        lines.append(f"researchers sign in at {public}/researcher")
-    else:
-        token = access.link_token(place, "setup", "first")
-        lines.append(f"set your password (once, within a day): {public}/researcher#{token}")
+    lines.append(f"participants come to {public}/join with a link of `twomind study invite`")
+    lines.append(f"researchers sign in at {public}/api/researcher/session")
+    if not access.any_researcher(place):
+        lines.append("nobody can sign in yet: `twomind study password` sets a password")
     return lines
