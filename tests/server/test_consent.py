@@ -246,7 +246,7 @@ def test_second_thoughts(patient: World) -> None:
 def test_who_never_finished_is_swept_and_who_finished_is_kept_as_long_as_promised(
     world: World,
 ) -> None:
-    partial, whole = world.person(), world.person()
+    partial, whole, never = world.person(), world.person(), world.person()
     for guest in (partial, whole):
         guest.agree()
         guest.record("q1")
@@ -258,5 +258,9 @@ def test_who_never_finished_is_swept_and_who_finished_is_kept_as_long_as_promise
     world.clock.ahead = timedelta(days=31)
     assert withdrawal.sweep(world.place) == 1
     assert not found(world, [partial.person])
+    assert found(world, [never.person])
+    world.clock.ahead = timedelta(days=61)
+    assert withdrawal.sweep(world.place) == 1
+    assert not found(world, [never.person])
     world.clock.ahead = timedelta(days=3651)
     assert withdrawal.sweep(world.place) == 1

@@ -187,6 +187,10 @@ def test_a_lost_link_and_an_erasure_by_the_researcher(world: World) -> None:
     assert client.delete(f"/api/researcher/people/{guest.person}").status_code == 204
     assert client.delete(f"/api/researcher/people/{guest.person}").status_code == 404
     assert guest.client.get("/api/me").status_code == 401
+    lines = client.get("/api/researcher/audit").json()["lines"]
+    assert [(line["who"], line["what"]) for line in lines if line["what"] == "erases"] == [
+        ("researcher ada", "erases")
+    ]
 
 
 # --- the form, and one's own data

@@ -9,7 +9,7 @@ from fastapi import Path as InPath
 from pydantic import Field
 
 from twomind.core.errors import BadInput
-from twomind.server import access, recruiting, withdrawal
+from twomind.server import access, audit, recruiting, withdrawal
 from twomind.server.participant_api import Body
 from twomind.server.place import stamp
 from twomind.server.refused import Refused, not_found
@@ -125,9 +125,11 @@ def link_again(person: PersonId, visitor: ResearcherHere, place: ThePlace) -> di
 @router.delete("/people/{person}", status_code=204)
 def erase(person: PersonId, visitor: ResearcherHere, place: ThePlace) -> Response:
     """Erase somebody who asked for it by other means than their link."""
-    with place.database.reading() as reading:
-        if reading.get(Person, person) is None:
+    with place.database.writing() as writing:
+        found = writing.get(Person, person)
+        if found is None:
             raise not_found()
+        audit.note(place, writing, f"researcher {visitor.subject}", "erases", found.mark)
     withdrawal.erase(place, person)
     return Response(status_code=204)
 

@@ -100,8 +100,9 @@ def _delete_rows(place: Place, person_id: str) -> None:
 
 
 def sweep(place: Place) -> int:
-    """Erase who is due: withdrawn and past second thoughts, never finished for too long, kept for
-    as long as was promised, or half-erased when the server stopped.
+    """Erase who is due: withdrawn and past second thoughts, never finished for too long, invited
+    and never begun while the link was good, kept for as long as was promised, or half-erased when
+    the server stopped.
 
     Returns:
         How many people.
@@ -109,10 +110,12 @@ def sweep(place: Place) -> int:
     kept = place.study.retention
     partial = place.now() - timedelta(days=kept.partial_days)
     media = place.now() - timedelta(days=kept.media_days)
+    invited = place.now() - timedelta(days=place.study.recruiting.link_days)
     with place.database.reading() as reading:
         due = (
             (Person.state == "erasing")
             | (Person.erase_at <= place.now())
+            | ((Person.state == "invited") & (Person.seen < invited))
             | ((Person.state == "begun") & (Person.seen < partial))
             | ((Person.state == "finished") & (Person.finished < media))
         )
