@@ -59,6 +59,14 @@ _VERBS = {
         "twomind.cli.reproduce_verb:reproduce_verb",
         "Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.",
     ),
+    "serve": Later(
+        "twomind.cli.study_verbs:serve_verb",
+        "Serve the study in FOLDER until Ctrl-C; prints the researcher's address.",
+    ),
+    "study": Later(
+        "twomind.cli.study_verbs:study_group",
+        "A study of one's own: write one, look at it, keep it.",
+    ),
     "weights": Later(
         "twomind.cli.weights_verbs:weights_group", "Model files: list them, check them, add them."
     ),

@@ -1,0 +1,151 @@
+"""What holds for every request, whatever it asks: rate, size of the body, headers of the answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twomind.server.limits import Limiter
+from twomind.server.place import Place
+from twomind.server.refused import Refused
+
+_LOG = logging.getLogger("twomind.server")
+#: Bytes of a body that is no chunk: the list of hashes of an hour fits in.
+MOST_JSON = 2 << 20
+_SIGN_IN = ("/api/session", "/api/researcher/session", "/api/researcher/password")
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "media-src 'self' blob:",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "worker-src 'self' blob:",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HSTS = "max-age=31536000; includeSubDomains"
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Lets a body pass up to a length."""
+
+    receive: Receive
+    most: int
+    seen: list[int]
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.seen[0] += len(message.get("body", b""))
+        if self.seen[0] > self.most:
+            raise HTTPException(413, "The body is longer than it may be")
+        return message
+
+
+class Guard:
+    """ASGI middleware around the whole application.
+
+    Args:
+        app: What it guards.
+        place: The study.
+    """
+
+    def __init__(self, app: ASGIApp, place: Place) -> None:
+        serving = place.study.server
+        self._app = app
+        self._chunk = place.study.recording.chunk_max_bytes
+        self._https = serving.public_url.startswith("https://")
+        rate = serving.requests_per_second
+        self._every = Limiter(rate, 4 * rate)
+        self._sign_in = Limiter(serving.sign_ins_per_minute / 60, serving.sign_ins_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._add_headers(scope, message)
+            await send(message)
+
+        refused = self._refused(scope)
+        if refused is not None:
+            await _answer(sending, refused)
+            return
+        body = _Body(receive, self._most(scope), [0])
+        try:
+            await self._app(scope, body, sending)
+        except Exception:
+            # Never the values that it worked on: they may be a participant's.
+            _LOG.exception("a request failed: %s", scope["method"])
+            if not started:
+                trouble = Refused(500, "trouble", "The server is in trouble; try again later.")
+                await _answer(sending, trouble)
+
+    def _most(self, scope: Scope) -> int:
+        is_chunk = scope["method"] == "PUT" and "/chunks/" in scope["path"]
+        return self._chunk if is_chunk else MOST_JSON
+
+    def _refused(self, scope: Scope) -> Refused | None:
+        client = scope.get("client") or ("", 0)
+        wait = self._every.wait_s(client[0])
+        if not wait and scope["method"] == "POST" and scope["path"] in _SIGN_IN:
+            wait = self._sign_in.wait_s(client[0])
+        if wait:
+            return Refused(429, "too_many", "Too many requests; wait a moment.", wait=wait)
+        length = Headers(scope=scope).get("content-length", "0")
+        most = self._most(scope)
+        if not length.isascii() or not length.isdigit():
+            return Refused(400, "bad_request", "Content-Length is no number.")
+        return _too_large(most) if int(length) > most else None
+
+    def _add_headers(self, scope: Scope, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if self._https:
+            headers["Strict-Transport-Security"] = _HSTS
+        if not scope["path"].startswith("/static/"):
+            headers["Cache-Control"] = "no-store"
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, "too_large", "The body is longer than it may be.", limit=most)
+
+
+async def _answer(send: Send, refused: Refused) -> None:
+    headers = [(b"content-type", b"application/json")]
+    wait = refused.more.pop("wait", None)
+    if wait is not None:
+        headers.append((b"retry-after", str(math.ceil(wait)).encode()))
+    if refused.status == 413:
+        headers.append((b"connection", b"close"))
+    body = json.dumps(refused.body()).encode()
+    start = {"type": "http.response.start", "status": refused.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,82 @@
+"""The built pages: the participant's page, and the files that it loads."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+from twomind.core import names
+from twomind.core.errors import BadInput
+from twomind.server.refused import not_found
+
+_PAGE = "index.html"
+_ABSENT = (
+    "The pages of this study are not built in this installation: run `make web`, "
+    "or install twomind from a wheel. The protocol under /api works.\n"
+)
+_KINDS = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".wasm": "application/wasm",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+}
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+def built() -> Path:
+    """Where the built pages lie: in the installed package, or in the clone."""
+    installed = Path(str(files("twomind"))) / "web"
+    clone = Path(__file__).parents[3] / "web" / "dist"
+    return clone if clone.is_dir() and not installed.is_dir() else installed
+
+
+def router(web: Path | None) -> APIRouter:
+    """Routes of the pages.
+
+    Args:
+        web: Folder with ``participant/``; where it is installed if left out.
+    """
+    folder = (web or built()) / "participant"
+    routes = APIRouter(tags=["pages"], include_in_schema=False)
+
+    def page() -> Response:
+        path = folder / _PAGE
+        if not path.is_file():
+            return PlainTextResponse(_ABSENT, 503)
+        return FileResponse(path, media_type="text/html")
+
+    def asset(path: str) -> Response:
+        found = _below(folder, path)
+        kind = _KINDS.get(found.suffix, "application/octet-stream")
+        # Their names hold a hash of their content.
+        lasting = found.parent.name == "assets"
+        headers = {"Cache-Control": _FOREVER if lasting else "no-cache"}
+        return FileResponse(found, media_type=kind, headers=headers)
+
+    def robots() -> Response:
+        return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+    routes.add_api_route("/join", page, name="join")
+    routes.add_api_route("/fr/join", page, name="join_fr")
+    routes.add_api_route("/static/participant/{path:path}", asset, name="asset")
+    routes.add_api_route("/robots.txt", robots, name="robots")
+    return routes
+
+
+def _below(folder: Path, path: str) -> Path:
+    try:
+        found = names.inside(folder, *path.split("/"))
+    except BadInput as error:
+        raise not_found() from error
+    if not found.is_file():
+        raise not_found()
+    return found

@@ -1,0 +1,38 @@
+"""What a server answers when it does not do what was asked: status, code for programs, sentence for
+people.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refused(Exception):
+    """A request that is refused.
+
+    Args:
+        status: HTTP status.
+        code: For programs, as in docs/study/protocol.md.
+        message: For people.
+        **more: Further fields of the answer.
+    """
+
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.more = more
+
+    def body(self) -> dict[str, Any]:
+        """The answer's JSON."""
+        return {"error": self.code, "message": str(self), **self.more}
+
+
+def not_found() -> Refused:
+    """No such thing, or somebody else's: the two look alike."""
+    return Refused(404, "not_found", "There is no such thing, or it is not yours.")
+
+
+def withdrawn() -> Refused:
+    """The person has withdrawn."""
+    return Refused(410, "withdrawn", "You have withdrawn; nothing more is taken or shown.")

@@ -1,0 +1,326 @@
+"""``study.toml``: what a study asks, of whom, in which words, and how long it keeps what it gets.
+
+Every text stands in every language of the study; what is wrong is told with the place in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from twomind.core import names
+from twomind.core.errors import BadInput
+from twomind.core.files import refuse_unreadable
+from twomind.transcripts.language import is_measured
+
+FILE = "study.toml"
+#: What the answer to a prompt is meant to be like; never sent to a participant.
+Response = Literal[
+    "neutral", "positive", "negative", "ambivalent", "willing", "resistant", "hesitant", "other"
+]
+#: Without a yes to these nothing may be recorded.
+ALWAYS_REQUIRED = ("processing", "storage")
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+Texts = dict[str, str]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Days = Annotated[int, Field(ge=0, le=36500)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ConsentItem(_Part):
+    """One thing to say yes or no to."""
+
+    id: Id
+    required: bool
+    text: Texts
+
+
+class Consent(_Part):
+    """What people agree to. Whoever changes a word raises ``version``."""
+
+    version: int = Field(ge=1)
+    text: Texts
+    items: tuple[ConsentItem, ...]
+
+    def shown(self, language: str) -> str:
+        """All that a participant reads, in one language: what is hashed and kept."""
+        items = [[item.id, item.required, item.text[language]] for item in self.items]
+        whole = {
+            "version": self.version,
+            "language": language,
+            "text": self.text[language],
+            "items": items,
+        }
+        return json.dumps(whole, ensure_ascii=False, sort_keys=True, indent=1)
+
+    def sha256(self, language: str) -> str:
+        """The hash of :meth:`shown`, in hex."""
+        return hashlib.sha256(self.shown(language).encode()).hexdigest()
+
+    def required(self) -> frozenset[str]:
+        """Ids of the items without which nothing may be recorded."""
+        return frozenset(item.id for item in self.items if item.required)
+
+
+class Checks(_Part):
+    """Limits of the device check on the page. Light is a mean of 0 to 255, level in dB of full."""
+
+    min_light: float = Field(default=40, ge=0, le=255)
+    max_light: float = Field(default=225, ge=0, le=255)
+    min_level_db: float = Field(default=-45, ge=-120, le=0)
+    face: bool = True
+    count_to: int = Field(default=10, ge=1, le=30)
+
+
+class Prompt(_Part):
+    """One thing to answer before the camera. Times in seconds."""
+
+    id: Id
+    response: Response = "other"
+    text: Texts
+    min_s: float = Field(default=3, ge=0)
+    max_s: float = Field(default=120, gt=0, le=3600)
+    takes: int = Field(default=1, ge=1, le=20)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Prompt:
+        if self.min_s >= self.max_s:
+            raise ValueError(
+                f"min_s is {self.min_s:g} and max_s {self.max_s:g}: give min_s < max_s"
+            )
+        return self
+
+
+class Choice(_Part):
+    """One answer to a question of the form."""
+
+    id: Id
+    text: Texts
+
+
+class Question(_Part):
+    """One question of the form; nobody has to answer it."""
+
+    id: Id
+    kind: Literal["number", "choice", "text"]
+    text: Texts
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[Choice, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_choices(self) -> Question:
+        if (self.kind == "choice") != bool(self.choices):
+            raise ValueError("a question of kind 'choice' has choices, and no other has any")
+        return self
+
+
+class Video(_Part):
+    """What is asked of the camera."""
+
+    width: int = Field(default=1280, ge=160, le=3840)
+    height: int = Field(default=720, ge=120, le=2160)
+    frame_rate: int = Field(default=30, ge=5, le=60)
+
+
+class Recording(_Part):
+    """How the page records and what the server takes."""
+
+    chunk_ms: int = Field(default=2000, ge=250, le=30000)
+    chunk_max_bytes: int = Field(default=8 << 20, ge=1 << 10, le=64 << 20)
+    recording_max_bytes: int = Field(default=512 << 20, ge=1 << 10)
+    video: Video = Video()
+    mime: tuple[str, ...] = (
+        "video/webm;codecs=vp9,opus",
+        "video/webm;codecs=vp8,opus",
+        "video/mp4",
+    )
+
+
+class Recruiting(_Part):
+    """How people come and where they go afterwards."""
+
+    quota: int | None = Field(default=None, ge=1)
+    external_id_parameter: str = Field(default="PROLIFIC_PID", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    completion_url: str = Field(default="", pattern=r"^(https://\S+)?$")
+    completion_code: str = Field(default="", max_length=100)
+    link_days: Days = 60
+
+
+class Retention(_Part):
+    """How many days things are kept."""
+
+    partial_days: Days = 30
+    media_days: Days = 3650
+    second_thoughts_days: Days = 0
+
+
+class Serving(_Part):
+    """Where the server is and what it keeps where. Empty: the default, in the study's folder."""
+
+    public_url: str = Field(default="http://127.0.0.1:8321", pattern=r"^https?://[^\s/]+$")
+    database: str = ""
+    keys: str = Field(min_length=1)
+    study_max_bytes: int = Field(default=200 << 30, ge=1 << 10)
+    requests_per_second: float = Field(default=50, gt=0)
+    sign_ins_per_minute: float = Field(default=10, gt=0)
+    session_hours: float = Field(default=12, gt=0, le=24 * 7)
+
+
+class Study(_Part):
+    """A whole ``study.toml``."""
+
+    id: Id
+    languages: tuple[str, ...] = Field(min_length=1)
+    title: Texts
+    contact: Texts
+    debriefing: Texts
+    payment: Texts
+    consent: Consent
+    shuffle: bool = True
+    checks: Checks = Checks()
+    neutral: Prompt | None = None
+    prompts: tuple[Prompt, ...] = Field(min_length=1)
+    metadata: tuple[Question, ...] = ()
+    recording: Recording = Recording()
+    recruiting: Recruiting = Recruiting()
+    retention: Retention = Retention()
+    server: Serving
+
+    @model_validator(mode="after")
+    def _whole(self) -> Study:
+        _refuse_twice("languages", self.languages)
+        _refuse_twice("prompts", self.item_ids())
+        _refuse_twice("consent.items", [item.id for item in self.consent.items])
+        _refuse_twice("metadata", [question.id for question in self.metadata])
+        for name in ALWAYS_REQUIRED:
+            if name not in self.consent.required():
+                raise ValueError(f"consent.items: an item {name!r} with required = true is needed")
+        for place, texts in self._texts():
+            self._refuse_missing(place, texts)
+        return self
+
+    def _texts(self) -> Iterable[tuple[str, Texts]]:
+        yield "title", self.title
+        yield "contact", self.contact
+        yield "debriefing", self.debriefing
+        yield "payment", self.payment
+        yield "consent.text", self.consent.text
+        for item in self.consent.items:
+            yield f"consent.items {item.id}", item.text
+        for prompt in self.items():
+            yield f"prompt {prompt.id}", prompt.text
+        for question in self.metadata:
+            yield f"metadata {question.id}", question.text
+            for choice in question.choices:
+                yield f"metadata {question.id}, choice {choice.id}", choice.text
+
+    def _refuse_missing(self, place: str, texts: Texts) -> None:
+        for language in self.languages:
+            if not texts.get(language, "").strip():
+                raise ValueError(f"{place}: the text in {language!r} is missing or empty")
+        surplus = sorted(set(texts) - set(self.languages))
+        if surplus:
+            raise ValueError(
+                f"{place}: there is a text in {surplus[0]!r}, which is not among languages"
+            )
+
+    def items(self) -> tuple[Prompt, ...]:
+        """Everything that is recorded: the neutral clip, if there is one, and the prompts."""
+        first = () if self.neutral is None else (self.neutral,)
+        return first + self.prompts
+
+    def item_ids(self) -> list[str]:
+        """Ids of :meth:`items`."""
+        return [prompt.id for prompt in self.items()]
+
+    def item(self, name: str) -> Prompt | None:
+        """The item of this id."""
+        found = [prompt for prompt in self.items() if prompt.id == name]
+        return found[0] if found else None
+
+    def remarks(self) -> list[str]:
+        """What a researcher should know before the first invitation."""
+        said = []
+        for language in self.languages:
+            if not is_measured(language):
+                said.append(
+                    f"language {language!r}: words will be transcribed but not scored; what is "
+                    "measured in words holds for English only."
+                )
+        if not self.server.public_url.startswith("https://"):
+            said.append(
+                f"server.public_url is {self.server.public_url}: browsers open a camera only on "
+                "https addresses and on this machine itself."
+            )
+        return said
+
+
+def _refuse_twice(place: str, found: Sequence[str]) -> None:
+    for name in found:
+        if list(found).count(name) > 1:
+            raise ValueError(f"{place}: {name!r} stands twice")
+
+
+def study_from(text: str, place: str) -> Study:
+    """Read a study from TOML.
+
+    Args:
+        text: What the file holds.
+        place: Name of the file, for messages.
+
+    Raises:
+        BadInput: It is no TOML, or a value is missing, unknown or out of its range; every fault is
+            named.
+    """
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadInput(f"{place}: it is no TOML ({error})") from error
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        told = [f"{place}: {_told(one['loc'], one['msg'])}" for one in error.errors()]
+        raise BadInput("\n".join(told)) from error
+
+
+def _told(place: Sequence[int | str], message: str) -> str:
+    where = ".".join(str(step) for step in place)
+    plain = message.removeprefix("Value error, ")
+    return f"{where}: {plain}" if where else plain
+
+
+def load_study(folder: Path) -> Study:
+    """Read the ``study.toml`` of a study's folder.
+
+    Raises:
+        BadInput: There is none, or it cannot be used.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise BadInput(f"{path}: no such file; `twomind study new {folder}` writes one")
+    refuse_unreadable(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: it is not in UTF-8 ({error.reason})") from error
+    study = study_from(text, str(path))
+    names.refuse(study.id, "study id")
+    return study
+
+
+def study_id(folder: Path) -> str:
+    """An id made from a folder's name."""
+    plain = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:40].rstrip("-")
+    return plain if _ID.fullmatch(plain) else "study"

@@ -1,0 +1,180 @@
+"""The tables of a study. What says something about a person is a sealed blob (``private``), under the
+person's own key: a backup without the key says nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, LargeBinary, String, TypeDecorator
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time in UTC, also where the database keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        found: datetime = value
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+class Table(DeclarativeBase):
+    """Base of all tables."""
+
+    type_annotation_map: ClassVar = {
+        datetime: Moment,
+        dict[str, Any]: JSON,
+        list[str]: JSON,
+        bytes: LargeBinary,
+    }
+
+
+class Person(Table):
+    """A participant, or somebody who tries the study (``kind`` is ``test``)."""
+
+    __tablename__ = "person"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    #: Under which the audit log knows them; it means nothing once this row is gone.
+    mark: Mapped[str] = mapped_column(String(16), unique=True)
+    #: ``invited``, ``begun``, ``finished``, ``withdrawing``, ``erasing``.
+    state: Mapped[str] = mapped_column(String(12))
+    #: Keyed hash of a panel's id: one person once.
+    external: Mapped[str | None] = mapped_column(String(64), unique=True)
+    language: Mapped[str] = mapped_column(String(16))
+    order: Mapped[list[str]]
+    checked: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[datetime]
+    seen: Mapped[datetime]
+    finished: Mapped[datetime | None]
+    erase_at: Mapped[datetime | None]
+    private: Mapped[bytes]
+
+
+class ConsentText(Table):
+    """Every text that people ever agreed to, whole."""
+
+    __tablename__ = "consent_text"
+
+    version: Mapped[int] = mapped_column(primary_key=True)
+    language: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    shown: Mapped[str]
+
+
+class ConsentGiven(Table):
+    """What somebody said to a text; the last one counts."""
+
+    __tablename__ = "consent_given"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    person: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    version: Mapped[int]
+    language: Mapped[str] = mapped_column(String(16))
+    sha256: Mapped[str] = mapped_column(String(64))
+    answers: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
+class Invitation(Table):
+    """A link for many people."""
+
+    __tablename__ = "invitation"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    label: Mapped[str] = mapped_column(String(200))
+    created: Mapped[datetime]
+    revoked: Mapped[bool] = mapped_column(default=False)
+
+
+class Session(Table):
+    """Somebody who opened a link or signed in. Only the hash of what the browser holds is kept."""
+
+    __tablename__ = "session"
+
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: ``participant`` or ``researcher``.
+    role: Mapped[str] = mapped_column(String(12))
+    subject: Mapped[str] = mapped_column(String(64), index=True)
+    expires: Mapped[datetime]
+
+
+class Researcher(Table):
+    """Somebody who may sign in."""
+
+    __tablename__ = "researcher"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password: Mapped[str] = mapped_column(String(200))
+    created: Mapped[datetime]
+
+
+class Recording(Table):
+    """One recording of one item, or the beginning of one."""
+
+    __tablename__ = "recording"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    person: Mapped[str] = mapped_column(ForeignKey("person.id"), index=True)
+    item: Mapped[str] = mapped_column(String(40))
+    mime: Mapped[str] = mapped_column(String(100))
+    started_at: Mapped[str] = mapped_column(String(40))
+    created: Mapped[datetime]
+    #: ``open``, ``complete``, ``replaced``.
+    state: Mapped[str] = mapped_column(String(12))
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    stop_reason: Mapped[str] = mapped_column(String(20), default="")
+    duration_ms: Mapped[float | None]
+    #: Hash of the list of hashes that ended it.
+    ended: Mapped[str] = mapped_column(String(64), default="")
+    #: Verdict of the quality control: ``waiting``, ``usable``, ``again``, ``exclude``.
+    quality: Mapped[str] = mapped_column(String(12), default="waiting")
+    #: Sealed: events, and what the quality control found.
+    events: Mapped[bytes | None] = mapped_column(LargeBinary)
+    findings: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class Chunk(Table):
+    """One chunk that is safe on the disk: the manifest of a recording."""
+
+    __tablename__ = "chunk"
+
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int]
+
+
+class Transcript(Table):
+    """One version of what was said; each correction is a new one."""
+
+    __tablename__ = "transcript"
+
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(64))
+    words: Mapped[bytes]
+
+
+class Audit(Table):
+    """Who did what. Each line holds the hash of the line before: none can be taken out unseen."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[str] = mapped_column(String(40))
+    who: Mapped[str] = mapped_column(String(80))
+    what: Mapped[str] = mapped_column(String(40))
+    about: Mapped[str] = mapped_column(String(80))
+    hash: Mapped[str] = mapped_column(String(64))
