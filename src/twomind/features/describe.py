@@ -30,6 +30,7 @@ from twomind.features.face.tracker_mesh import model_files
 from twomind.features.profile import Profile
 from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
+from twomind.features.voice.unworded import ERASED, WITHOUT_WORDS
 from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.media.recording import describe_timing
@@ -186,6 +187,8 @@ def describe(
     face_relative = tracks.get("face_relative")
     recognised = made.words is not None and not was_given
     cues = find_cues(face, face_relative, voice, words, settings.cues, recognised)
+    if recognised and words is not None:
+        _tell_erased(made, cues)
     features = _features(recording, tracks, words, made.notes)
     if hop_s:
         features = features.on_grid(hop_s)
@@ -328,6 +331,15 @@ def _said_of_voice(recording: Recording, made: _Pass) -> None:
         return
     result, summary = made.voice
     made.voice = (result, {**summary, "remarks": [*summary["remarks"], remark]})
+
+
+def _tell_erased(made: _Pass, cues: tuple[Cue, ...]) -> None:
+    """The voice's summary says for how long somebody spoke where the recogniser wrote nothing."""
+    if made.voice is None:
+        return
+    result, summary = made.voice
+    erased_s = sum(cue.value for cue in cues if cue.kind == WITHOUT_WORDS)
+    made.voice = (result, {**summary, ERASED: round(erased_s, 3)})
 
 
 def _complete(recording: Recording, made: _Pass) -> Recording:
