@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from twomind.transcripts.pronounce import ways_to_say, spoken_parts
+from twomind.transcripts.pronounce import spoken_parts, ways_to_say
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,11 @@ KINDS = {
 #: Times that say when a word was spoken, so that what lies between words can be told.
 _EXACT = (Timing.ALIGNED, Timing.GIVEN, Timing.RECOGNISED)
 #: Words of grammar with one vowel, which a filled pause is easily taken for.
-_SHORT_WORDS = frozenset(
+_SHORT_NAMES = (
     "a am an and are as at but by for from he her him i in is it me of on or she so than that the "
-    "them then they this to was we were with".split()
+    "them then they this to was we were with"
 )
+_SHORT_WORDS = frozenset(_SHORT_NAMES.split())
 #: How far the edges of words and of held voices may be off, in seconds.
 _EDGE_S = 0.05
 
