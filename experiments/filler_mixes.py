@@ -43,6 +43,8 @@ class Half:
     fillers: tuple[Cut, ...]
     others: tuple[Cut, ...]
     speech: tuple[Cut, ...]
+    #: How much higher or lower, and faster or slower, the speech is made (share).
+    other_voices: float = 0.0
 
 
 _READ = "librivox/sense_and_sensibility_01_austen_64kb-08{}0.wav"
@@ -89,13 +91,13 @@ JUDGE = Half(
         Cut("cold_corpus.wav", 7.30, 7.88, "uh"),
         Cut("cold_corpus.wav", 9.87, 10.36, "um"),
         Cut("cold_corpus.wav", 17.76, 18.34, "uh"),
-        Cut("mfa_uh.flac", 2.40, 2.90, "uh"),
-        Cut("mfa_uh.flac", 2.95, 3.35, "uh"),
+        Cut("mfa_uh.flac", 2.40, 3.00, "uh"),
+        Cut("mfa_uh.flac", 3.00, 3.60, "uh"),
     ),
     others=(
-        Cut("mfa_laughter.flac", 7.0, 7.8),
-        Cut("mfa_laughter.flac", 9.0, 9.8),
-        Cut("mfa_breaths.flac", 8.0, 8.8),
+        Cut("mfa_laughter.flac", 7.4, 8.1),
+        Cut("mfa_laughter.flac", 10.0, 10.9),
+        Cut("mfa_breaths.flac", 6.0, 6.7),
     ),
     speech=(
         Cut(_READ.format(8), 0.0, 2.99, "he was not an ill disposed young man"),
@@ -125,6 +127,7 @@ JUDGE = Half(
             "and here's a long pause and i think this is probably good alright thanks",
         ),
     ),
+    other_voices=0.08,
 )
 
 
@@ -175,7 +178,12 @@ class Maker:
         return Mix(np.concatenate(parts), " ".join(said), tuple(fillers))
 
     def _words(self, sentence: Cut, k: int) -> tuple[np.ndarray, str]:
-        return self._levelled(self._cut(sentence), -23.0), sentence.text
+        speech = self._cut(sentence)
+        span = self.half.other_voices
+        if span:
+            speed = self.rng.uniform(1 - span, 1 + span)
+            speech = resample(speech, int(len(speech) / speed)).astype(np.float32)
+        return self._levelled(speech, -23.0), sentence.text
 
     def _one_of(self, cuts: tuple[Cut, ...]) -> Cut:
         return cuts[int(self.rng.integers(len(cuts)))]
@@ -297,7 +305,7 @@ def main(shared: str, out: str) -> None:
     """Write both halves."""
     root = Path(shared) / SPEECH
     write_half(DEVELOPMENT, root, Path(out) / "development", 12, 7, seed=1)
-    write_half(JUDGE, root, Path(out) / "judge", 27, 8, seed=2)
+    write_half(JUDGE, root, Path(out) / "judge", 27, 8, seed=20261129)
 
 
 if __name__ == "__main__":

@@ -52,13 +52,41 @@ def test_a_held_voice_within_a_word_is_none() -> None:
 def test_what_a_word_leaves_open_must_be_long_enough() -> None:
     ((cue),) = cues(FILLED_PAUSE, voice(((2.0, 2.6),)), word("so", 1, 2.2))
     assert (cue.start_s, cue.end_s) == (2.2, 2.6)
-    two = cues(FILLED_PAUSE, voice(((2.0, 3.0),)), word("a", 2.4, 2.6))
+    two = cues(FILLED_PAUSE, voice(((2.0, 3.0),)), word("go", 2.4, 2.6))
     assert [(c.start_s, c.end_s) for c in two] == [(2.0, 2.4), (2.6, 3.0)]
 
 
 def test_the_recognisers_spelling_is_told() -> None:
     ((cue),) = cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1, 2), word("Um,", 1.9, 2.5))
     assert "'Um,'" in cue.detail
+
+
+def test_a_word_that_is_drawn_out_is_none() -> None:
+    held = voice(((1.8, 2.2),))
+    assert cues(FILLED_PAUSE, held, word("so", 1, 2), word("go", 2.5, 3)) == []
+    ((cue),) = cues(FILLED_PAUSE, held, word("so", 1, 1.82), word("go", 2.5, 3))
+    assert cue.start_s == 1.82
+
+
+def test_a_filled_pause_that_was_taken_for_a_short_word_is_told() -> None:
+    """The aligner puts "them" on an "mm" where the word itself was hardly said."""
+    held = voice(((2.0, 2.5),))
+    ((cue),) = cues(FILLED_PAUSE, held, word("for", 1, 1.5), word("them", 1.98, 2.5))
+    assert (cue.start_s, cue.end_s) == (2.0, 2.5)
+    assert "'them'" in cue.detail
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((word("for", 1, 1.5), word("lower", 1.98, 2.5)), "no word of grammar"),
+        ((word("for", 1, 1.98), word("them", 1.98, 2.5), word("to", 2.5, 3)), "no pause"),
+        ((word("for", 1, 1.5), word("them", 1.5, 2.5)), "only held at its end"),
+        ((word("going", 1, 2.2), word("on", 2.2, 2.5)), "held over two words"),
+    ],
+)
+def test_a_short_word_that_may_have_been_said_is_none(words: tuple[Word, ...], why: str) -> None:
+    assert cues(FILLED_PAUSE, voice(((2.0, 2.5),)), *words) == [], why
 
 
 def test_without_times_of_their_own_nothing_lies_between_words() -> None:

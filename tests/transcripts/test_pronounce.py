@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from twomind.transcripts.pronounce import phones_of, spoken_parts
+from twomind.transcripts.pronounce import spoken_parts, ways_to_say
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,19 @@ def test_what_is_said_for_a_written_word(token: str, said: str) -> None:
 
 def test_phones_come_from_the_dictionary_part_by_part() -> None:
     known = {"ill": "IH L", "disposed": "D IH S P OW Z D"}
-    assert phones_of("ill-disposed", known.get) == "IH L D IH S P OW Z D"
-    assert phones_of("[noise]", known.get) is None
+    assert ways_to_say("ill-disposed", known.get) == ("IH L D IH S P OW Z D",)
+    assert ways_to_say("[noise]", known.get) == ()
+
+
+def test_a_word_is_said_in_every_way_of_the_dictionary() -> None:
+    known = {"them": "DH EH M", "them(2)": "DH AH M", "them(3)": "DH EH M", "and": "AE N D"}
+    assert ways_to_say("them,", known.get) == ("DH EH M", "DH AH M")
+    both = ("AE N D DH EH M", "AE N D DH AH M")
+    assert ways_to_say("and-them", known.get) == both
 
 
 def test_unknown_words_are_told_by_their_letters() -> None:
     if importlib.util.find_spec("g2p_en") is None:
         pytest.skip("g2p-en is not installed (extra align)")
-    assert phones_of("twomind", {}.get) == "T W UW M AH N D"
-    assert phones_of("ambivalence", {}.get) == "AE M B IH V AH L AH N S"
+    assert ways_to_say("twomind", {}.get) == ("T W UW M AH N D",)
+    assert ways_to_say("ambivalence", {}.get) == ("AE M B IH V AH L AH N S",)

@@ -33,6 +33,7 @@ from twomind.features.own_stream import OwnStream, less_earlier
 from twomind.features.profile import Profile
 from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
+from twomind.features.voice.unworded import ERASED, WITHOUT_WORDS
 from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.media.recording import describe_timing
@@ -169,11 +170,7 @@ def describe(
     content = content_hash(recording.media)
     store.note(recording.subject, content)
     made = _measure(recording, content, using, store, settings, progress)
-    if not made.media.get("n_frames") and not made.media.get("n_samples"):
-        raise BadInput(
-            f"{recording.media}: neither a frame nor sound could be decoded; the file is cut or "
-            "damaged"
-        )
+    _check_decoded(recording, made)
     neutral_face = None
     if neutral and "face" in using:
         neutral_face = _neutral_face(neutral, recording.subject, store, settings)
@@ -192,21 +189,21 @@ def describe(
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
     if stream is not None:
         tracks |= _stream_tracks(tracks, stream, store, settings)
-    voice = made.voice[0] if made.voice else None
-    face = tracks.get("face")
-    face_relative = tracks.get("face_relative")
-    recognised = made.words is not None and not was_given
     rest = None
+    at_rest = tracks.get("face_relative")
     if neutral_face is None and not _is_known(profile):
-        face_relative = None
+        at_rest = None
         rest = _resting(made, recording.drawn, settings.cues)
-    cues = find_cues(face, face_relative, voice, words, settings.cues, recognised, rest)
+    voice = made.voice[0] if made.voice else None
+    recognised = made.words is not None and not was_given
+    face = tracks.get("face")
+    cues = find_cues(face, at_rest, voice, words, settings.cues, recognised, rest)
+    if recognised and words is not None:
+        _tell_erased(made, cues)
     features = _features(recording, tracks, words, made)
     if hop_s:
         features = features.on_grid(hop_s)
-    whole_answer: WholeAnswer = {}
-    if profile is not None:
-        whole_answer = _whole_answer(made, words, profile)
+    whole_answer = _whole_answer(made, words, profile)
     return Description(
         recording=recording,
         features=features,
@@ -220,6 +217,14 @@ def describe(
         relative=whole_answer,
         entries=made.entries,
     )
+
+
+def _check_decoded(recording: Recording, made: _Pass) -> None:
+    if not made.media.get("n_frames") and not made.media.get("n_samples"):
+        raise BadInput(
+            f"{recording.media}: neither a frame nor sound could be decoded; the file is cut or "
+            "damaged"
+        )
 
 
 def _is_known(profile: Profile | None) -> bool:
@@ -345,9 +350,11 @@ def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[
     return profiles.relative_to(face, rest), profile.named("face")
 
 
-def _whole_answer(made: _Pass, words: Said, profile: Profile) -> WholeAnswer:
+def _whole_answer(made: _Pass, words: Said, profile: Profile | None) -> WholeAnswer:
     """Whole-answer measures of voice and words beside the person's neutral ones."""
-    measured = {}
+    measured: dict[str, dict[str, float]] = {}
+    if profile is None:
+        return {}
     if made.voice:
         result, summary = made.voice
         measured["voice"] = profiles.voice_neutral(result.track, summary)
@@ -393,6 +400,15 @@ def _remark_on_voice(made: _Pass, remark: str) -> None:
         return
     result, summary = made.voice
     made.voice = (result, {**summary, "remarks": [*summary["remarks"], remark]})
+
+
+def _tell_erased(made: _Pass, cues: tuple[Cue, ...]) -> None:
+    """The voice's summary says for how long somebody spoke where the recogniser wrote nothing."""
+    if made.voice is None:
+        return
+    result, summary = made.voice
+    erased_s = sum(cue.value for cue in cues if cue.kind == WITHOUT_WORDS)
+    made.voice = (result, {**summary, ERASED: round(erased_s, 3)})
 
 
 def _complete(recording: Recording, made: _Pass) -> Recording:

@@ -62,6 +62,7 @@ _COLUMNS = (
     "part_content",
     "n_words",
     "n_cues",
+    "speech_without_words_s",
     "reason",
     "words_reason",
     "words_remarks",
@@ -261,7 +262,7 @@ def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]
 
 def _row_without_result(row: Row) -> list[Any]:
     job = row.job
-    numbers: list[Any] = [None] * 9
+    numbers: list[Any] = [None] * 10
     who = [job.id, job.subject, job.question]
     return [*who, row.state, row.state, *numbers, row.error, None, None, job.media]
 
@@ -273,7 +274,9 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     who = [job.id, job.subject, job.question]
     score = [row.state, row.status, row.probability, low, high, row.no_band]
     of_parts = [parts.get(name) for name in ("question", "length", "content")]
-    counts = [summary["words"]["n"], sum(summary["cues"].values())]
+    voice: Mapping[str, Any] = summary["summary"].get("voice", {})
+    erased_s = voice.get("speech_without_words_s")
+    counts = [summary["words"]["n"], sum(summary["cues"].values()), erased_s]
     of_words = [row.words_reason, " | ".join(row.words_remarks)]
     return [*who, *score, *of_parts, *counts, row.reason, *of_words, job.media]
 

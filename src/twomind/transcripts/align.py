@@ -22,7 +22,7 @@ from twomind.sound.rows import HOP_S, Rows, decibels
 from twomind.sound.runs import runs
 from twomind.transcripts.heard import is_filler
 from twomind.transcripts.language import is_measured
-from twomind.transcripts.pronounce import phones_of
+from twomind.transcripts.pronounce import ways_to_say
 from twomind.transcripts.words import Words, finish
 from twomind.types import Timing, Word
 
@@ -397,8 +397,7 @@ def _ways_to_say(text: str, decoder: Any) -> tuple[str, ...]:
     """Phones of a word; a filled pause may sound like any other, however it is written."""
     if is_filler(text):
         return tuple(_FILLED.values())
-    phones = phones_of(text, decoder.lookup_word)
-    return () if phones is None else (phones,)
+    return ways_to_say(text, decoder.lookup_word)
 
 
 def _times(

@@ -22,6 +22,8 @@ _PHONE_NAMES = (
 _PHONES = tuple(_PHONE_NAMES.split())
 _START, _END = _PHONES.index("<s>"), _PHONES.index("</s>")
 _MAX_PHONES = 20
+#: Most ways of saying one word.
+_MAX_WAYS = 6
 _SPOKEN = {
     "&": "and",
     "%": "percent",
@@ -79,20 +81,38 @@ def spoken_parts(token: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def phones_of(token: str, look_up: LookUp) -> str | None:
-    """Phones of a written word, with blanks between; None where nothing is said or nobody knows.
+def ways_to_say(token: str, look_up: LookUp) -> tuple[str, ...]:
+    """Phones of a written word, with blanks between, in every way that the dictionary knows.
+
+    Short words are said in full and worn down (``them`` as ``DH EH M`` and ``DH AH M``). Empty
+    where nothing is said or nobody knows.
 
     Args:
         token: One word as a transcript writes it.
-        look_up: The aligner's dictionary.
+        look_up: The aligner's dictionary; its second way of saying ``them`` is ``them(2)``.
     """
-    phones = []
+    ways = [""]
     for part in spoken_parts(token):
-        said = look_up(part) or _guessed(part)
-        if said is None:
-            return None
-        phones.append(said)
-    return " ".join(phones) or None
+        said = _ways_in(look_up, part) or _guessed_ways(part)
+        longer = [f"{way} {phones}".strip() for way in ways for phones in said]
+        ways = longer[:_MAX_WAYS]
+    return tuple(way for way in ways if way)
+
+
+def _ways_in(look_up: LookUp, part: str) -> list[str]:
+    """All ways of saying a word that the dictionary has."""
+    ways: list[str] = []
+    for n in range(1, _MAX_WAYS + 1):
+        phones = look_up(part if n == 1 else f"{part}({n})")
+        if phones is None:
+            break
+        ways.append(phones)
+    return list(dict.fromkeys(ways))
+
+
+def _guessed_ways(part: str) -> list[str]:
+    guessed = _guessed(part)
+    return [] if guessed is None else [guessed]
 
 
 def _number(digits: str) -> list[str]:

@@ -11,10 +11,13 @@ from twomind.features.voice.track import VoiceResult
 from twomind.sound.rows import HOP_S, Rows
 from twomind.sound.runs import runs
 from twomind.transcripts.heard import is_filler
+from twomind.transcripts.pronounce import spoken_parts
 from twomind.types import Cue, Timing, Word
 
 FILLED_PAUSE = "filled pause (heard)"
 WITHOUT_WORDS = "speech without words"
+#: Under this name the summary of a voice has the seconds of all speech without words.
+ERASED = "speech_without_words_s"
 KINDS = {
     FILLED_PAUSE: "Filled pause that is heard: a voice is held between words (BAH language cue: "
     "filler)",
@@ -22,6 +25,14 @@ KINDS = {
 }
 #: Times that say when a word was spoken, so that what lies between words can be told.
 _EXACT = (Timing.ALIGNED, Timing.GIVEN, Timing.RECOGNISED)
+#: Words of grammar with one vowel, which a filled pause is easily taken for.
+_SHORT_NAMES = (
+    "a am an and are as at but by for from he her him i in is it me of on or she so than that the "
+    "them then they this to was we were with"
+)
+_SHORT_WORDS = frozenset(_SHORT_NAMES.split())
+#: How far the edges of words and of held voices may be off, in seconds.
+_EDGE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,13 @@ class UnwordedSettings:
 
     #: Shortest part of a held voice that no word covers, in seconds.
     min_filled_s: float = 0.15
+    #: The same where the voice was held in the word before it already, which may be drawn out.
+    min_drawn_s: float = 0.25
+    #: A short word of grammar ("and", "the", "them") beside a pause of this length, in seconds, of
+    #: which this share lies in a voice that is held for this long, in seconds, is a filled pause.
+    min_pause_s: float = 0.1
+    min_short_share: float = 0.6
+    min_short_s: float = 0.25
     #: Words reach this much farther than their times say, in seconds, when speech without words is
     #: looked for; shortest stretch of it.
     reach_s: float = 0.2
@@ -48,16 +66,50 @@ def filled_pauses(
     """
     if not _are_exact(words):
         return
-    content = [word for word in words if not is_filler(word.text)]
     fillers = [word for word in words if is_filler(word.text)]
     for held in voice.held:
-        for start_s, end_s in _uncovered(held, content):
+        covering = [word for word in words if not is_filler(word.text)]
+        taken = _taken_for_a_word(held, covering, settings)
+        if taken is not None:
+            covering.remove(taken)
+        for start_s, end_s in _uncovered(held, covering):
             lasts_s = end_s - start_s
-            if lasts_s < settings.min_filled_s - 1e-9:
+            drawn = any(_is_drawn_out(word, held, start_s) for word in covering)
+            least_s = settings.min_drawn_s if drawn else settings.min_filled_s
+            if lasts_s < least_s - 1e-9:
                 continue
             spelt = [word.text for word in fillers if _overlap_s(word, start_s, end_s) > 0]
             told = f"written {spelt[0]!r}" if spelt else "no word was written for it"
+            if taken is not None and not spelt:
+                told = f"written {taken.text!r}, and held as no such word is"
             yield Cue(FILLED_PAUSE, "voice", start_s, end_s, lasts_s, "s", told)
+
+
+def _taken_for_a_word(
+    held: tuple[float, float], words: Sequence[Word], settings: UnwordedSettings
+) -> Word | None:
+    """The short word of grammar for which a filled pause was taken: it stands beside a pause, and
+    most of it is one held voice that no other word has a part in.
+    """
+    if held[1] - held[0] < settings.min_short_s:
+        return None
+    touched = [k for k, word in enumerate(words) if _overlap_s(word, *held) > _EDGE_S]
+    if len(touched) != 1:
+        return None
+    k = touched[0]
+    word = words[k]
+    is_short = bool(_SHORT_WORDS.intersection(spoken_parts(word.text)))
+    least_s = settings.min_short_share * (word.end_s - word.start_s)
+    if not is_short or _overlap_s(word, *held) < least_s:
+        return None
+    before_s = word.start_s - words[k - 1].end_s if k else np.inf
+    after_s = words[k + 1].start_s - word.end_s if k + 1 < len(words) else np.inf
+    return word if max(before_s, after_s) >= settings.min_pause_s else None
+
+
+def _is_drawn_out(word: Word, held: tuple[float, float], start_s: float) -> bool:
+    """Whether a part of a held voice goes on from the word before it."""
+    return word.end_s == start_s and _overlap_s(word, *held) >= _EDGE_S
 
 
 def without_words(
