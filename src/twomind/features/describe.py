@@ -171,21 +171,14 @@ def describe(
     store.note(recording.subject, content)
     made = _measure(recording, content, using, store, settings, progress)
     _check_decoded(recording, made)
-    neutral_face = None
-    if neutral and "face" in using:
-        neutral_face = _neutral_face(neutral, recording.subject, store, settings)
-
+    neutral_face = _wanted_neutral(neutral, recording, using, store, settings)
     was_given = recording.words is not None
     recording = _complete(recording, made)
     _remark_on_voice(made, _of_everybody(recording))
     if profile is not None and made.voice:
         profile, told = profile.comparable(made.voice_summary["vad"])
         _remark_on_voice(made, told)
-    words = None
-    if "words" in using:
-        words, why_not = _measurable(recording)
-        if why_not:
-            _note_words(made, recording, why_not)
+    words = _wanted_words(recording, using, made)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
     if stream is not None:
         tracks |= _stream_tracks(tracks, stream, store, settings)
@@ -217,6 +210,29 @@ def describe(
         relative=whole_answer,
         entries=made.entries,
     )
+
+
+def _wanted_words(recording: Recording, using: tuple[str, ...], made: _Pass) -> Said:
+    """The words that are to be measured; where there are none, the notes say why."""
+    if "words" not in using:
+        return None
+    words, why_not = _measurable(recording)
+    if why_not:
+        _note_words(made, recording, why_not)
+    return words
+
+
+def _wanted_neutral(
+    neutral: Recording | None,
+    recording: Recording,
+    using: tuple[str, ...],
+    store: Store,
+    settings: Settings,
+) -> Track | None:
+    """The neutral face that values are relative to, where one was given."""
+    if neutral is None or "face" not in using:
+        return None
+    return _neutral_face(neutral, recording.subject, store, settings)
 
 
 def _check_decoded(recording: Recording, made: _Pass) -> None:
@@ -352,9 +368,9 @@ def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[
 
 def _whole_answer(made: _Pass, words: Said, profile: Profile | None) -> WholeAnswer:
     """Whole-answer measures of voice and words beside the person's neutral ones."""
-    measured: dict[str, dict[str, float]] = {}
     if profile is None:
         return {}
+    measured = {}
     if made.voice:
         result, summary = made.voice
         measured["voice"] = profiles.voice_neutral(result.track, summary)
