@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.filler_mixes import RATE_HZ, decoded
 from twomind.evaluation.grids import read_grid
+from twomind.media.stream import AudioSpool, Samples, stream
 from twomind.transcripts.align import AlignSettings, align
 from twomind.types import Timing, Word
 
@@ -30,6 +30,19 @@ from .record import save
 
 RECORDINGS = ("acoustic_corpus", "cold_corpus")
 _TIMES = 3
+RATE_HZ = 16000
+
+
+def decoded(path: Path) -> np.ndarray:
+    """Samples ``(n,)`` float mono at 16 kHz."""
+    spool = AudioSpool()
+    for item in stream(path, video=False, audio=True):
+        if isinstance(item, Samples):
+            spool.push(item)
+    waveform = spool.waveform()
+    assert waveform is not None
+    assert waveform.sample_rate_hz == RATE_HZ
+    return np.array(waveform.values)
 
 
 def _words(grid: Path) -> list[Word]:

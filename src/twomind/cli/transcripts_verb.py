@@ -35,8 +35,10 @@ class _Transcripts(Common):
 @verb
 @taking(_Transcripts)
 def score_transcripts_verb(asked: _Transcripts) -> int:
-    """Recognise the recordings of DATA (a folder with manifest.csv: file, transcript, times,
-    n_fillers, note) and compare words, fillers and word times with what is known.
+    """Recognise recordings whose words are known: word errors, fillers, word times, each with its
+    interval.
+
+    DATA is a folder with a manifest.csv: file, transcript, times, n_fillers, note.
     """
     from twomind.core.store import Store
     from twomind.evaluation.transcribed import score_transcripts
