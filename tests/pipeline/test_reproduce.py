@@ -44,6 +44,8 @@ from twomind.pipeline.reproduce_table import (
 )
 from twomind.types import Fold, Rows, Run, Task
 
+pytestmark = pytest.mark.slow
+
 TASK = Task("pain", ("neutral", "pain"), "clip")
 SETS = ("--set", "models.encoder=face-text", "--set", "protocol.label_free=targets-2")
 

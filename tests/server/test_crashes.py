@@ -27,6 +27,8 @@ from twomind.server import access, recruiting, uploads
 from twomind.server.place import open_place
 from twomind.server.tables import Recording
 
+pytestmark = pytest.mark.slow
+
 #: No sign of the killed ones, but that they are gone.
 _GONE = (OSError, http.client.HTTPException, json.JSONDecodeError)
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from server_world import World
 
+pytestmark = pytest.mark.slow
+
 schemathesis = pytest.importorskip("schemathesis", reason="makes the requests")
 
 

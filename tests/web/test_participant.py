@@ -14,6 +14,8 @@ from web_study import FakeStudy
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+pytestmark = pytest.mark.slow
+
 # Camera and microphone note when they are asked for, and what the server had been told by then.
 COUNT_CAMERA = """
 window.cameras = 0;

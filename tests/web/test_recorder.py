@@ -22,6 +22,8 @@ from web_line import Line, Server
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+pytestmark = pytest.mark.slow
+
 # Independent of the recorder: each chunk that the browser's MediaRecorder gives is sent to the test.
 TEE = """
 const start = MediaRecorder.prototype.start;
