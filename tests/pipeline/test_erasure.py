@@ -139,9 +139,7 @@ def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(
 
     (tmp_path / "take.mp4").write_bytes(b"film")
     old = tmp_path / "s" / folder_name("ana") / "00001-a.safetensors"
-    save_state(
-        old, {"x": np.ones(2)}, {"subject": "ana", "content": "content1", "reset": "person"}
-    )
+    save_state(old, {"x": np.ones(2)}, {"subject": "ana", "content": "content1", "reset": "person"})
     erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "take.mp4"], states=[tmp_path / "s"])
     assert not old.exists()
 
