@@ -127,8 +127,14 @@ def test_values_are_relative_to_an_old_profile(old: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["words", "fusion"])
-def test_an_old_model_predicts_what_it_predicted(old: Path, model: str) -> None:
+def test_an_old_model_predicts_what_it_predicted(
+    old: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the same values: 0.1 did not put words where they are heard, as this version does where
+    the extra ``align`` is installed.
+    """
     needs_models()
+    monkeypatch.setattr("twomind.transcripts.align.can_align", lambda: False)
     talk = ("media/clip-talking.mp4", "--transcript", "media/clip-talking.txt", "--question", "7")
     assert probability(*talk, "--model", f"models/{model}") == pytest.approx(
         EXPECTED["models"][model], abs=1e-6

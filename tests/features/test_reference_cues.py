@@ -1032,9 +1032,9 @@ def test_figures_of_a_voice_are_counts_of_rows() -> None:
     syllable[[110, 130, 270, 290, 310, 390]] = 1
     valid = np.ones(n, bool)
     valid[450:] = False
-    track = Track(
-        np.stack([speech, hz, energy, syllable], 1), 3.0 + np.arange(n) * 0.01, valid, NAMES, UNITS
-    )
+    reasons, code = voice._coded(~valid, np.zeros(n, bool))
+    columns = np.stack([speech, hz, energy, syllable], 1)
+    track = Track(columns, 3.0 + np.arange(n) * 0.01, valid, NAMES, UNITS, reasons, code)
     levels = np.full((n, 2), -30.0)
     floor = np.full((n, 2), -50.0)
     clipped = np.where(speech > 0, 0.004, 0.5)

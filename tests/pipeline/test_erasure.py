@@ -69,12 +69,12 @@ def enrol(profiles: Path, person: str, *contents: str) -> None:
 
 
 def test_states_kept_anywhere_go_and_those_of_others_stay(tmp_path: Path, store: Store) -> None:
-    ana = keep(tmp_path / "s", [("ana", "content-1"), ("ana", "content-2")])
-    ben = keep(tmp_path / "s", [("ben", "content-3")])
-    moved = keep(tmp_path / "t", [("ana", "content-4")])
+    ana = keep(tmp_path / "s", [("ana", "content1"), ("ana", "content2")])
+    ben = keep(tmp_path / "s", [("ben", "content3")])
+    moved = keep(tmp_path / "t", [("ana", "content4")])
     store.note_states("ana", tmp_path / "s")
-    entries = [filed(store, "someone", "content-4"), filed(store, "ana", "content-5", "embeddings")]
-    other = filed(store, "ben", "content-3")
+    entries = [filed(store, "someone", "content4"), filed(store, "ana", "content5", "embeddings")]
+    other = filed(store, "ben", "content3")
     gone = erase(tmp_path / "p", "ana", store, states=[tmp_path / "t"])
     assert gone["states"] == 3
     assert not any(p.exists() for p in (*ana, *moved, *entries)), (
@@ -84,7 +84,7 @@ def test_states_kept_anywhere_go_and_those_of_others_stay(tmp_path: Path, store:
     assert ben[0].exists()
     assert other.exists()
     for path in files(tmp_path):
-        for needle in (b"ana", b"content-1", b"content-2", b"content-4", b"content-5"):
+        for needle in (b"ana", b"content1", b"content2", b"content4", b"content5"):
             assert needle not in path.read_bytes(), path
     with pytest.raises(BadInput, match="nothing of 'ana' is known"):
         erase(tmp_path / "p", "ana", store)
@@ -94,13 +94,13 @@ def test_of_a_state_that_learns_from_everybody_all_after_the_person_goes(
     tmp_path: Path, store: Store
 ) -> None:
     chain = keep(
-        tmp_path / "s", [("ben", "content-1"), ("ana", "content-2"), ("ben", "content-3")], "never"
+        tmp_path / "s", [("ben", "content1"), ("ana", "content2"), ("ben", "content3")], "never"
     )
     before = chain[0].read_bytes()
     assert erase(tmp_path / "p", "ana", store, states=[tmp_path / "s"])["states"] == 2
     assert files(tmp_path / "s") == [chain[0]]
     assert chain[0].read_bytes() == before
-    (again,) = keep(tmp_path / "s", [("cleo", "content-9")], "never")
+    (again,) = keep(tmp_path / "s", [("cleo", "content9")], "never")
     assert again.name.startswith("00002-"), "the chain goes on where it was cut"
 
 
@@ -110,23 +110,23 @@ def test_one_recording_is_erased_from_its_state_on_under_whatever_name(
     media = tmp_path / "take.mp4"
     media.write_bytes(b"film")
     c = content_hash(media)
-    chain = keep(tmp_path / "s", [("take", "content-1"), ("take", c), ("take", "content-3")])
-    begun = keep(tmp_path / "s", [("begun-with-it", "content-4")], neutral=c)
-    apart = keep(tmp_path / "s", [("ana", "content-5")])
+    chain = keep(tmp_path / "s", [("take", "content1"), ("take", c), ("take", "content3")])
+    begun = keep(tmp_path / "s", [("begun-with-it", "content4")], neutral=c)
+    apart = keep(tmp_path / "s", [("ana", "content5")])
     store.note_states("ana", tmp_path / "s")
-    entry, kept = filed(store, "take", c), filed(store, "ana", "content-5")
-    enrol(tmp_path / "p", "ana", "content-5")
+    entry, kept = filed(store, "take", c), filed(store, "ana", "content5")
+    enrol(tmp_path / "p", "ana", "content5")
     gone = erase(tmp_path / "p", "ana", store, recordings=[media])
     assert (gone["states"], gone["store_entries"], gone["visits"]) == (3, 1, [])
     assert not any(p.exists() for p in (*chain[1:], *begun, entry))
     assert all(p.exists() for p in (chain[0], *apart, kept, path_of(tmp_path / "p", "ana")))
     # An enrolled recording: the visit goes, and every state of the person, which may be relative to
     # it.
-    enrol(tmp_path / "p", "ana", c, "content-5")
+    enrol(tmp_path / "p", "ana", c, "content5")
     gone = erase(tmp_path / "p", "ana", store, recordings=[media])
     assert gone["visits"] == [c[:12]]
     assert gone["profile_kept"]
-    assert [v.content for v in read_profile(path_of(tmp_path / "p", "ana")).visits] == ["content-5"]
+    assert [v.content for v in read_profile(path_of(tmp_path / "p", "ana")).visits] == ["content5"]
     assert not apart[0].exists()
     with pytest.raises(BadInput, match="no such file"):
         erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "absent.mp4"])
@@ -139,9 +139,7 @@ def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(
 
     (tmp_path / "take.mp4").write_bytes(b"film")
     old = tmp_path / "s" / folder_name("ana") / "00001-a.safetensors"
-    save_state(
-        old, {"x": np.ones(2)}, {"subject": "ana", "content": "content-1", "reset": "person"}
-    )
+    save_state(old, {"x": np.ones(2)}, {"subject": "ana", "content": "content1", "reset": "person"})
     erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "take.mp4"], states=[tmp_path / "s"])
     assert not old.exists()
 
@@ -149,8 +147,8 @@ def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(
 def test_what_a_killed_process_left_and_what_is_damaged_goes_too(
     tmp_path: Path, store: Store
 ) -> None:
-    (state,) = keep(tmp_path / "s", [("ana", "content-1")])
-    (shared,) = keep(tmp_path / "s", [("ben", "content-3")], "never")
+    (state,) = keep(tmp_path / "s", [("ana", "content1")])
+    (shared,) = keep(tmp_path / "s", [("ben", "content3")], "never")
     state.write_bytes(b"damaged")
     half = [
         state.with_name(".00002-x.safetensors.abc.part"),
@@ -159,7 +157,7 @@ def test_what_a_killed_process_left_and_what_is_damaged_goes_too(
     loose = tmp_path / "s" / "loose.safetensors"
     for path in (*half, loose):
         path.write_bytes(b"half")
-    entry = filed(store, "ana", "content-1")
+    entry = filed(store, "ana", "content1")
     half.append(entry.with_name(f".{entry.name}.abc.part"))
     half[-1].write_bytes(b"half")
     store.note_states("ana", tmp_path / "s")
@@ -185,7 +183,7 @@ def test_annotations_of_many_people_go_with_any_of_them(tmp_path: Path, store: S
         (entry,) = files(store.root / "features")
         for person in ("90001", "90012"):
             assert entry.name[:16] in store.noted(person)[0], hit
-        face = filed(store, "90012", "content-1")
+        face = filed(store, "90012", "content1")
         assert erase(tmp_path / "p", "90001", store)["store_entries"] == 1, hit
         assert files(store.root / "features") == [face]
         face.unlink()
@@ -205,7 +203,7 @@ def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(
 ) -> None:
     (tmp_path / "take.mp4").write_bytes(b"film")
     store.put("face", store.key(content_hash(tmp_path / "take.mp4"), {}), {"x": np.ones(2)}, {})
-    filed(store, "ana", "content-1")
+    filed(store, "ana", "content1")
     assert erase(tmp_path / "p", "ana", store)["store_entries_unclaimed"] == 1
     gone = erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "take.mp4"])
     assert (gone["store_entries"], gone["store_entries_unclaimed"]) == (1, 0)
@@ -214,15 +212,15 @@ def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(
 def test_a_store_that_can_only_be_read_is_no_failure(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.note("ana", "content-1")
+    store.note("ana", "content1")
     monkeypatch.setattr(
         "twomind.core.files.os.open",
         lambda *_: (_ for _ in ()).throw(PermissionError("no")),
     )
     with pytest.raises(PermissionError):
-        store.note("ana", "content-2")
+        store.note("ana", "content2")
     monkeypatch.setattr("twomind.core.store.os.access", lambda *_: False)
-    store.note("ana", "content-2")
+    store.note("ana", "content2")
 
 
 def run(*arguments: object) -> tuple[int, dict[str, Any]]:
@@ -293,7 +291,7 @@ def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(
             file.writeframes(
                 np.random.default_rng(len(name)).integers(-900, 900, 32000, np.int16).tobytes()
             )
-    enrol(tmp_path / "p", "ana", "content-1")
+    enrol(tmp_path / "p", "ana", "content1")
     how = ("--store", store.root, "--out", tmp_path / "out")
     (tmp_path / "takes.csv").write_text("path,subject\ntake.wav,take\n")
     who = ("--person", "ana", "--profiles", tmp_path / "p")
@@ -312,9 +310,9 @@ def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(
 ) -> None:
     from twomind.adaptation.state import save_state
 
-    enrol(tmp_path / "p", "ana", "content-1")
+    enrol(tmp_path / "p", "ana", "content1")
     save_state(state_path(tmp_path / "p", "ana", "few-shot"), {"x": np.ones(2)}, {})
-    other = filed(store, "x", "content-1")
+    other = filed(store, "x", "content1")
     gone = erase(tmp_path / "p", "ana", store)
     assert (gone["states"], gone["store_entries"]) == (1, 1)
     assert not other.exists()
@@ -337,7 +335,7 @@ def test_two_studies_that_both_name_somebody_p1_are_told_apart(
         ("--profiles", tmp_path / "p", "--store", store.root),
     )
     of: dict[str, dict[Path, bytes]] = {}
-    for study, c in (("pain", "pain-c"), ("stress", "stress-c"), ("", "none-c")):
+    for study, c in (("pain", "painc"), ("stress", "stressc"), ("", "nonec")):
         place = Store(store.root, study)
         mine = [
             filed(place, "P1", f"{c}1"),
@@ -368,7 +366,7 @@ def test_two_studies_that_both_name_somebody_p1_are_told_apart(
     assert len(gone_notes) == 2, "the recording and the folder of states"
     mark = next(p.name for p in gone_notes if not p.suffix)
     for path in files(tmp_path):
-        for needle in (*(f"pain-c{n}" for n in range(1, 6)), mark):
+        for needle in (*(f"painc{n}" for n in range(1, 6)), mark):
             assert needle.encode() not in path.read_bytes(), path
             assert needle not in str(path.relative_to(tmp_path)), path
     # The one of no study is named by the empty text; then one study is left, and a bare name still
@@ -384,9 +382,9 @@ def test_two_studies_that_both_name_somebody_p1_are_told_apart(
 
 
 def test_people_of_no_study_are_erased_by_name_as_ever(tmp_path: Path, store: Store) -> None:
-    filed(Store(store.root, "pain"), "P2", "content-2")
-    enrol(of_study(tmp_path / "p", "pain"), "P2", "content-3")
-    filed(store, "P1", "content-1")
+    filed(Store(store.root, "pain"), "P2", "content2")
+    enrol(of_study(tmp_path / "p", "pain"), "P2", "content3")
+    filed(store, "P1", "content1")
     how = ("--yes", "--profiles", tmp_path / "p", "--store", store.root)
     assert run("profile", "erase", "P1", *how)[1]["store_entries"] == 1
     assert len(files(store.root / "features")) == 1
@@ -408,7 +406,7 @@ def test_measuring_enrolling_and_predicting_note_the_study(
         who = ("--person", "P1", "--study", f"s{n}")
         assert run(verb, tmp_path / "take.wav", *how, *who)[0] == 0
         assert Store(store.root, f"s{n}").noted("P1")[0] == {mark}, verb
-    enrol(of_study(tmp_path / "p", "s0"), "P1", "content-1")
+    enrol(of_study(tmp_path / "p", "s0"), "P1", "content1")
     person = ("--person", "P1", "--profiles", tmp_path / "p")
     assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s0")[0] == 0
     assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s1")[0] != 0, (

@@ -55,13 +55,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def study(drawn_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One drawn answer three times over, with another transcript each."""
+    """One drawn answer three times over, with another transcript each.
+
+    Every word has a time of its own. Words without one would be looked for in the sound, where
+    nobody says them.
+    """
     folder = tmp_path_factory.mktemp("study")
     movie = next(drawn_study.rglob("*.mp4"))
     for name, said in (
-        ("a", "I would like to go"),
-        ("b", "I would rather stay"),
-        ("c", "perhaps one day I will"),
+        ("a", "I <00:00:01.600>would <00:00:02.200>like <00:00:02.800>to <00:00:03.400>go"),
+        ("b", "I <00:00:01.700>would <00:00:02.500>rather <00:00:03.200>stay"),
+        ("c", "perhaps <00:00:01.800>one <00:00:02.300>day <00:00:02.800>I <00:00:03.300>will"),
     ):
         shutil.copy(movie, folder / f"{name}.mp4")
         (folder / f"{name}.srt").write_text(f"1\n00:00:01,000 --> 00:00:04,000\n{said}\n")

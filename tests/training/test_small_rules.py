@@ -151,7 +151,8 @@ def test_dsfda_reports_the_mean_of_each_loss_over_the_batches(
     )
     monkeypatch.setattr(dsfda_train.net, "noise_maps", lambda *_: ())
     how = dsfda_train.TrainSettings(batch=2)
-    row = dsfda_train._epoch(None, data, size, how, 4)
+    training = dsfda_train.steps.Training({"weight": torch.zeros(1)}, {})
+    row = dsfda_train._epoch(training, data, size, how, 4)
     assert row == {"epoch": 4.0, "critic": pytest.approx(4.0), "cycle": pytest.approx(-4.0)}
 
 
