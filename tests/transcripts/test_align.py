@@ -12,7 +12,14 @@ import pytest
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.transcripts import align as aligning
-from twomind.transcripts.align import align, align_words, can_align, implausible_times, why_not
+from twomind.transcripts.align import (
+    AlignSettings,
+    align,
+    align_words,
+    can_align,
+    implausible_times,
+    why_not,
+)
 from twomind.transcripts.words import Words
 from twomind.types import Segment, Timing, Word
 
@@ -202,3 +209,19 @@ def test_every_way_of_timing_a_word_is_told_wherever_timings_are(timing: Timing)
     assert describe_timing(timing)
     assert TIMING_TEXT[timing]
     assert finish([Word("a", 0.0, 1.0, timing=timing)], "text", [], None).timing is timing
+
+
+def test_words_of_a_subtitle_that_are_heard_elsewhere_keep_its_times(speech: Path) -> None:
+    """The subtitle of the first words stands where the recording ends: it is not of this sound."""
+    sound = sound_of(speech / "acoustic_corpus.wav")
+    length_s = len(sound) / RATE_HZ
+    said = [word.text for word in known(speech, "acoustic_corpus")[:4]]
+    edges = np.linspace(length_s - 1.0, length_s, len(said) + 1)
+    given = []
+    for text, a, b in zip(said, edges, edges[1:], strict=False):
+        given.append(Word(text, float(a), float(b), timing=Timing.SPREAD_CUE))
+    anywhere = align(sound, 0.0, given, settings=AlignSettings(far_s=1e9))
+    assert anywhere.words[0].start_s < given[0].start_s - 4.0
+    found = align(sound, 0.0, given)
+    assert list(found.words) == given
+    assert "keep the times they came with" in found.remarks[0]

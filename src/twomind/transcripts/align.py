@@ -51,6 +51,8 @@ class AlignSettings:
     min_piece_s: float = 10.0
     #: How far the times that words came with may be off at a cut, seconds.
     slack_s: float = 0.15
+    #: A word of a subtitle is heard at most this far from its share of the subtitle, seconds.
+    far_s: float = 4.0
     #: A time of its own is doubted for a word shorter, or longer, than this, seconds.
     min_word_s: float = 0.015
     max_word_s: float = 3.0
@@ -164,7 +166,32 @@ def align(
     found = _Found()
     for piece in _pieces(samples, start_s, words, settings):
         _align_piece(sound, words, doubtful, piece, found, settings)
+        if _is_elsewhere(piece, words, found, start_s, settings):
+            for k in range(piece.first, piece.last):
+                found.times.pop(k, None)
+            found.failed.append(piece)
     return _result(words, doubtful, found, start_s)
+
+
+def _is_elsewhere(
+    piece: _Piece,
+    words: Sequence[Word],
+    found: _Found,
+    start_s: float,
+    settings: AlignSettings,
+) -> bool:
+    """Whether a word of a subtitle was heard far from where the subtitle stands: then the words are
+    not those of this sound.
+    """
+    for k in range(piece.first, piece.last):
+        span = found.times.get(k)
+        if span is None or words[k].timing is not Timing.SPREAD_CUE:
+            continue
+        told_s = (words[k].start_s + words[k].end_s) / 2
+        heard_s = start_s + (span[0] + span[1]) / 2
+        if abs(heard_s - told_s) > settings.far_s:
+            return True
+    return False
 
 
 def _result(
