@@ -116,7 +116,7 @@ def _draw_answer(draw: np.random.Generator, pid: str, question: int, layout: str
         question=question,
         path=f"Videos/{pid}/{visit}/{name}{computer}.mp4",
         # No more than can be said in a film as short.
-        said=f"well, answer {question}, {pid}, you know",
+        said=f"well, this is answer {question}, {pid}",
         label=label,
         positive=range(first, first + 5) if label else range(0),
     )
