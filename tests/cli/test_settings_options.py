@@ -91,6 +91,22 @@ def test_an_old_option_says_how_it_is_written_now(name: str, old: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "option", "key"),
+    [
+        ("predict", "--stream", "stream"),
+        ("predict", "--device", "device"),
+        ("describe", "--precision", "precision"),
+        ("describe", "--follow-tables", "follow_tables"),
+        ("score personalise", "--precision", "precision"),
+    ],
+)
+def test_an_option_that_is_a_setting_says_how_it_is_written(name, option, key) -> None:
+    code, _, said = run(*name.split(), "--out", "x", option, "1")
+    assert code == 2
+    assert f"{option} is a setting of this command: --set {key}=VALUE." in said
+
+
+@pytest.mark.parametrize(
     ("name", "line"),
     [
         ("predict", "llm.strategy  text  ["),

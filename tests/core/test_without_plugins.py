@@ -31,7 +31,8 @@ def test_models_of_synthetic_people_say_what_to_install() -> None:
 
 
 def test_nothing_of_synthetic_people_is_listed() -> None:
-    assert {w.name for w in weights.bundled()} == {"words", "mediapipe-face", "silero-vad"}
+    own = {"words", "change-talk", "mediapipe-face", "silero-vad"}
+    assert {w.name for w in weights.bundled()} == own
     assert weights.inside("clip-au") is None
     assert "people" not in registry.names("datasets")
     listed = CliRunner().invoke(main, ["--help"]).output

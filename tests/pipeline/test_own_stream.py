@@ -97,9 +97,8 @@ def test_the_third_column_is_there_where_it_was_asked_for(shared: Path, tmp_path
         str(tmp_path / "store"),
     ]
     out = tmp_path / "out"
-    done = CliRunner().invoke(
-        main, ["describe", *arguments, "--out", str(out), "--stream", str(stream), "--workers", "1"]
-    )
+    more = ["--out", str(out), "--set", f"stream={stream}", "--workers", "1"]
+    done = CliRunner().invoke(main, ["describe", *arguments, *more])
     assert done.exit_code == 0, done.output
 
     def rows(clip: Path) -> list[dict[str, str]]:

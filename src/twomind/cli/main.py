@@ -15,7 +15,7 @@ from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import describe_options, predict_options
 from twomind.cli.settings_options import Command, asked_by, schema_at
-from twomind.cli.verb import device_flags, print_json_list, say, tell, verb
+from twomind.cli.verb import print_json_list, say, tell, verb
 from twomind.core.version import __version__
 
 if TYPE_CHECKING:
@@ -154,7 +154,6 @@ def main() -> None:
 @main.command(cls=Command, schema=_PREDICT, moved=RUN)
 @predict_options
 @verb
-@device_flags
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
 
@@ -171,7 +170,6 @@ def predict(**options: Any) -> int:
 @main.command(cls=Command, schema=_DESCRIBE, moved=RUN)
 @describe_options
 @verb
-@device_flags
 def describe(**options: Any) -> int:
     """Measure face, voice and words alone; no probability.
 

@@ -18,7 +18,7 @@ from twomind.cli.settings_options import (
     schema_at,
     settings_options,
 )
-from twomind.cli.verb import PATH, device_flags, print_json, say, store_option, verb
+from twomind.cli.verb import PATH, device_flag, print_json, say, store_option, verb
 from twomind.core.synthetic import CONTROLS, LAYOUTS
 from twomind.evaluation.orders import ORDERS
 
@@ -100,7 +100,7 @@ _WORKERS = click.option("--workers", type=int, default=0, help="Processes [defau
 @store_option
 @_WORKERS
 @verb
-@device_flags
+@device_flag
 def score_personalise_verb(
     as_json: bool, offline: bool, out: Path, store: Path | None, workers: int, **options: Any
 ) -> int:

@@ -37,12 +37,6 @@ _MEDIA = (
         help="A neutral clip of the same person; values are given relative to it.",
     ),
     click.option(
-        "--stream",
-        type=PATH,
-        help="CSV of the person's recordings in order (path, subject): values also relative to the "
-        "running median of those before.",
-    ),
-    click.option(
         "--profiles",
         type=PATH,
         help="Folder of enrolled people, whose values are given relative to their profile; or one "

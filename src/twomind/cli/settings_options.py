@@ -44,11 +44,21 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            now = self.moved.get(error.option_name)
-            if now is None:
+            message = self._written_now(error.option_name)
+            if not message:
                 raise
-            message = f"{error.option_name} is written {now} since version 0.2."
             raise click.UsageError(message, ctx) from error
+
+    def _written_now(self, option: str) -> str:
+        """How what an unknown option asks for is written; empty where nothing is called so."""
+        now = self.moved.get(option)
+        if now is not None:
+            return f"{option} is written {now} since version 0.2."
+        key = option.removeprefix("--").replace("-", "_")
+        schema = schema_at(self.schema)
+        if key in schema.keys or key in schema.short:
+            return f"{option} is a setting of this command: --set {key}=VALUE."
+        return ""
 
 
 def schema_at(place: str) -> Schema[Any]:

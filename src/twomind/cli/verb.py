@@ -65,16 +65,14 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def device_flags(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device`` and ``--precision``, for a verb whose settings hold them."""
-    for option in (_PRECISION, _DEVICE):
-        function = option(function)
-    return function
+def device_flag(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device``, for a verb whose settings hold device and precision."""
+    return _DEVICE(function)
 
 
 def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--device`` and ``--precision``, for any other verb that computes: they stand while it
-    runs.
+    """``--device`` and ``--precision``, for a verb that computes and has no setting for them: they
+    stand while it runs.
     """
 
     @functools.wraps(function)
@@ -84,7 +82,7 @@ def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
         with standing(device, precision):
             return function(*args, **options)
 
-    return device_flags(run)
+    return _DEVICE(_PRECISION(run))
 
 
 def say(text: str) -> None:

@@ -1,6 +1,6 @@
 """Where networks compute, and with how many bits: one place decides for all of them.
 
-A verb's ``--device`` and ``--precision`` stand here for the time that it runs (in the environment, so
+A verb's device and precision stand here for the time that it runs (in the environment, so
 that worker processes know them too). Code that moves a network asks :func:`chosen`; nobody else
 looks for a GPU. Precision is a property of numbers: it is written into models and runs
 (:func:`label`), and rows of two precisions never stand in one line of a table.
@@ -64,8 +64,8 @@ def name_of(asked: str | None = None) -> str:
         return "cuda" if there else "cpu"
     if not there:
         raise BadInput(
-            f"device {wanted}: torch sees no GPU here; use --device cpu, or a torch built for your "
-            "GPU"
+            f"device {wanted}: torch sees no GPU here; ask for the device cpu, or install a "
+            "torch built for your GPU"
         )
     _, _, number = wanted.partition(":")
     n_there = torch.cuda.device_count()

@@ -115,7 +115,8 @@ def _draw_answer(draw: np.random.Generator, pid: str, question: int, layout: str
         pid=pid,
         question=question,
         path=f"Videos/{pid}/{visit}/{name}{computer}.mp4",
-        said=f"well, this is answer {question} of a made-up person, number {pid}, you know",
+        # No more than can be said in a film as short.
+        said=f"well, this is answer {question}, {pid}",
         label=label,
         positive=range(first, first + 5) if label else range(0),
     )

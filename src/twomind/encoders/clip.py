@@ -335,7 +335,7 @@ def _on_card(tower: Tower, place: str, runtime: str) -> tuple[Images, str]:
     import torch
 
     if runtime == "onnx":
-        raise BadInput(f"runtime onnx: runs on the processor; give --device cpu, not {place}")
+        raise BadInput(f"runtime onnx: runs on the processor; ask for the device cpu, not {place}")
     if runtime == "bfloat16":
         return placed_images(tower, place, torch.bfloat16), "bfloat16-cuda"
     return placed_images(tower, place, torch.float32), "torch-cuda"
