@@ -57,9 +57,9 @@ class _Guessing:
 
 
 def _recognised(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(speech, "_faster_whisper", lambda: SimpleNamespace(__version__="1"))
+    monkeypatch.setattr(speech, "faster_whisper", lambda: SimpleNamespace(__version__="1"))
     monkeypatch.setattr(speech, "find_model", lambda model, offline: Path("model"))
-    monkeypatch.setattr(speech, "_load", lambda folder, settings: _Guessing())
+    monkeypatch.setattr(speech, "load_whisper", lambda folder, how: _Guessing())
     said: list[str] = []
     for has_speech in (False, True):
         monkeypatch.setattr(speech, "_has_speech", lambda *_, there=has_speech: there)
