@@ -115,7 +115,8 @@ def _draw_answer(draw: np.random.Generator, pid: str, question: int, layout: str
         pid=pid,
         question=question,
         path=f"Videos/{pid}/{visit}/{name}{computer}.mp4",
-        said=f"well, this is answer {question} of a made-up person, number {pid}, you know",
+        # As many words as can be spoken while the film lasts.
+        said=f"well, this is {question} of {pid}, you know",
         label=label,
         positive=range(first, first + 5) if label else range(0),
     )
@@ -182,7 +183,7 @@ def _write_media(base: Path, answer: _Answer, seed: int) -> None:
     said = json.dumps(answer.said)
     text = (
         f"text: {said}\nchunks:\n- language: english\n  text: {said}\n"
-        "  timestamp: !!python/tuple\n  - 0.0\n  - 0.4\n"
+        f"  timestamp: !!python/tuple\n  - 0.0\n  - {N_FRAMES / FPS}\n"
     )
     write_text(base / "transcription" / path / f"{film.stem}.yml", text)
 
