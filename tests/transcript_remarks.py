@@ -29,6 +29,18 @@ NOT_REMARKS = {
     "words spread evenly inside each subtitle",
     "words spread evenly over the whole recording: their times mean nothing",
     "times from speech recognition",
+    "times found in the sound",
+    # Where a speech model comes from.
+    "the installed package \0",
+    "weights added as \0",
+    "the Hugging Face hub (\0)",
+    # Pieces of the message of an error about a speech model.
+    "there is no model.bin in it",
+    "there is no such package",
+    # Why words are not aligned: asked for, and told to nobody.
+    "there are no words",
+    "only English can be aligned, and the language is \0",
+    "the transcript's own word times are plausible",
     # Shown to the speech recogniser.
     "Um, well, uh, I... I mean, hmm, like, you know, er, I- I don't know.",
     "faster-whisper \0, model \0",
@@ -320,6 +332,16 @@ CASES = (
         ),
         speaker="Ann",
     ),
+)
+#: What a recogniser wrote of a recording in which nobody speaks: text, start and end in seconds.
+RECOGNISED = (
+    (" well", 0.0, 0.4),
+    (" um", 0.5, 0.9),  # where no voice is held
+    (" uh", 1.0, 1.0),  # of no length
+    (" ha", 1.2, 1.4),
+    (" ha", 1.4, 1.6),
+    *[(" yeah", 2.0, 2.0)] * 8,  # a loop
+    (" maybe", 2.5, 2.9),
 )
 #: Files of a recording's name that are no transcript of it.
 BESIDE: dict[str, str | bytes] = {

@@ -109,7 +109,7 @@ BOMBS = {
 
 
 def sound(path: Path, seed: int = 0, seconds: float = 0.6) -> Path:
-    """A second of noise."""
+    """Some noise."""
     values = np.random.default_rng(seed).integers(-900, 900, int(16000 * seconds), np.int16)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
@@ -118,9 +118,9 @@ def sound(path: Path, seed: int = 0, seconds: float = 0.6) -> Path:
 
 
 def answer(path: Path, seed: int = 0, words: str = WORDS) -> Path:
-    """A recording with its transcript beside it."""
-    sound(path, seed)
-    text = f"1\n00:00:00,100 --> 00:00:00,500\n{words}\n"
+    """A recording with its transcript beside it, whose words can be spoken in its time."""
+    sound(path, seed, seconds=2.1)
+    text = f"1\n00:00:00,100 --> 00:00:02,000\n{words}\n"
     path.with_suffix(".srt").write_text(text, encoding="utf-8")
     return path
 

@@ -39,7 +39,7 @@ def test_the_sound_of_a_film_is_no_recording_of_its_own(tmp_path: Path) -> None:
 
 def test_a_folder_without_recordings_says_what_it_expected(tmp_path: Path) -> None:
     made(tmp_path, "a.txt")
-    with pytest.raises(BadInput, match=r"expected media files \(\.mp4, .*\.ogg\)"):
+    with pytest.raises(BadInput, match=r"expected media files \(\.mp4, .*\.ogg, .*\.tiff\)"):
         find_media([tmp_path])
     with pytest.raises(BadInput, match="no such file or folder"):
         find_media([tmp_path / "absent"])

@@ -11,12 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from transcript_remarks import BESIDE, CASES, NOT_REMARKS, READERS, SOURCE, pattern, sentences
+from transcript_remarks import (
+    BESIDE,
+    CASES,
+    NOT_REMARKS,
+    READERS,
+    RECOGNISED,
+    SENTENCE,
+    SOURCE,
+    pattern,
+    sentences,
+)
 from twomind.core.errors import BadInput
 from twomind.media.recording import transcript_beside
-from twomind.transcripts import speech
+from twomind.transcripts import align, speech
 from twomind.transcripts.language import is_measured, only_english
-from twomind.transcripts.words import read_words
+from twomind.transcripts.words import Words, read_words
+from twomind.types import Timing, Word
 
 
 def _of_cases(folder: Path) -> list[str]:
@@ -48,30 +59,54 @@ def _beside(folder: Path) -> list[str]:
 
 @dataclass
 class _Guessing:
-    """A recogniser that guesses the language and hears nothing."""
+    """A recogniser that guesses the language, and what it writes."""
+
+    words: tuple[tuple[str, float, float], ...]
 
     supported_languages: tuple[str, ...] = ("en", "de")
 
     def transcribe(self, *_: Any, **__: Any) -> tuple[list[Any], Any]:
-        return [], SimpleNamespace(language="en", language_probability=0.2)
+        words = []
+        for text, start_s, end_s in self.words:
+            words.append(SimpleNamespace(word=text, start=start_s, end=end_s, probability=0.9))
+        guess = SimpleNamespace(language="en", language_probability=0.2)
+        return [SimpleNamespace(words=words)], guess
 
 
 def _recognised(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(speech, "_faster_whisper", lambda: SimpleNamespace(__version__="1"))
+    monkeypatch.setattr(speech, "faster_whisper", lambda: SimpleNamespace(__version__="1"))
     monkeypatch.setattr(speech, "find_model", lambda model, offline: Path("model"))
-    monkeypatch.setattr(speech, "_load", lambda folder, settings: _Guessing())
+    monkeypatch.setattr(speech, "load_whisper", lambda folder, how: _Guessing(RECOGNISED))
+    monkeypatch.setattr(speech, "can_align", lambda: False)
+    silence = np.zeros(3 * 16000, np.float32)
     said: list[str] = []
     for has_speech in (False, True):
         monkeypatch.setattr(speech, "_has_speech", lambda *_, there=has_speech: there)
-        words = speech.recognise_words(np.zeros(1600, np.float32), 16000, 0.0, "model", True)
+        words = speech.recognise_words(silence, 16000, 0.0, "model", True)
         said += words.problems
     return said
+
+
+def _aligned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is said where words and sound could not be brought together."""
+
+    def fail(*given: Any) -> None:
+        piece, found = given[3:5]
+        found.failed.append(piece)
+
+    monkeypatch.setattr(align, "_pocketsphinx", lambda: None)
+    monkeypatch.setattr(align, "_align_piece", fail)
+    words = tuple(Word(text, 0.0, 3.0, timing=Timing.SPREAD_ALL) for text in SENTENCE.split())
+    given = Words(words, "text", Timing.SPREAD_ALL, (), "en")
+    found = align.align_words(np.zeros(3 * 16000, np.float32), 16000, 0.0, given)
+    return list(found.problems)
 
 
 def test_every_remark_that_a_reader_can_make_is_provoked_by_a_case(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = [*_of_cases(tmp_path), *_beside(tmp_path), *_recognised(monkeypatch)]
+    said = [*_of_cases(tmp_path), *_beside(tmp_path)]
+    said += [*_recognised(monkeypatch), *_aligned(monkeypatch)]
     unknown = []
     for path in READERS:
         for line, text in sentences(path):

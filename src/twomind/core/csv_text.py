@@ -66,5 +66,5 @@ def table(path: Path) -> Iterator[TextIO]:
         try:
             yield file
         except (UnicodeDecodeError, csv.Error) as error:
-            told = f"{path}: expected a CSV table in UTF-8: {shortened(error)}"
+            told = f"{path}: expected a CSV file in UTF-8: {shortened(error)}"
             raise BadInput(told) from error

@@ -183,7 +183,7 @@ def _write_media(base: Path, answer: _Answer, seed: int) -> None:
     said = json.dumps(answer.said)
     text = (
         f"text: {said}\nchunks:\n- language: english\n  text: {said}\n"
-        "  timestamp: !!python/tuple\n  - 0.0\n  - 0.4\n"
+        f"  timestamp: !!python/tuple\n  - 0.0\n  - {N_FRAMES / FPS}\n"
     )
     write_text(base / "transcription" / path / f"{film.stem}.yml", text)
 

@@ -90,7 +90,7 @@ def _listed(table: Path, stamp: tuple[int, int]) -> Mapping[Path, Listed]:
                     f"{table}, line {line}: {cells['path']} is there twice, of {before.subject!r} "
                     f"and of {row.subject!r}; whose film is it?"
                 )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise BadInput(f"{table}: expected a CSV file in UTF-8 ({error})") from error
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -118,7 +117,7 @@ def read_rows(
             if row.id in rows:
                 raise BadInput(f"{path}, line {line}: the recording {row.id} is there twice")
             rows[row.id] = row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise BadInput(f"{path}: expected a CSV file in UTF-8 ({error})") from error
     if not rows:
         raise BadInput(f"{path}: no usable row" + (f"; {problems[0]}" if problems else ""))

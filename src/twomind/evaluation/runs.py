@@ -175,18 +175,26 @@ def load_run(folder: Path) -> Run:
     folder = folder.parent if folder.name == JSON else folder
     try:
         entry = read_json(folder / JSON)
+        content = content_hash(folder / ARRAYS)
+    except (BadInput, OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+    try:
         if entry.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected a run ({FORMAT}), got {entry.get('format')!r}")
-        if content_hash(folder / ARRAYS) != entry["predictions_sha256"]:
+        if content != entry["predictions_sha256"]:
             raise BadInput(
                 f"{folder}: {ARRAYS} is not the one that {JSON} describes; make the run again"
             )
         arrays, _ = read_arrays(folder / ARRAYS)
         return _from(entry, arrays)
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadInput(
-            f"{folder}: expected a run ({JSON} and {ARRAYS}), but it cannot be read: {error}"
-        ) from error
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> BadInput:
+    return BadInput(
+        f"{folder}: expected a run ({JSON} and {ARRAYS}), but it cannot be read: {error}"
+    )
 
 
 def _rows_from(level: str, about: _LevelEntry, arrays: Mapping[str, Array]) -> Rows:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.numbers import interval, resamples, wilson
 from twomind.core.store import Store
@@ -99,16 +100,16 @@ def read_manifest(folder: Path) -> list[Item]:
     path = folder / "manifest.csv"
     if not path.is_file():
         raise BadInput(f"{folder}: expected a manifest.csv with the columns {', '.join(COLUMNS)}")
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         absent = [name for name in COLUMNS[:-1] if name not in (reader.fieldnames or ())]
         if absent:
             raise BadInput(f"{path}: expected the column {absent[0]!r}")
-        return [_item(folder, path, row) for row in reader]
+        return [_item(folder, path, csv_text.row_of(row)) for row in reader]
 
 
 def _item(folder: Path, path: Path, row: dict[str, str]) -> Item:
-    n_fillers = (row["n_fillers"] or "").strip()
+    n_fillers = row["n_fillers"].strip()
     if n_fillers and not n_fillers.isdecimal():
         raise BadInput(
             f"{path}: expected n_fillers as a whole number or nothing; got {n_fillers!r}"

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.core import numbers
+from twomind.core import csv_text, numbers
 from twomind.core.store import write_text
 from twomind.evaluation import baselines, people
 from twomind.evaluation.compare import BASE
@@ -471,7 +471,7 @@ def people_csv(table: Table) -> str:
             for metric, figure in cell.figures.items():
                 for person, value in sorted(figure.per_person.items()):
                     fields = [line.name, line.model, column, metric, person, f"{value:.6f}"]
-                    writer.writerow(fields)
+                    writer.writerow(map(csv_text.cell, fields))
     return text.getvalue()
 
 
