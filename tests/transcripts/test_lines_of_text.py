@@ -8,6 +8,7 @@ import pytest
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_answers
+from twomind.transcripts import tables
 from twomind.transcripts.second_marks import as_clock
 from twomind.transcripts.speech import _without_marks
 from twomind.transcripts.words import Words, words_of_text
@@ -133,3 +134,8 @@ def test_labelled_cells_hold_the_words_of_the_person(tmp_path) -> None:
 def test_nobody_of_a_name(tmp_path) -> None:
     with pytest.raises(BadInput, match="'Smith, Mary' 1 word"):
         _said("WEBVTT\n\n00:00.000 --> 00:02.000\n<v Smith, Mary>Hi</v>\n", "Bo")
+
+
+@pytest.mark.parametrize("text", ["\t\t\n \t\n", ",,,\n,,,\n", "\x0c\t\x0b\n"])
+def test_a_table_of_empty_cells_is_no_table(text: str) -> None:
+    assert tables.table(text, 10.0) is None

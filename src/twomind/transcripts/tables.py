@@ -75,7 +75,8 @@ def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]]] | None
     except csv.Error:
         return None
     rows = [[cell.strip() for cell in row] for row in read]
-    return lines[:n_before], [row for row in rows if any(row)]
+    filled = [row for row in rows if any(row)]
+    return (lines[:n_before], filled) if filled else None
 
 
 def _named_columns(head: Sequence[str]) -> _Columns | None:
