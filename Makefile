@@ -96,9 +96,9 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --dura
 test: system-test install-dev test-web
 	$(PYTEST) -m "not slow"
 
-# The others: whole studies, trainings, many films, long documents.
+# The others: whole studies, trainings, many films, long documents. SLOW=FOLDERS: of these alone.
 test-slow: system-test install-dev web
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow $(SLOW)
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
 parity: install-dev
@@ -119,7 +119,7 @@ pythons:
 	python3 -m tests.pythons $(PYTHONS)
 
 # What takes too long for every change.
-nightly: pythons freeze mutants
+nightly: test-slow reproduce-smoke pythons freeze mutants
 
 lint: install-dev
 	$(BIN)/ruff check .
