@@ -12,7 +12,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format bench clean
+.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
 
@@ -126,6 +126,29 @@ lint: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The manual as a site, in build/site. A dead link or an unknown name fails.
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --quiet
+
+$(VENV)/.docs: pyproject.toml constraints.txt $(VENV)/.dev
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The source archives and wheels of both distributions, in build/dist. Without Node they lack the pages of a study.
+sdist: install-dev web
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt build
+	$(BIN)/python -m build --outdir build/dist .
+	$(BIN)/python -m build --outdir build/dist packages/twomind-synth
+
+# What an installation consists of (CycloneDX), in build/sbom.json, and the pages' packages in build/sbom-web.json.
+sbom: install-dev
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt cyclonedx-bom
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
+ifneq ($(NPM),)
+	cd web && npm sbom --package-lock-only --sbom-format cyclonedx > ../build/sbom-web.json
+endif
 
 format: install-dev
 	$(BIN)/ruff check --fix .

@@ -126,7 +126,8 @@ def _shell(example: Example) -> None:
 
 #: Documents whose examples take more than some ten seconds (drawing, or a further film that is
 #: measured).
-SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/drawn-people.md"}
+SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/synthetic-people.md"}
+SLOW_FOLDERS = ("docs/tutorials/", "docs/how-to/")
 #: The files that take longest, of the slow tests and then of the quick ones: begun early, longest
 #: first, so that no process is left with one at the end. With ``--dist loadfile`` a file stays in
 #: one process, where its fixtures are made once.
@@ -172,7 +173,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
 
     for item in items:
-        if name_of(item) in SLOW_DOCUMENTS:
+        name = name_of(item)
+        if name in SLOW_DOCUMENTS or name.startswith(SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
@@ -183,6 +185,6 @@ pytest_collect_file = Sybil(
         CodeBlockParser(language="bash", evaluator=_shell),
         SkipParser(),
     ],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/*/*.md"],
     fixtures=["document_folder"],
 ).pytest()

@@ -1,4 +1,4 @@
-"""DSFDA on the drawn studies of docs/personalise.md: the same people, folds and test clips, the
+"""DSFDA on the drawn studies of experiments/reports/adaptation-synthetic.md: the same people, folds and test clips, the
 same score room.
 
     OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER                      # three layouts,

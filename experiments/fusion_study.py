@@ -8,7 +8,7 @@ People are drawn as features (``study_features``), in groups of which each is he
 quarter of the others stop and calibrate. Worlds: the default one; one without conflict; and the
 default one whose face and voice pieces come from other people's moments of the same label. Killed
 and called again, it goes on; ``--save`` writes the result file. What the figures mean:
-``docs/fusion-study.md``. The same on many draws of people: ``fusion_study_draws.py``.
+``experiments/reports/fusion-synthetic.md``. The same on many draws of people: ``fusion_study_draws.py``.
 """
 
 from __future__ import annotations

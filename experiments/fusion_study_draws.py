@@ -7,7 +7,7 @@ people.
 An interval over people knows nothing of the luck of a training or of who was there to learn from.
 Here every draw gives one number, and the interval is over draws (Student's t), so it knows all
 three. ``--people`` learn (a quarter of them stop and calibrate), ``--test`` others are held out.
-Draws that are done are read from ``--out``. What the figures mean: ``docs/fusion-study.md``.
+Draws that are done are read from ``--out``. What the figures mean: ``experiments/reports/fusion-synthetic.md``.
 """
 
 from __future__ import annotations

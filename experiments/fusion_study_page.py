@@ -1,4 +1,4 @@
-"""The tables of ``fusion_study.py``, and the picture of ``docs/fusion-study.md``."""
+"""The tables of ``fusion_study.py``, and the picture of ``experiments/reports/fusion-synthetic.md``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = {
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """The Markdown tables of ``docs/fusion-study.md``, and what its text quotes."""
+    """The Markdown tables of ``experiments/reports/fusion-synthetic.md``, and what its text quotes."""
     rows, gains = found["default"]["rows"], found["default"]["gains"]
     lines = [head(("", *COLUMNS.values()))]
     lines += [

@@ -7,7 +7,7 @@ signal would change.
 
 The same 24 people are held out at every size; smaller training sets are parts of the larger ones.
 None of it uses the truth to train a model. Killed and called again, it goes on. What the figures
-mean: ``docs/fusion-study.md``.
+mean: ``experiments/reports/fusion-synthetic.md``.
 """
 
 from __future__ import annotations

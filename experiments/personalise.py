@@ -11,7 +11,7 @@ and with `--model clip-au` in the first command and `--by-study` in the second, 
 (docs/test-time.md).
 
 The unit is the person: a person's figure is the mean over the seeds, paired to the same person
-without adaptation, and intervals resample people. Prints the tables of docs/personalise.md and
+without adaptation, and intervals resample people. Prints the tables of experiments/reports/adaptation-synthetic.md and
 writes one dated result file.
 """
 

@@ -1,4 +1,4 @@
-"""The contact sheet of docs/study.md: people × conditions, and aligned crops.
+"""The contact sheet of docs/synthetic-data.md: people × conditions, and aligned crops.
 
 python -m experiments.study_pictures          # writes docs/pictures/study-people.png and
 study-crops.png

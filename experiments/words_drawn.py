@@ -4,7 +4,7 @@ leaderboard.
     python -m experiments.words_drawn ../shared/data/bah_v1 --out /tmp/words-drawn
 
 The drawn answers are those that ``twomind people --layout bah --people 24`` films, as text, without
-the films. Copies the leaderboard to ``docs/words-drawn.md``. Drawn people: consistency of the
+the films. Copies the leaderboard to ``experiments/reports/words-synthetic.md``. Drawn people: consistency of the
 machinery, not validity on people.
 """
 
@@ -104,7 +104,7 @@ def main() -> None:
         f"{asked.people}`.\n"
     )
     text = public(page)
-    (ROOT / "docs" / "words-drawn.md").write_text("\n".join(text).rstrip() + made, encoding="utf-8")
+    (ROOT / "experiments" / "reports" / "words-synthetic.md").write_text("\n".join(text).rstrip() + made, encoding="utf-8")
 
 
 if __name__ == "__main__":

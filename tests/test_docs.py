@@ -30,9 +30,35 @@ def test_the_columns_in_the_readme_are_the_columns_of_the_table() -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+    pages = ("*.md", "docs/**/*.md", "experiments/**/*.md", "benchmarks/*.md", "packages/*/*.md")
+    documents = [path for pattern in pages for path in ROOT.glob(pattern)]
+    assert len(documents) > 40
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_site_names_every_page() -> None:
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
+    named = set(re.findall(r"[\w/-]+\.md", nav))
+    folder = ROOT / "docs"
+    assert named == {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")}
+
+
+def test_the_readme_is_short() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 150
+
+
+def test_the_notice_names_every_file_under_another_licence() -> None:
+    """A bundled file of others lies beside a NOTICE of its own; the one at the root names it."""
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    beside = list((ROOT / "src").rglob("NOTICE"))
+    assert beside
+    for one in beside:
+        place = one.parent.relative_to(ROOT).as_posix()
+        assert place in notice, place
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -32,7 +32,7 @@ SELECT = ("ap", "macro_f1", "loss")
 
 #: Epochs whose mean figure decides when to stop. A handful of validation people can like one epoch
 #: by accident, and then the small steps at the end, in which a network settles, are never taken
-#: (``docs/fusion-study.md``).
+#: (``experiments/reports/fusion-synthetic.md``).
 SMOOTH = 5
 
 
