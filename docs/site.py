@@ -1,6 +1,6 @@
 """Hooks of the manual's site (`make docs`): links to files outside the manual lead to the repository.
 
-A page is read in three places: in the repository, through `twomind docs`, and on the site. Its links are written for the
+A page is read in the repository, through `twomind docs`, and on the site. Its links are written for the
 first. On the site a link such as `../experiments/README.md` would lead nowhere, so it becomes the file's address in the
 repository; a file that is not there fails the build.
 """

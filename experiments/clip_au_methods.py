@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.clip_au_video import METHODS
 from twomind.adaptation import load_method
 from twomind.encoders.opening import open_encoder
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.models import load
@@ -74,6 +74,10 @@ class Clips:
         return tuple(Fold(s, protocol, self.source, tuple(ids)) for s, ids in held.items())
 
 
+def _tell(what: str, done: float, total: float) -> None:
+    print(f"[{done:g}/{total:g}] {what}", flush=True)
+
+
 def named(examples: list[Example]) -> dict[str, Example]:
     """Every stretch under a name of its own."""
     found: dict[str, Example] = {}
@@ -114,21 +118,19 @@ def main() -> None:
     }
     found: dict[str, Any] = {}
     for kind in ORDERS:
-        runs = compare(
+        asked = Comparison(
             data,
             f"targets-{args.people}",
             partial(_model, model),
-            methods,
-            range(args.seeds),
-            args.folder / "runs" / kind,
-            lambda what, done, total: print(f"[{done:g}/{total:g}] {what}", flush=True),
-            features=data.features,
-            task=AMBIVALENCE,
+            data.features,
+            AMBIVALENCE,
+            seeds=range(args.seeds),
             windows=Windows(None),
             summary_for=shipped,
             model_name="clip-au",
             order=Order(kind, data.label, AMBIVALENCE),
         )
+        runs = compare(asked, methods, args.folder / "runs" / kind, _tell)
         names = dict.fromkeys(r.method for r in runs)
         found[kind] = {
             n: {**line([r for r in runs if r.method == n]), "refused": []} for n in names

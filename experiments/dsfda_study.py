@@ -32,7 +32,7 @@ import torch
 from twomind import adaptation as personalise
 from twomind.core.store import write_text
 from twomind.evaluation import machine, people
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.evaluation.windows import Labels, opaque
@@ -87,21 +87,19 @@ def table(study: Study, seeds: int) -> dict[str, Any]:
     methods' runs.
     """
     data, out = study.data, study.folder / "runs" / study.layout
-    runs = compare(
+    asked = Comparison(
         data,
         PROTOCOL,
         study.model,
-        ["dsfda"],
-        range(seeds),
-        out,
-        tell,
-        features=study.crops,
-        task=data.task,
+        study.crops,
+        data.task,
+        seeds=range(seeds),
         windows=study.windows,
         summary_for=own_prototypes,
         model_name="dsfda (tiny)",
         order=Order("shuffled", data.label, data.task),
     )
+    runs = compare(asked, ["dsfda"], out, tell)
     refused = page.refusals(out / "ledger.jsonl")
     names = dict.fromkeys(r.method for r in runs)
     lines = {

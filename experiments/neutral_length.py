@@ -4,7 +4,8 @@
     of one core
 
 Drawn people: proves machinery only. 24 drawn people in four groups, each group held out once; the
-model is the plain one of experiments/reports/adaptation-synthetic.md on windows of 2.5 s, fitted on the other 18 people.
+model is the plain one of experiments/reports/adaptation-synthetic.md on windows of 2.5 s, fitted on
+the other 18 people.
 Some of each person's clips that were elicited to be neutral are kept for handing over, and so are
 the clips that contaminate; neither is ever tested. Answers are judged clip by clip, of BAH window
 by window. Which clips are handed over is drawn anew (``--draws``); a person's figure is the mean

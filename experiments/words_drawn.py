@@ -104,7 +104,9 @@ def main() -> None:
         f"{asked.people}`.\n"
     )
     text = public(page)
-    (ROOT / "experiments" / "reports" / "words-synthetic.md").write_text("\n".join(text).rstrip() + made, encoding="utf-8")
+    (ROOT / "experiments" / "reports" / "words-synthetic.md").write_text(
+        "\n".join(text).rstrip() + made, encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 import scoring_world as w
 from twomind.core.errors import BadInput
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.merging import differences, load_merged
 from twomind.evaluation.run import Windows
 from twomind.evaluation.runs import find_runs, load_run, save_run
@@ -22,17 +22,16 @@ TOY = w.Toy()
 
 
 def compared(out: Path, *seeds: int) -> list[Run]:
-    return compare(
+    asked = Comparison(
         TOY,
         "one-out",
         lambda fold: w.Model(),
-        {"offset": w.Offset()},
-        seeds or (0,),
-        out,
-        features=TOY.features,
-        task=w.CLIP,
+        TOY.features,
+        w.CLIP,
+        seeds=seeds or (0,),
         windows=Windows(2.0),
     )
+    return compare(asked, {"offset": w.Offset()}, out)
 
 
 @pytest.fixture(scope="module")

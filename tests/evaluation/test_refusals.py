@@ -13,7 +13,7 @@ import scoring_world as w
 from twomind.core.errors import BadInput
 from twomind.core.store import Ledger
 from twomind.evaluation.board import Board, Refused, boards
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.merging import load_merged
 from twomind.evaluation.refusals import LEDGER, find_refusals, with_refusals
 from twomind.evaluation.run import Windows
@@ -57,18 +57,16 @@ METHODS = {
 
 
 def compared(out: Path, methods: dict[str, Any], model: str = "toy model") -> None:
-    compare(
+    asked = Comparison(
         TOY,
         "one-out",
         lambda fold: w.Model(),
-        methods,
-        (0,),
-        out,
-        features=TOY.features,
-        task=w.CLIP,
+        TOY.features,
+        w.CLIP,
         windows=Windows(2.0),
         model_name=model,
     )
+    compare(asked, methods, out)
 
 
 @pytest.fixture(scope="module")

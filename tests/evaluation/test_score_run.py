@@ -18,8 +18,8 @@ import scoring_world as w
 from twomind.core.errors import BadInput, Partial
 from twomind.evaluation import leaks as guard
 from twomind.evaluation import metrics, runs
-from twomind.evaluation.compare import compare
-from twomind.evaluation.run import Windows, embedding_summary, run
+from twomind.evaluation.compare import Comparison, compare
+from twomind.evaluation.run import RunOptions, Windows, embedding_summary, run
 from twomind.types import Access, Fold, Given, Rows, Task
 
 TOY = w.Toy()
@@ -36,8 +36,7 @@ def go(
         options.pop("features", dataset.features),
         w.Model(task),
         adapter or w.Plain(),
-        task,
-        **options,
+        RunOptions(task, **options),
     )
 
 
@@ -257,7 +256,7 @@ def test_features_of_another_recording_are_refused() -> None:
 def test_a_permuted_class_order_is_refused() -> None:
     permuted = replace(w.CLIP, classes=w.CLIP.classes[::-1])
     with pytest.raises(BadInput, match="order is a contract"):
-        run(FOLD, TOY, TOY.features, w.Model(permuted), w.Plain(), w.CLIP)
+        run(FOLD, TOY, TOY.features, w.Model(permuted), w.Plain(), RunOptions(w.CLIP))
 
 
 def test_a_transductive_protocol_says_so() -> None:
@@ -449,17 +448,19 @@ def test_compare_runs_every_method_on_every_fold_beside_no_adaptation_and_resume
             raise BadInput("the training was stopped")
         return w.Model()
 
+    comparison = Comparison(
+        TOY,
+        "one-out",
+        model_for,
+        TOY.features,
+        w.CLIP,
+        seeds=(0, 1),
+        windows=Windows(2.0),
+    )
+
     def go_all(**more: Any) -> Any:
-        options = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0), **more}
-        return compare(
-            TOY,
-            "one-out",
-            model_for,
-            {"offset": w.Offset(), "counted": Counted()},
-            (0, 1),
-            tmp_path,
-            **options,
-        )
+        methods = {"offset": w.Offset(), "counted": Counted()}
+        return compare(comparison, methods, tmp_path, **more)
 
     Counted.calls = 0
     with pytest.raises(Partial, match=r"1 of 4 folds failed.*training was stopped"):
@@ -482,15 +483,15 @@ KILLED = """
 import os, sys
 sys.path[:0] = [{tests!r}]
 import scoring_world as w
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.run import Windows
 def model_for(fold):
     if fold.name == "t2":
         os.kill(os.getpid(), 9)
     return w.Model()
 toy = w.Toy()
-compare(toy, "one-out", model_for, {{"offset": w.Offset()}}, (0,), {out!r}, features=toy.features, task=w.CLIP,
-        windows=Windows(2.0))
+asked = Comparison(toy, "one-out", model_for, toy.features, w.CLIP, windows=Windows(2.0))
+compare(asked, {{"offset": w.Offset()}}, {out!r})
 """
 
 
@@ -503,10 +504,10 @@ def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(
     assert len(runs.find_runs([tmp_path / "a"])) == 2 * 2
 
     def go_all(out: Path) -> Any:
-        more = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0)}
-        return compare(
-            TOY, "one-out", lambda fold: w.Model(), {"offset": w.Offset()}, (0,), out, **more
+        asked = Comparison(
+            TOY, "one-out", lambda fold: w.Model(), TOY.features, w.CLIP, windows=Windows(2.0)
         )
+        return compare(asked, {"offset": w.Offset()}, out)
 
     resumed, fresh = go_all(tmp_path / "a"), go_all(tmp_path / "b")
     assert len(resumed) == 8
@@ -554,10 +555,10 @@ def test_overlapping_stretches_of_one_film_raise(tmp_path: Path) -> None:
 
 def test_several_workers_do_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
-    more = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0)}
     toy, methods = w.Toy(n_test=2), {"offset": w.Offset()}
-    one = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "one", **more)
-    two = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "two", workers=2, **more)
+    asked = Comparison(toy, "one-out", w.model_for, TOY.features, w.CLIP, windows=Windows(2.0))
+    one = compare(asked, methods, tmp_path / "one")
+    two = compare(asked, methods, tmp_path / "two", workers=2)
     assert [r.name for r in one] == [r.name for r in two]
     assert all(
         same_rows(a.rows[k], b.rows[k]) for a, b in zip(one, two, strict=True) for k in a.rows
@@ -579,11 +580,12 @@ def test_a_torch_model_and_a_method_by_name(tmp_path: Path) -> None:
         "windows": Windows(2.0),
         "summary_for": embedding_summary,
     }
-    [found] = compare(TOY, "all", model_for, ["source-only"], (0,), tmp_path, **more)
+    [found] = compare(Comparison(TOY, "all", model_for, **more), ["source-only"], tmp_path)
     assert (found.model, found.method) == ("EmbeddingRecogniser", "source-only")
     key = runs.stored_key(runs.find_runs([tmp_path])[0])
-    compare(TOY, "all", model_for, ["source-only"], (0,), tmp_path, **more)
+    compare(Comparison(TOY, "all", model_for, **more), ["source-only"], tmp_path)
     assert runs.stored_key(runs.find_runs([tmp_path])[0]) == key
     # Other weights are another run.
-    compare(TOY, "all", lambda fold: model_for(fold, 2.0), ["source-only"], (0,), tmp_path, **more)
+    other = Comparison(TOY, "all", lambda fold: model_for(fold, 2.0), **more)
+    compare(other, ["source-only"], tmp_path)
     assert runs.stored_key(runs.find_runs([tmp_path])[0]) != key

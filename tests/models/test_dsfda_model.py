@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from scoring_world import Toy
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
+from twomind.evaluation.run import RunOptions
 from twomind.evaluation.run import run as score
 from twomind.media.recording import open_recording
 from twomind.models import load
@@ -129,8 +130,7 @@ def test_it_is_scored(crops: Track) -> None:
 
     (fold,) = data.folds("all", 0)
     model = tiny()
-    found = score(
-        fold, data, features, model, "source-only", AMBIVALENCE, reset="person", check_content=False
-    )
+    options = RunOptions(AMBIVALENCE, reset="person", check_content=False)
+    found = score(fold, data, features, model, "source-only", options)
     assert np.isfinite(found.rows["recording"].probs).all()
     assert len(found.rows["recording"].y) == len(fold.test)

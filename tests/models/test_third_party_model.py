@@ -19,6 +19,7 @@ from patience import HANG_S
 from scoring_world import Toy
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
+from twomind.evaluation.run import RunOptions
 from twomind.evaluation.run import run as score
 from twomind.models import check, load
 from twomind.types import AMBIVALENCE, Access, Features, Status, Track, Word
@@ -185,17 +186,8 @@ def test_it_is_scored(name: str, method: str, tmp_path: Path) -> None:
         return replace(x, recording=one.id, subject=one.subject, words=one.words)
 
     (fold,) = data.folds("all", 0)
-    found = score(
-        fold,
-        data,
-        features,
-        model,
-        method,
-        AMBIVALENCE,
-        allowed=Access.SOURCE,
-        reset="person",
-        out=tmp_path,
-    )
+    options = RunOptions(AMBIVALENCE, allowed=Access.SOURCE, reset="person", out=tmp_path)
+    found = score(fold, data, features, model, method, options)
     assert len(found.rows["recording"].y) == len(fold.test)
     assert np.isfinite(found.rows["recording"].probs).all()
     assert len(list(tmp_path.rglob("run.json"))) == 1

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import scoring_world as w
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.evaluation.runs import load_run
@@ -51,8 +51,9 @@ class Turned(w.Plain):  # type: ignore[misc]
 
 
 def walked(tmp_path: Path, methods: dict[str, Any], **more: Any) -> list[Any]:
-    options = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0), **more}
-    return compare(TOY, "all", lambda fold: w.Model(w.CLIP), methods, (0, 1), tmp_path, **options)
+    options = {"seeds": (0, 1), "windows": Windows(2.0), **more}
+    asked = Comparison(TOY, "all", lambda fold: w.Model(w.CLIP), TOY.features, w.CLIP, **options)
+    return compare(asked, methods, tmp_path)
 
 
 def test_a_report_says_who_was_harmed_and_every_answer_that_was_changed(tmp_path: Path) -> None:

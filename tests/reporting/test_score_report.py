@@ -18,7 +18,7 @@ import scoring_world as w
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.evaluation import board, breakdown, classes, people, runs, words_run
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.run import Windows
 from twomind.reporting import leaderboard as report
 from twomind.reporting import leaderboard_tables as report_tables
@@ -33,30 +33,25 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of three methods on whole recordings, and of one on moments."""
     out = tmp_path_factory.mktemp("runs")
     methods = {"offset": w.Offset(), "harmful": w.Harmful(HURT), "constant": w.Constant()}
-    same = {"features": TOY.features}
-    compare(
+    clips = Comparison(
         TOY,
         "one-out",
         lambda f: w.Model(),
-        methods,
-        (0, 1),
-        out / "clip",
-        task=w.CLIP,
+        TOY.features,
+        w.CLIP,
+        seeds=(0, 1),
         windows=Windows(2.0),
-        **same,
     )
-    frame = {"offset": w.Offset()}
-    compare(
+    compare(clips, methods, out / "clip")
+    frames = Comparison(
         TOY,
         "all",
         lambda f: w.Model(w.FRAME),
-        frame,
-        (0,),
-        out / "frame",
-        task=w.FRAME,
+        TOY.features,
+        w.FRAME,
         windows=Windows(1.0),
-        **same,
     )
+    compare(frames, {"offset": w.Offset()}, out / "frame")
     return out
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,18 +32,64 @@ Order: TypeAlias = Callable[[Fold, int], Fold]
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What every worker process needs; pickled when there are several."""
+class Comparison:
+    """What methods are compared on: people, folds, models, and the rules for all.
 
+    With several worker processes everything in it is pickled.
+    """
+
+    #: Recordings, labels and folds.
     dataset: Dataset
-    features: Reading
+    #: Which folds.
+    protocol: str
+    #: Makes the source model from the fold's training recordings (and keeps it where it wants to be
+    #: resumed: a run is read back only for a model with the same weights).
     model_for_fold: Maker
-    methods: Mapping[str, Adapter]
+    #: Reads the features of a recording.
+    features: Reading
+    #: What is asked.
     task: Task
-    seeds: tuple[int, ...]
-    options: RunOptions
-    summary_for: SummaryMaker | None
-    order: Order | None
+    #: Of the runs.
+    seeds: Sequence[int] = (0,)
+    #: How recordings are cut.
+    windows: Windows | None = None
+    #: Makes the summary of :func:`twomind.evaluation.run.run` for a model.
+    summary_for: SummaryMaker | None = None
+    #: What methods may be handed (default: the protocol's own rule).
+    allowed: Access | None = None
+    #: When the state starts anew (default: the protocol's own rule).
+    reset: str | None = None
+    #: The model's name in tables (default: its class's).
+    model_name: str | None = None
+    #: Of the folds.
+    split_seed: int = 0
+    #: Look for equal content in training and test; False is for studies that put one recording's
+    #: content into another on purpose; every run then says so.
+    check_content: bool = True
+    #: Puts the test recordings of a fold into another order, for each seed.
+    order: Order | None = None
+
+    def run_options(self, out: Path) -> RunOptions:
+        """What all runs of the comparison share."""
+        return RunOptions(
+            task=self.task,
+            windows=self.windows,
+            reset=self.reset,
+            allowed=self.allowed,
+            out=out,
+            method=BASE,
+            model_name=self.model_name,
+            check_content=self.check_content,
+        )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What every worker process needs."""
+
+    asked: Comparison
+    methods: Mapping[str, Adapter]
+    out: Path
 
 
 def _once(summary: Summary) -> Summary:
@@ -68,27 +114,26 @@ def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
     when it is handed neutral clips alone): that costs its own line this fold, and the table says
     so; the others go on.
     """
-    model = plan.model_for_fold(fold)
-    recordings = {recording.id: recording for recording in plan.dataset.recordings()}
-    reader = Reader(plan.features, recordings)
-    options = plan.options.copy()
-    if plan.summary_for:
-        options["summary"] = _once(plan.summary_for(model))
+    asked = plan.asked
+    model = asked.model_for_fold(fold)
+    recordings = {recording.id: recording for recording in asked.dataset.recordings()}
+    reader = Reader(asked.features, recordings)
+    options = asked.run_options(plan.out)
+    if asked.summary_for:
+        options = replace(options, summary=_once(asked.summary_for(model)))
     runs = []
     refused = {}
-    for seed in plan.seeds:
-        ordered = plan.order(fold, seed) if plan.order else fold
-        walk = functools.partial(run, ordered, plan.dataset, reader, model)
-        asked: RunOptions = {**options, "seed": seed, "method": BASE}
-        base = walk(plan.methods[BASE], plan.task, **asked)
+    for seed in asked.seeds:
+        ordered = asked.order(fold, seed) if asked.order else fold
+        walk = functools.partial(run, ordered, asked.dataset, reader, model)
+        seeded = replace(options, seed=seed)
+        base = walk(plan.methods[BASE], seeded)
         runs.append(base)
-        asked["unadapted"] = base
         for name, adapter in plan.methods.items():
             if name == BASE:
                 continue
-            asked["method"] = name
             try:
-                found = walk(adapter, plan.task, **asked)
+                found = walk(adapter, replace(seeded, method=name, unadapted=base))
             except BadInput as error:
                 refused[name] = str(error)
                 continue
@@ -97,80 +142,35 @@ def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
 
 
 def compare(
-    dataset: Dataset,
-    protocol: str,
-    model_for_fold: Maker,
+    asked: Comparison,
     methods: Mapping[str, Adapter] | Sequence[str],
-    seeds: Sequence[int],
     out: Path,
     progress: Progress | None = None,
     *,
-    features: Reading,
-    task: Task,
-    windows: Windows | None = None,
-    summary_for: SummaryMaker | None = None,
-    allowed: Access | None = None,
-    reset: str | None = None,
-    model_name: str | None = None,
-    split_seed: int = 0,
-    check_content: bool = True,
-    order: Order | None = None,
     workers: int = 1,
 ) -> list[Run]:
-    """Run ``methods`` (names, or name → configured method) on every fold of ``protocol``, and no
-    adaptation with them.
+    """Run ``methods`` on every fold, and no adaptation with them.
 
     Runs lie under ``out``; asked again, whole ones are read back. What failed, and which method
     refused which fold, is in ``out/ledger.jsonl``.
 
     Args:
-        dataset: recordings, labels and folds.
-        protocol: which folds.
-        model_for_fold: makes the source model from the fold's training recordings (and keeps it
-            where it wants to be resumed: a run is read back only for a model with the same
-            weights).
+        asked: what they are compared on.
         methods: their names, or name → configured method.
-        seeds: of the runs.
         out: folder of the runs.
         progress: is told how far it is.
-        features: reads the features of a recording.
-        task: what is asked.
-        windows: how recordings are cut.
-        summary_for: makes the summary of :func:`twomind.evaluation.run.run` for a model.
-        allowed: what methods may be handed (default: the protocol's own rule).
-        reset: when the state starts anew (default: the protocol's own rule).
-        model_name: the model's name in tables (default: its class's).
-        split_seed: of the folds.
-        check_content: look for equal content in training and test; False is for studies that put
-            one recording's content into another on purpose; every run then says so.
-        order: puts the test recordings of a fold into another order, for each seed.
-        workers: processes; with several, everything given must be picklable.
+        workers: processes.
+
+    Returns:
+        A run for each fold, seed and method that did not refuse.
 
     Raises:
         Partial: some folds failed, the others are done and kept.
     """
     if not isinstance(methods, Mapping):
         methods = {name: adaptation.load_method(name) for name in methods}
-    options: RunOptions = {
-        "windows": windows,
-        "reset": reset,
-        "allowed": allowed,
-        "out": Path(out),
-        "model_name": model_name,
-        "check_content": check_content,
-    }
-    plan = _Plan(
-        dataset=dataset,
-        features=features,
-        model_for_fold=model_for_fold,
-        methods={BASE: SourceOnly(), **methods},
-        task=task,
-        seeds=tuple(seeds),
-        options=options,
-        summary_for=summary_for,
-        order=order,
-    )
-    folds = dataset.folds(protocol, split_seed)
+    plan = _Plan(asked, {BASE: SourceOnly(), **methods}, Path(out))
+    folds = asked.dataset.folds(asked.protocol, asked.split_seed)
     ledger = Ledger(Path(out) / "ledger.jsonl")
     found: dict[str, list[Run]] = {}
     failed: list[str] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias, TypedDict, Unpack, cast, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 
@@ -38,38 +38,36 @@ from twomind.types import (
 from twomind.types.plain import Array, Plain
 
 
-class RunOptions(TypedDict, total=False):
-    """Options of :func:`run` beyond what is walked by which method."""
-
-    windows: Windows | None
-    seed: int
-    reset: str | None
-    summary: Summary | None
-    allowed: Access | None
-    unadapted: Run | None
-    out: Path | None
-    name: str | None
-    method: str | None
-    model_name: str | None
-    check_content: bool
-    progress: Progress | None
-
-
 @dataclass(frozen=True)
-class _Options:
-    """The same, with what holds where nothing is given."""
+class RunOptions:
+    """What is asked of :func:`run`, and how."""
 
+    #: What the labels answer.
+    task: Task
+    #: How recordings are cut (default: each is one window).
     windows: Windows | None = None
+    #: For the method.
     seed: int = 0
+    #: When the state starts anew (default: the protocol's own rule).
     reset: str | None = None
+    #: Makes what leaves the source site.
     summary: Summary | None = None
+    #: What may be handed over (default: the protocol's own rule).
     allowed: Access | None = None
+    #: The run of the same fold and model without adaptation; without it, the model is asked again.
     unadapted: Run | None = None
+    #: Keep the run under ``out/<name>``. A whole one that was asked for with the same settings,
+    #: data, model and code is read back.
     out: Path | None = None
+    #: The run's name (default: made of what was asked).
     name: str | None = None
+    #: The method's name in tables.
     method: str | None = None
+    #: The model's name in tables (default: its class's).
     model_name: str | None = None
+    #: Look for equal content in training and test.
     check_content: bool = True
+    #: Is told how far it is.
     progress: Progress | None = None
 
 
@@ -108,8 +106,7 @@ def run(
     features: Reading,
     model: Recogniser,
     adapter: Adapter | str,
-    task: Task,
-    **options: Unpack[RunOptions],
+    options: RunOptions,
 ) -> Run:
     """Walk the test recordings of a fold with one method, and lay labels beside its predictions
     afterwards.
@@ -123,26 +120,17 @@ def run(
         features: reads the features of a recording.
         model: the source model.
         adapter: the method, or its name.
-        task: what is asked.
-        **options: ``windows`` (how recordings are cut; default: each is one window), ``seed`` (0,
-            for the method), ``reset`` (when the state starts anew) and ``allowed`` (what may be
-            handed over; default of both: the protocol's own rules), ``summary`` (makes what leaves
-            the source site), ``unadapted`` (the run of the same fold and model without adaptation;
-            without it, the model is asked again), ``out`` (keep the run under ``out/<name>``; a
-            whole one that was asked for with the same settings, data, model and code is read back),
-            ``name``, ``method`` and ``model_name`` (default: made of what was asked),
-            ``check_content`` (True: look for equal content in training and test), ``progress``
-            (is told how far it is).
+        options: what is asked, and how.
 
     Raises:
         BadInput: model and task differ; the protocol does not allow what the method needs; the fold
             is not clean.
     """
-    given = _Options(**options)
+    given, task = options, options.task
     adapter, method = _named(adapter, given.method)
     config = leaks.config_of(adapter)
     leaks.check_task(model.task, task)
-    harness = _harness(fold, dataset, features, task, given)
+    harness = _harness(fold, dataset, features, given)
     ruled, ruled_reset = leaks.protocol_rules(fold.protocol)
     allowed = ruled if given.allowed is None else given.allowed
     leaks.check_access(adapter, harness.offered(), allowed, harness.fold)
@@ -176,9 +164,7 @@ def run(
     return found
 
 
-def _harness(
-    fold: Fold, dataset: Dataset, features: Reading, task: Task, given: _Options
-) -> Harness:
+def _harness(fold: Fold, dataset: Dataset, features: Reading, given: RunOptions) -> Harness:
     """The fold with checked people, ready to be read."""
     recordings = {recording.id: recording for recording in dataset.recordings()}
     leaks.check_people(fold, recordings)
@@ -187,7 +173,7 @@ def _harness(
     reader = features
     if not isinstance(reader, Reader):
         reader = Reader(reader, recordings)
-    labels = Labels(dataset, task, given.windows or Windows())
+    labels = Labels(dataset, given.task, given.windows or Windows())
     return Harness(fold, reader, labels, given.seed, given.summary)
 
 
@@ -220,7 +206,7 @@ def _asked(setup: _Setup, fingerprint: str) -> Plain:
     }
 
 
-def _made(setup: _Setup, fingerprint: str, given: _Options) -> Run:
+def _made(setup: _Setup, fingerprint: str, given: RunOptions) -> Run:
     """Walk the stream, then lay labels beside what was said."""
     harness = setup.harness
     fold, labels = harness.fold, harness.labels

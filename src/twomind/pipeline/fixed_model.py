@@ -11,7 +11,7 @@ from typing import Any
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import open_dataset
-from twomind.evaluation.compare import compare
+from twomind.evaluation import compare
 from twomind.evaluation.runs import find_runs, load_run, save_run, stored_key
 from twomind.evaluation.windows import Windows
 from twomind.features.describe import describe
@@ -154,18 +154,17 @@ def score_fixed(model: Model, asked: Comparison, store: Store) -> dict[str, Any]
     dataset = open_dataset(asked.data)
     task = _task(dataset.tasks, model)
     recordings = {one.id: one for one in dataset.recordings()}
-    compare(
-        dataset,
-        asked.protocol,
-        _Always(model),
-        asked.methods,
-        (asked.seed,),
-        asked.out / "runs",
+    comparison = compare.Comparison(
+        dataset=dataset,
+        protocol=asked.protocol,
+        model_for_fold=_Always(model),
         features=_Prepared(model, recordings, store),
         task=task,
+        seeds=(asked.seed,),
         windows=Windows(complete(model).window_s),
         model_name=complete(model).name,
     )
+    compare.compare(comparison, asked.methods, asked.out / "runs")
     runs = [asked.out / "runs"]
     note_on_runs(runs[0], complete(model).name)
     found = report(runs, asked.out, n_bootstrap=asked.resamples, seed=asked.seed)

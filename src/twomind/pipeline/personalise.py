@@ -16,7 +16,7 @@ from twomind.core.errors import BadInput
 from twomind.core.settings import FILE
 from twomind.core.store import default_root
 from twomind.datasets.protocols import rules
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.leaks import check_task
 from twomind.evaluation.orders import Order
 from twomind.evaluation.summaries import people_summary
@@ -168,22 +168,21 @@ def _compared(
     # Each once, whoever asks for it.
     asked_for = dict.fromkeys(traits.source_summary(method) for method in methods.values())
     summaries = tuple(summary for summary in asked_for if summary is not None)
-    return compare(
-        comparison.dataset,
-        settings.data.protocol,
-        models.for_fold,
-        within_guard(methods) if settings.compare.guard else methods,
-        range(settings.compare.seeds),
-        _runs_of(place, kind),
-        partial(talk.progress, kind),
+    asked = Comparison(
+        dataset=comparison.dataset,
+        protocol=settings.data.protocol,
+        model_for_fold=models.for_fold,
         features=models.reading,
         task=comparison.labels.task,
+        seeds=range(settings.compare.seeds),
         windows=comparison.labels.windows,
         summary_for=partial(people_summary, more=summaries),
         model_name=models.name,
         order=Order(kind, comparison.dataset.label, comparison.labels.task),
-        workers=place.workers,
     )
+    chosen = within_guard(methods) if settings.compare.guard else methods
+    progress = partial(talk.progress, kind)
+    return compare(asked, chosen, _runs_of(place, kind), progress, workers=place.workers)
 
 
 def _models(

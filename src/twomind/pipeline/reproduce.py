@@ -19,7 +19,7 @@ from twomind.core.files import alone_in
 from twomind.core.store import default_root, write_text
 from twomind.datasets import open_dataset
 from twomind.evaluation.across import Across, Either
-from twomind.evaluation.compare import compare
+from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
 from twomind.evaluation.refusals import find_refusals
 from twomind.evaluation.summaries import people_summary
@@ -294,22 +294,19 @@ def _walked(recipe: Recipe, step: Step, data: Opened, talk: Talk) -> Made:
     def walked(what: str, n: float, total: float) -> None:
         talk.at(f"{step.name}: {what}", (1 + 2 * n / total) / 3)
 
-    runs = compare(
-        data.dataset,
-        step.protocol,
-        models,
-        methods,
-        range(recipe.seeds.method),
-        folder,
-        walked,
+    asked = Comparison(
+        dataset=data.dataset,
+        protocol=step.protocol,
+        model_for_fold=models,
         features=models.reading,
         task=data.task,
+        seeds=range(recipe.seeds.method),
         windows=data.labels.windows,
         summary_for=partial(people_summary, more=summaries),
         model_name=label_of(step.base),
         order=Order(recipe.protocol.order, data.dataset.label, data.task),
-        workers=place.workers,
     )
+    runs = compare(asked, methods, folder, walked, workers=place.workers)
     refusals = find_refusals([folder])
     return Made(step.base.name, step.training_seed, Column(step.column), runs, refusals)
 
