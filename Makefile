@@ -12,6 +12,9 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
+# The tests start hundreds of processes: compiled modules are kept, whatever the machine's setting.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
