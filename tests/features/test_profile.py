@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput
+from twomind.core.seals import read_sealed
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.features.neutral_check import doubts, measure_clip
 from twomind.features.profile import (
@@ -95,7 +96,7 @@ def test_the_file_gives_back_the_same_and_damage_is_refused(tmp_path: Path) -> N
     )
     assert math.isnan(again.neutral("words")["log_words"].spread)
     assert "maybe" not in path.read_text(), "no word of the person is kept"
-    found = json.loads(path.read_text())
+    found = read_sealed(path)
     path.write_text(json.dumps(found | {"format": "twomind.profile/9"}))
     with pytest.raises(BadInput, match="profile/9"):
         read_profile(path)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.files import read_json, write_text
+from twomind.core.seals import is_sealed, read_sealed, tell_unsealed, write_sealed
 from twomind.features.face.measures import ABSOLUTE, MEASURES
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
@@ -436,9 +436,7 @@ def _known(value: Any) -> Any:
 
 def write_profile(profile: Profile, path: Path) -> Path:
     """Write it atomically as JSON."""
-    plain = to_plain(profile)
-    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False)
-    return write_text(path, text + "\n")
+    return write_sealed(path, to_plain(profile), nan=False)
 
 
 def read_profile(path: Path) -> Profile:
@@ -448,9 +446,12 @@ def read_profile(path: Path) -> Profile:
         BadInput: it is absent, damaged, or no profile of this version.
     """
     try:
-        found = read_json(path, once=True)
+        found = read_sealed(path, BadInput)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: expected a person's profile, as `twomind enrol` writes it ({error})"
         ) from error
-    return from_plain(found, str(path))
+    profile = from_plain(found, str(path))
+    if not is_sealed(path):
+        tell_unsealed(path)
+    return profile
