@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from twomind.core.errors import BadInput
+from twomind.core.errors import BadInput, quoted
 from twomind.core.seals import is_sealed, read_sealed, tell_unsealed, write_sealed
 from twomind.features.face.measures import ABSOLUTE, MEASURES
 from twomind.features.words.lexicon import lexicon
@@ -47,6 +47,8 @@ def _plain_neutral(neutral: Neutral) -> list[Any]:
 
 
 FORMAT = "twomind.profile/1"
+#: What the numbers of a measure at rest are.
+_COLUMNS = ("centre", "spread", "n", "seconds")
 _MOUTH_UNITS = ("AU12", "AU15", "AU17", "AU18", "AU2")
 #: Measures that speech moves all the time. Where a spoken clip was enrolled, they come from spoken
 #: clips alone: answers are spoken too.
@@ -344,7 +346,7 @@ def _number(value: float) -> float | None:
 def to_plain(profile: Profile) -> dict[str, Any]:
     """The profile as JSON-ready values; what cannot be known is null."""
     plain: dict[str, Any] = {"format": FORMAT, "person": profile.person}
-    plain["columns"] = ["centre", "spread", "n", "seconds"]
+    plain["columns"] = list(_COLUMNS)
     plain["visits"] = [_plain_visit(v) for v in profile.visits]
     plain.update(profile.extra)
     return plain
@@ -359,10 +361,13 @@ def from_plain(found: Any, where: str) -> Profile:
     came = found.get("format") if isinstance(found, dict) else type(found).__name__
     if came != FORMAT:
         raise BadInput(
-            f"{where}: expected a person's profile ({FORMAT}), got {came!r}; enrol the person anew"
+            f"{where}: expected a person's profile ({FORMAT}), got {quoted(came)}; enrol the person "
+            "anew"
         )
     own = ("format", "person", "columns", "visits")
     try:
+        if found.get("columns", list(_COLUMNS)) != list(_COLUMNS):
+            raise ValueError(f"columns: expected {', '.join(_COLUMNS)}")
         visits = _visits(found["visits"])
         extra = {k: v for k, v in found.items() if k not in own}
         json.dumps(extra, allow_nan=False)  # it has to go into a file again
