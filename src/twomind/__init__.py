@@ -27,13 +27,10 @@ Importing this package imports nothing heavy: what is named here is imported whe
 'not_measured'
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 from twomind.core.version import __version__
 
+# As in typing, which is not imported before the program can answer Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from twomind.core.errors import TwomindError
     from twomind.features.describe import Description
@@ -93,6 +90,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     found: object = getattr(import_module(_PLACES[name]), name)
     globals()[name] = found
     return found

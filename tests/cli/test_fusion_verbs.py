@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from twomind import models as estimate
 from twomind.cli.main import main
+from twomind.core.seals import read_sealed
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.net import FusionConfig
 from twomind.training.fusion import fit
@@ -113,7 +114,7 @@ def test_train_fusion_and_predict_from_the_command_line(
     shown = (tmp_path / "r" / film.stem / "segments.csv").exists()
     assert shown == model.locates[0] == answer["located"]["status"]
     # The same film as if a coder's data had let the model speak.
-    card = json.loads((out / "card.json").read_text())
+    card = read_sealed(out / "card.json")
     for locates in (True, False):
         card["located"] = {"locates": locates, "reason": "set by the test"}
         (out / "card.json").write_text(json.dumps(card))

@@ -148,3 +148,19 @@ def test_an_interrupt_that_python_would_drop_ends_the_program(tmp_path: Path) ->
     assert done.returncode == 130
     assert "it went on" not in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_is_answered_before_anything_else_is_imported() -> None:
+    """What lies between the start of Python and the program's own handler."""
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "from twomind.cli.start import main\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own = {"twomind", "twomind.core", "twomind.core.version"}
+    assert set(done.stdout.split()) == own | {
+        "twomind.cli",
+        "twomind.cli.ending",
+        "twomind.cli.start",
+    }

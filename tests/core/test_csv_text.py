@@ -12,7 +12,8 @@ from twomind.reporting.tables import _quoted, write_rows
 from twomind.transcripts.words import read_words
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "'=1", "''@x", "--"]
-PLAIN = ["hello", "a=1", "'tis", "", "-2", "+3.5", "-1e-05", "-.5", "-inf"]
+FORMULAS += [" =1", "\u00a0=1", "\ufeff=1", "\u200b@x", "\x00=1", "\x1f+x"]
+PLAIN = ["hello", "a=1", "'tis", "", "-2", "+3.5", "-1e-05", "-.5", "-inf", " -2", " a"]
 
 
 @pytest.mark.parametrize("text", FORMULAS)

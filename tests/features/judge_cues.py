@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -255,7 +256,9 @@ def _score(kind: str, verdicts: list[Judged], found: list[Judged]) -> Score:
 
 
 def agreement(a: list[Judged], b: list[Judged]) -> tuple[int, float, float]:
-    """Hits that both judged, the share on which they agree, and Cohen's kappa."""
+    """Hits that both judged, the share on which they agree, and Cohen's kappa; nan where there are
+    none.
+    """
     other = {replace(hit, verdict="", drawn=""): hit.verdict for hit in b if hit.verdict}
     pairs = []
     for hit in a:
@@ -264,7 +267,7 @@ def agreement(a: list[Judged], b: list[Judged]) -> tuple[int, float, float]:
             pairs.append((hit.verdict == "true", other[place] == "true"))
     n = len(pairs)
     if not n:
-        return 0, 0.0, 0.0
+        return 0, math.nan, math.nan
     same = sum(x == y for x, y in pairs) / n
     right_a = sum(x for x, _ in pairs) / n
     right_b = sum(y for _, y in pairs) / n
@@ -309,6 +312,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.what == "agree":
         n, same, kappa = agreement(*map(read, asked.files))
+        if not n:
+            print("not measured: the lists have no hit that both judged")
+            return
         print(f"both judged {n}, agree {same:.3f}, kappa {kappa:.3f}")
         return
     texts = lines(Path(os.environ["TWOMIND_SHARED"]) / "data")

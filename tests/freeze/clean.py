@@ -57,6 +57,7 @@ ADDED: Mapping[str, tuple[str, str]] = {
     "rate_least_per_s": ("*", "0.2: a floor under slow and fast speech"),
     "files": ("*summary.json", "an answer lists its files"),
     "sha256 of": ("*.safetensors", "checksums of what is in it"),
+    "sha256_of_the_rest": ("*.json", "a saved file carries its own checksum"),
 }
 
 #: Curve of a page that version 0.1 did not draw → why.

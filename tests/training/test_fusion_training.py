@@ -18,6 +18,7 @@ import torch
 
 from twomind import models as estimate
 from twomind.core.errors import BadInput, MissingWeights
+from twomind.core.seals import read_sealed
 from twomind.evaluation.fusion_card import card_figures
 from twomind.evaluation.fusion_folds import Job, Plan, train_one, train_study, with_validation
 from twomind.evaluation.located_frames import Moments, locate_frames, shortcuts
@@ -211,7 +212,7 @@ def test_a_model_of_before_the_residual_answers_as_it_did(tmp_path: Path) -> Non
     config = FusionConfig("mt", residual=False)
     model = fit(items[:4], items[4:], AMBIVALENCE, RECIPE, config, settings_for(config, epochs=1))
     folder = fusion.save(model, tmp_path / "m")
-    card = json.loads((folder / fusion.CARD).read_text())
+    card = read_sealed(folder / fusion.CARD)
     assert card["config"].pop("residual") is False
     (folder / fusion.CARD).write_text(json.dumps(card))
     read = estimate.load(folder)
@@ -232,7 +233,7 @@ def test_a_permuted_class_order_another_recipe_and_damaged_weights_are_refused(
 
     def broken(**change) -> Path:
         folder = fusion.save(model, tmp_path / f"m{len(list(tmp_path.iterdir()))}")
-        card = json.loads((folder / fusion.CARD).read_text())
+        card = read_sealed(folder / fusion.CARD)
         card.update({k: f(card[k]) for k, f in change.items()})
         (folder / fusion.CARD).write_text(json.dumps(card))
         return folder

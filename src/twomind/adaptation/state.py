@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.store import read_arrays, write_arrays
+from twomind.core.seals import tell_unsealed
+from twomind.core.store import has_sums, read_arrays, write_arrays
 from twomind.types import State
 from twomind.types.plain import Array
 
@@ -94,6 +95,8 @@ def load_state(path: Path) -> tuple[State, dict[str, object]]:
         BadInput: the file is damaged, or no state.
     """
     arrays, found = read_arrays(path)
+    if not has_sums(path):
+        tell_unsealed(path)
     if found.get("format") != FORMAT:
         raise BadInput(f"{path}: expected a saved state ({FORMAT}), got {found.get('format')!r}")
     state = cast("State", _rebuild(found["tree"], arrays))

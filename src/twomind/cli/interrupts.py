@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
+from twomind.cli.ending import INTERRUPTED, TOLD, tell_and_end
+
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
-
-#: Exit code after Ctrl-C.
-INTERRUPTED = 130
-_TOLD = "twomind: interrupted; what was finished is kept. Run the same command again to go on.\n"
 
 
 @contextmanager
@@ -54,16 +52,7 @@ def _unraisable(args: UnraisableHookArgs) -> None:
     sys.__unraisablehook__(args)
 
 
-def tell_and_end(*_: object) -> NoReturn:
-    """Say what there is to say and end the process, with nothing tidied up: as a handler of a
-    signal, or where none can be waited for.
-    """
-    sys.stderr.write(_TOLD)
-    sys.stderr.flush()
-    os._exit(INTERRUPTED)
-
-
 def stop_at_once() -> NoReturn:
     """Leave after Ctrl-C."""
-    sys.stderr.write(_TOLD)
+    sys.stderr.write(TOLD)
     sys.exit(INTERRUPTED)

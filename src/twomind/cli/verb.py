@@ -4,13 +4,15 @@ class of failure.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -18,7 +20,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from twomind.cli.interrupts import stop_at_once
-from twomind.core.errors import TwomindError, of_system
+from twomind.core.errors import TwomindError, Unsealed, of_system
 
 PATH = click.Path(path_type=Path)
 Options = TypeVar("Options", bound="Common")
@@ -145,6 +147,26 @@ def _show_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _warned(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning of ours is a sentence for people, without the place in the code."""
+    say(f"Note: {message}")
+
+
+@contextlib.contextmanager
+def _our_warnings() -> Iterator[None]:
+    """Within it, a warning about a file of ours is said once; others are shown as Python does."""
+    shown = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.filterwarnings("once", category=Unsealed)
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            tells = _warned if issubclass(category, Unsealed) else shown
+            tells(message, category, *rest, **more)
+
+        warnings.showwarning = show
+        yield
+
+
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that every verb has, and failures turned into a message and an exit code."""
 
@@ -165,7 +187,8 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
             os.environ.update(dict.fromkeys(_OFFLINE, "1"))
         _show_any_name()
         try:
-            code = function(*args, as_json=as_json, offline=offline, **options)
+            with _our_warnings():
+                code = function(*args, as_json=as_json, offline=offline, **options)
         except TwomindError as error:
             _fail(error, as_json)
         except BrokenPipeError:

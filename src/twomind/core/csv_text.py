@@ -18,7 +18,10 @@ from twomind.core.files import MOST_TABLE_BYTES, refuse_larger
 
 T = TypeVar("T")
 #: A formula, or one that was made a text already (so that reading gives back what was written).
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+#: Blanks, controls and signs without width before one do not count.
+_FORMULA = re.compile(
+    r"'*(?:[\t\r\n]|[\s\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20])"
+)
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|[+-]?nan")
 
 
@@ -28,7 +31,7 @@ def cell(value: T) -> T | str:
     >>> cell("=1+1"), cell("-2.5"), cell(-2.5)
     ("'=1+1", '-2.5', -2.5)
     """
-    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value.strip()):
         return value
     return f"'{value}"
 

@@ -95,6 +95,10 @@ class Partial(TwomindError):
     kind = "partial"
 
 
+class Unsealed(UserWarning):
+    """A saved file carries no checksum, as those of 0.1."""
+
+
 #: What the system says when the machine gave out.
 _GAVE_OUT = frozenset(
     {

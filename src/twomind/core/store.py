@@ -124,6 +124,15 @@ def read_arrays(path: Path, *, need_sums: bool = False) -> tuple[dict[str, Array
     return arrays, meta
 
 
+def has_sums(path: Path) -> bool:
+    """Whether one safetensors file carries checksums, as those of 0.1 do not."""
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="numpy") as file:  # type: ignore[no-untyped-call]
+        _, sums = _meta_of((file.metadata() or {}).get(_META, "{}"))
+    return bool(sums)
+
+
 def read_meta(path: Path) -> Plain:
     """Meta of one safetensors file, without its arrays; empty where it was not written here.
 
@@ -367,6 +376,7 @@ __all__ = [
     "content_hash",
     "default_root",
     "default_study",
+    "has_sums",
     "read_arrays",
     "read_meta",
     "replacing",

@@ -15,7 +15,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.store import write_text
+from twomind.core.seals import write_sealed
 from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.evaluation import metrics
 from twomind.evaluation.held_out import (
@@ -391,8 +391,7 @@ def train_words(
         model = _scored_on(model, data_dir, split, how)
         model = _with_located(model, out_of_fold, data_dir, splits, split, how)
     path = _target(out, variant if is_bah else f"own-{data_dir.stem}")
-    entry = plain_exact(to_dict(model))
-    write_text(path, json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+    write_sealed(path, plain_exact(to_dict(model)))
     return {
         "model": str(path),
         "variant": variant,

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from twomind.core.errors import BadInput
-from twomind.core.files import read_json, write_text
+from twomind.core.errors import BadInput, quoted
+from twomind.core.seals import is_sealed, read_sealed, tell_unsealed, write_sealed
 from twomind.features.face.measures import ABSOLUTE, MEASURES
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
@@ -47,6 +47,8 @@ def _plain_neutral(neutral: Neutral) -> list[Any]:
 
 
 FORMAT = "twomind.profile/1"
+#: What the numbers of a measure at rest are.
+_COLUMNS = ("centre", "spread", "n", "seconds")
 _MOUTH_UNITS = ("AU12", "AU15", "AU17", "AU18", "AU2")
 #: Measures that speech moves all the time. Where a spoken clip was enrolled, they come from spoken
 #: clips alone: answers are spoken too.
@@ -344,7 +346,7 @@ def _number(value: float) -> float | None:
 def to_plain(profile: Profile) -> dict[str, Any]:
     """The profile as JSON-ready values; what cannot be known is null."""
     plain: dict[str, Any] = {"format": FORMAT, "person": profile.person}
-    plain["columns"] = ["centre", "spread", "n", "seconds"]
+    plain["columns"] = list(_COLUMNS)
     plain["visits"] = [_plain_visit(v) for v in profile.visits]
     plain.update(profile.extra)
     return plain
@@ -359,10 +361,13 @@ def from_plain(found: Any, where: str) -> Profile:
     came = found.get("format") if isinstance(found, dict) else type(found).__name__
     if came != FORMAT:
         raise BadInput(
-            f"{where}: expected a person's profile ({FORMAT}), got {came!r}; enrol the person anew"
+            f"{where}: expected a person's profile ({FORMAT}), got {quoted(came)}; enrol the person "
+            "anew"
         )
     own = ("format", "person", "columns", "visits")
     try:
+        if found.get("columns", list(_COLUMNS)) != list(_COLUMNS):
+            raise ValueError(f"columns: expected {', '.join(_COLUMNS)}")
         visits = _visits(found["visits"])
         extra = {k: v for k, v in found.items() if k not in own}
         json.dumps(extra, allow_nan=False)  # it has to go into a file again
@@ -436,9 +441,7 @@ def _known(value: Any) -> Any:
 
 def write_profile(profile: Profile, path: Path) -> Path:
     """Write it atomically as JSON."""
-    plain = to_plain(profile)
-    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False)
-    return write_text(path, text + "\n")
+    return write_sealed(path, to_plain(profile), nan=False)
 
 
 def read_profile(path: Path) -> Profile:
@@ -448,9 +451,12 @@ def read_profile(path: Path) -> Profile:
         BadInput: it is absent, damaged, or no profile of this version.
     """
     try:
-        found = read_json(path, once=True)
+        found = read_sealed(path, BadInput)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: expected a person's profile, as `twomind enrol` writes it ({error})"
         ) from error
-    return from_plain(found, str(path))
+    profile = from_plain(found, str(path))
+    if not is_sealed(path):
+        tell_unsealed(path)
+    return profile

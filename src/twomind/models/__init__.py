@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core import registry
-from twomind.core.errors import BadInput
+from twomind.core.errors import BadInput, MissingWeights
 
 _GROUP = "models"
 #: Endings of files that `twomind weights import` reads.
 _CHECKPOINTS = (".pth", ".pt", ".ckpt")
 #: What reads a file or a folder without a card: models of version 0.1 that lie in one file.
-_WITHOUT_CARD = "words"
+_WITHOUT_CARD, _ITS_FILE = "words", "words.json"
 
 
 def load(name: str | Path = "words") -> Any:
@@ -26,6 +26,9 @@ def load(name: str | Path = "words") -> Any:
 
     Args:
         name: a plug-in's name; a folder with a ``card.json``; or a file of one model.
+
+    Warns:
+        Unsealed: the model carries no checksum, as those of 0.1 (:class:`twomind.core.errors.Unsealed`).
 
     Raises:
         BadInput: there is no such plug-in or file; the message lists the plug-ins.
@@ -37,29 +40,74 @@ def load(name: str | Path = "words") -> Any:
     path = Path(name)
     folder = _folder_with_card(path)
     if folder is not None:
-        from twomind.models.base import read_card, refuse_damaged
-
-        card = read_card(folder)
-        refuse_damaged(folder, card)
-        plugin = str(card["recogniser"])
-        return registry.load(_GROUP, plugin).load(folder)
+        return _of_folder(folder)
     if path.is_file() and path.suffix.lower() in _CHECKPOINTS:
         raise BadInput(
             f"{path}: a checkpoint of somebody else's program; read it with `twomind weights import "
             f"{path} --as KIND --out FOLDER`, and give that folder"
         )
     if path.exists():
-        return registry.load(_GROUP, _WITHOUT_CARD).load(path)
+        found = registry.load(_GROUP, _WITHOUT_CARD).load(path)
+        tell_if_unsealed(path)
+        return found
     known = ", ".join(plugins)
     raise BadInput(
         f"model {str(name)!r}: expected one of {known}, or a file or folder made by `twomind train`"
     )
 
 
-def _folder_with_card(path: Path) -> Path | None:
-    """The model's folder, where ``path`` is one with a card, or the card itself."""
+def tell_if_unsealed(name: str | Path) -> None:
+    """Warn where a saved model carries no checksum.
+
+    Args:
+        name: as :func:`load` takes it; plug-ins, and what is no model, pass.
+    """
+    from twomind.core.seals import is_sealed, tell_unsealed
     from twomind.models.base import CARD
+
+    path = Path(name)
+    if str(name) in registry.names(_GROUP):
+        return
+    folder = _folder_with_card(path)
+    alone = path / _ITS_FILE if path.is_dir() else path
+    file = alone if folder is None else folder / CARD
+    if file.is_file() and not is_sealed(file):
+        tell_unsealed(path)
+
+
+def _of_folder(folder: Path) -> Any:
+    """The model of a folder with a card."""
+    from twomind.core.seals import is_sealed
+    from twomind.models.base import CARD, read_card, refuse_damaged
+
+    card = read_card(folder)
+    refuse_damaged(folder, card)
+    plugin = registry.load(_GROUP, str(card["recogniser"]))
+    if is_sealed(folder / CARD):
+        return plugin.load(folder)
+    tell_if_unsealed(folder)
+    try:
+        return plugin.load(folder)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MissingWeights(
+            f"{folder}: damaged: its model cannot be read ({error!r}). Copy it anew."
+        ) from error
+
+
+def _folder_with_card(path: Path) -> Path | None:
+    """The model's folder, where ``path`` is one with a card, the card itself, or a file that the
+    card beside it names.
+    """
+    from twomind.models.base import CARD, read_card
 
     if (path / CARD).is_file():
         return path
-    return path.parent if path.name == CARD and path.is_file() else None
+    if not path.is_file() or not (path.parent / CARD).is_file():
+        return None
+    if path.name == CARD:
+        return path.parent
+    try:
+        named = read_card(path.parent).get("files_sha256")
+    except BadInput:
+        return None  # the card of something else
+    return path.parent if isinstance(named, dict) and path.name in named else None

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast, runtime_checkable
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.core.files import content_hash, read_json, write_text
+from twomind.core.files import content_hash
+from twomind.core.seals import read_sealed, write_sealed
 from twomind.core.store import Store
 from twomind.models.synthetic import refuse_real
 from twomind.types import AMBIVALENCE, Features, Prediction, Recording, Segment, Task, Trainable
@@ -379,9 +379,7 @@ def write_card(
         entry["synthetic"] = True
     if sums:
         entry["files_sha256"] = sums
-    path = folder / CARD
-    write_text(path, json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
-    return path
+    return write_sealed(folder / CARD, entry)
 
 
 def read_card(folder: Path) -> dict[str, object]:
@@ -389,10 +387,11 @@ def read_card(folder: Path) -> dict[str, object]:
 
     Raises:
         BadInput: it is none.
+        MissingWeights: it is damaged or was changed.
     """
     path = folder / CARD
     try:
-        entry = read_json(path)
+        entry = read_sealed(path)
         entry["recogniser"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(

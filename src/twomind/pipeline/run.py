@@ -16,7 +16,7 @@ from twomind.core.errors import BadInput
 from twomind.core.settings import FILE as SETTINGS_FILE
 from twomind.core.settings import Asked
 from twomind.core.store import Store, default_root, default_study
-from twomind.models import load
+from twomind.models import load, tell_if_unsealed
 from twomind.models.base import complete
 from twomind.models.questions import BAH_QUESTIONS, is_number, refuse_unknown, resolve
 from twomind.pipeline import asking, jobs, predict, telling
@@ -169,6 +169,7 @@ def prepare(
         if how is not None:
             method = how.adapter()
         _refuse_questions(planned, run.model.name, recogniser)
+        tell_if_unsealed(run.model.name)
     batch = predict.Batch(options, run.out, store, run.workers, redo, as_toml(run, method))
     return Prepared(planned, batch, recogniser)
 

@@ -14,6 +14,13 @@ from twomind.transcripts.spans import Parsed, Span
 _SPEECH = ("transcript", "utterance", "speech", "words", "text", "spoken", "verbal", "orthograph")
 #: Tiers of codes that are written here.
 _CODES = ("answer", "A/H", "inconsistency", "model A/H", "certainty")
+#: What stands in tiers of codes alone, as letters and digits.
+_STATES = frozenset(
+    """
+    ah ambivalence ambivalent hesitancy hesitant a h n y none absent absence present presence yes no
+    neutral neither unclear unsure 0 1 2 3 4 5 positive negative change sustain ambivalencehesitancy
+    """.split()  # noqa: SIM905
+)
 
 
 def eaf_tiers(text: str) -> Parsed:
@@ -62,7 +69,10 @@ def _speech(tiers: dict[str, ET.Element], by_tier: dict[str, list[Entry]]) -> li
     top = [
         name
         for name, tier in tiers.items()
-        if by_tier[name] and not tier.get("PARENT_REF") and not _is_code(tier)
+        if by_tier[name]
+        and not tier.get("PARENT_REF")
+        and not _is_code(tier)
+        and (_is_named_speech(tier) or not _holds_states(by_tier[name]))
     ]
     named = [name for name in top if _is_named_speech(tiers[name])]
     return named or top
@@ -70,7 +80,12 @@ def _speech(tiers: dict[str, ET.Element], by_tier: dict[str, list[Entry]]) -> li
 
 def _is_code(tier: ET.Element) -> bool:
     own = tier.get("LINGUISTIC_TYPE_REF", "")
-    return own in _CODES or own.startswith("cue ")
+    return own in _CODES or own.startswith("cue ") or tier.get("TIER_ID", "") in _CODES
+
+
+def _holds_states(entries: Sequence[Entry]) -> bool:
+    """Whether all that stands on a tier are labels of states: "A/H", "none", "absent"."""
+    return all(_letters([entry]) in _STATES for entry in entries if entry.value.strip())
 
 
 def _is_named_speech(tier: ET.Element) -> bool:

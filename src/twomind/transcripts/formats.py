@@ -24,6 +24,11 @@ EXPECTED = (
     "text (.txt, .tsv, .csv), Word (.docx) or ELAN (.eaf)"
 )
 _OPENS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)\s*\"")
+#: ``recording channel start length word``, ``SPEAKER recording channel start length …``.
+_CTM = re.compile(
+    r"(?:SPEAKER )?[\w.-]+ [\dA] (?:[\w.-]+ )?\d+(?:\.\d+)? \d+(?:\.\d+)? \S.*", re.IGNORECASE
+)
+_FEW_ROWS = 20
 _TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".tsv", ".csv", ".tab", ".sbv")
 
 
@@ -41,6 +46,41 @@ def parse(text: str, suffix: str, duration_s: float = math.nan) -> Parsed:
     return parsed
 
 
+#: How files begin that are read under their own ending, or not at all → what they are.
+_OTHERS = {
+    r"\{\\rtf": "RTF",
+    r"%PDF-": "a PDF file",
+    r"<!DOCTYPE html|<html": "a web page",
+    r"<\?xml(?![\s\S]{0,1000}<ANNOTATION_DOCUMENT)|<tt[\s>]|<timedtext": "XML",
+    r"File type = \"ooTextFile|\"ooTextFile|ooTextFile": "a TextGrid of Praat",
+    r"\[Script Info\]": "subtitles of SubStation",
+    r"\{\d+\}\{\d+\}": "subtitles of MicroDVD, whose times are frames",
+    r"@(?:UTF8|Begin|Loc:)": "a CHAT file",
+}
+
+
+def _refuse_others(looks: str, suffix: str) -> None:
+    """Refuse the source of another format, whose codes would be words.
+
+    Raises:
+        BadInput: it is one.
+    """
+    if suffix not in _TEXT_SUFFIXES and suffix not in (".srt", ".vtt"):
+        return
+    for beginning, name in _OTHERS.items():
+        if re.match(beginning, looks, re.IGNORECASE):
+            raise BadInput(
+                f"expected text, got {name}; save it as plain text (.txt), Word (.docx), subtitles "
+                "(.srt, .vtt) or ELAN (.eaf)"
+            )
+    rows = looks.splitlines()[:_FEW_ROWS]
+    if rows and all(_CTM.fullmatch(row.strip()) for row in rows):
+        raise BadInput(
+            "expected text, got the rows of a recogniser (CTM, STM or RTTM); save its words as "
+            "JSON, subtitles or a table with the columns start, end, text"
+        )
+
+
 def _is_whole(text: str) -> bool:
     """Whether a text can be written to a file: JSON can escape half a character."""
     try:
@@ -53,6 +93,7 @@ def _is_whole(text: str) -> bool:
 def _parse(text: str, suffix: str, duration_s: float) -> Parsed:
     """The spans as they stand in the file."""
     looks = text.lstrip()
+    _refuse_others(looks, suffix)
     data_suffixes = (".json", ".jsonl", ".yml", ".yaml", ".tsv", ".csv", ".eaf")
     if looks.startswith("WEBVTT") or suffix == ".vtt":
         return subtitles(text, "WebVTT")

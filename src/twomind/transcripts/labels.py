@@ -12,6 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+from twomind.transcripts.marks import is_known_note
 
 #: No name that is written before a line has more words or characters.
 _MOST_WORDS = 4
@@ -24,7 +27,12 @@ _IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*(?:(:
 #: ``Interviewer - ...`` and, of a question and its answer, ``Q. ...``.
 _DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
 _LETTERED = re.compile(r"([QA])\.(?=\s)")
+#: ``Interviewer | ...``, ``Interviewer> ...``, ``I; ...``: signs that set off speech too.
+_SIGNED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s?(\||>{1,2}|»|—|–|=|;|\.)(?=\s)")
 _EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
+#: Before a label: the sign of a list or of a heading; CHAT writes a star without a blank.
+_BULLET = re.compile(r"[-*•·#>]{1,6}\s+")
+_CHAT = re.compile(r"\*([A-Z][A-Z0-9_]{1,6}):\s")
 
 _ROLE = re.compile(
     r"(?:unknown |unidentified |virtual )?"
@@ -76,6 +84,18 @@ _SPEECH = frozenset(
     url http https www date duration title subject re language kind location
     """.split()  # noqa: SIM905
 )
+#: Signs after a role, where two lines have one.
+_SIGNS = ("|", ">", ">>", "»", "—", "–")
+#: Words in the name of a field above a transcript.
+_FIELD_WORDS = frozenset(
+    """
+    id code number no nr date day session visit wave location place site duration length age gender
+    sex transcriber transcribed transcription file filename recording recorded project study version
+    title topic subject language condition group consent status time start end name format source
+    """.split()  # noqa: SIM905
+)
+#: What stands in a field has no more words.
+_FIELD_VALUE_WORDS = 8
 _NAMES_IN_LY = ("beverly", "kimberly", "connelly", "donnelly", "kennelly")
 
 
@@ -132,6 +152,20 @@ def _is_capital(word: str) -> bool:
 def label_of(line: str) -> Label | None:
     """What may be the label of a line; None where nothing is written like one."""
     text = line.lstrip()
+    chat = _CHAT.match(text)
+    if chat:
+        return Label(chat[1], text[chat.end() :].strip(), marked=True)
+    bullet = _BULLET.match(text)
+    if bullet is None:
+        return _bare_label(text)
+    listed = _bare_label(text[bullet.end() :])
+    emphasised = _EMPHASIS.match(text[bullet.end() :]) is not None
+    is_label = listed is not None and (emphasised or is_role(listed.name))
+    return listed if is_label else _bare_label(text)
+
+
+def _bare_label(text: str) -> Label | None:
+    """What may be the label of a line that begins with it."""
     emphasis = _EMPHASIS.match(text)
     if emphasis:
         text = emphasis[1] + text[emphasis.end() :]
@@ -148,7 +182,10 @@ def label_of(line: str) -> Label | None:
         return Label(dashed[1], text[dashed.end() :].strip(), style="-")
     lettered = _LETTERED.match(text)
     if lettered is not None:
-        return Label(lettered[1], text[lettered.end() :].strip(), style=".")
+        return Label(lettered[1], text[lettered.end() :].strip(), style="Q.")
+    signed = _SIGNED.match(text)
+    if signed is not None and (is_role(signed[1]) or _CODE.fullmatch(signed[1])):
+        return Label(signed[1], text[signed.end() :].strip(), style=signed[2])
     return None
 
 
@@ -160,7 +197,7 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
     """
     found = [label_of(line) for line in lines]
     written = [label for label in found if label is not None and not _is_said(label.name)]
-    styles = _styles(written)
+    styles = _styles(written, len(lines))
     labels = [label for label in written if label.style in styles]
     counts = Counter(same_name(label.name) for label in labels)
     opening = found[0] if found else None
@@ -177,19 +214,37 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _styles(labels: Sequence[Label]) -> set[str]:
+def _styles(labels: Sequence[Label], n_lines: int) -> set[str]:
     """The ways of writing labels that are in use: one that speech has too where a role, or both a
-    question and its answer, is written so.
+    question and its answer, is written so, or every line.
     """
-    styles = {""}
+    styles = {"", *_styles_of_all(labels, n_lines)}
+    roles = Counter(label.style for label in labels if is_role(label.name))
+    styles.update(sign for sign in _SIGNS if roles[sign] > 1)
     for label in labels:
         if is_role(label.name) and label.style == "-":
             styles.add("-")
         if is_role(label.name) and label.marked:
             styles.add("[")
-    if {label.name for label in labels if label.style == "."} == {"Q", "A"}:
-        styles.add(".")
+    if {label.name for label in labels if label.style == "Q."} == {"Q", "A"}:
+        styles.add("Q.")
     return styles
+
+
+def _styles_of_all(labels: Sequence[Label], n_lines: int) -> set[str]:
+    """The one way in which every line begins with a label, and one of them comes again; what a
+    transcriber notes is none.
+    """
+    styles = {label.style for label in labels}
+    if n_lines < 2 or len(labels) < n_lines or len(styles) > 1:
+        return set()
+    names = [label.name for label in labels]
+    if not all(_CODE.fullmatch(name) or is_role(name) or is_like_a_name(name) for name in names):
+        return set()
+    if any(map(is_known_note, names)):
+        return set()
+    people = Counter(map(same_name, names))
+    return styles if len(people) > 1 or styles <= set(_SIGNS) else set()
 
 
 def _is_sure(label: Label, again: bool, opens: bool) -> bool:
@@ -249,7 +304,7 @@ def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
     A role there is one where a paragraph starts with it, or where it stands alone again. Other
     names are where every paragraph starts with one, and one of them comes again.
     """
-    alone = [line.strip() for line in lines]
+    alone = [bare_head(line) for line in lines]
     opening = list(_opening(alone))
     roles = [line for line in alone if len(line) > 1 and is_role(line) and _is_capital(line)]
     counts = Counter(map(same_name, roles))
@@ -257,7 +312,76 @@ def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
     found.update(name for name, n in counts.items() if n > 1)
     if _all_are_names(opening, _n_paragraphs(alone)):
         found.update(map(same_name, opening))
+    found.update(_alternating([line for line in alone if line]))
     return frozenset(found)
+
+
+def bare_head(line: str) -> str:
+    """A line without the signs by which it stands out: ``**Anna**``, ``### Anna``."""
+    text = line.strip()
+    bullet = _BULLET.match(text)
+    if bullet and text.startswith("#"):
+        text = text[bullet.end() :]
+    emphasis = _EMPHASIS.match(text)
+    return emphasis[1].strip() if emphasis and emphasis.end() == len(text) else text
+
+
+def _alternating(lines: Sequence[str]) -> set[str]:
+    """Names on lines of their own between what they say: the first line is one, each comes again,
+    none stands below another or at the end.
+    """
+    counts = Counter(same_name(line) for line in lines if len(line) > 1 and is_name_alone(line))
+    names = {name for name, n in counts.items() if n > 1}
+    is_name = [same_name(line) in names for line in lines]
+    if len(names) < 2 or not is_name[0] or is_name[-1]:
+        return set()
+    beside = any(one and after for one, after in pairwise(is_name))
+    return set() if beside else names
+
+
+def n_fields(lines: Sequence[str]) -> int:
+    """How many lines at the beginning are fields about a transcript (``Participant ID: P01``), or
+    headings between them.
+
+    Args:
+        lines: All lines of a text.
+    """
+    below = Counter(same_name(found.name) for found in map(label_of, lines) if found is not None)
+    again = {name for name, n in below.items() if n > 1}
+    n = 0
+    for k, line in enumerate(lines):
+        label = label_of(line)
+        if label is not None and not label.style and _is_field(label, below, again):
+            n = k + 1
+        elif label is not None or not _may_be_heading(line):
+            break
+    return n if any(line.strip() for line in lines[n:]) else 0
+
+
+def _may_be_heading(line: str) -> bool:
+    """Whether a line may stand between fields: few words, and no sentence."""
+    is_sentence = line.rstrip().endswith((".", "?", "!", ","))
+    return not is_sentence and len(line.split()) <= _FIELD_VALUE_WORDS
+
+
+def _is_field(label: Label, below: Counter[str], again: set[str]) -> bool:
+    """Whether this is no speech: a field by its name, or one that says who somebody is.
+
+    Args:
+        label: Of one of the first lines.
+        below: How often each label is there.
+        again: Those that are there again.
+    """
+    value = label.rest
+    if below[same_name(label.name)] > 1 or not value or value.endswith(("?", "!", "…", ",")):
+        return False
+    if len(value.split()) > _FIELD_VALUE_WORDS:
+        return False
+    words = label.name.casefold().replace("/", " ").split()
+    if any(word.strip(".#") in _FIELD_WORDS for word in words):
+        return not value.endswith(".")
+    others = again - {same_name(label.name)}
+    return is_role(label.name) and bool(others) and is_name_alone(value)
 
 
 def _opening(lines: Sequence[str]) -> Iterator[str]:

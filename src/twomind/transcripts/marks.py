@@ -46,7 +46,8 @@ _SUNG = re.compile(rf"[{_NOTES}]+(?:[^{_NOTES}]*[{_NOTES}]+)?")
 _ONE_NOTE = re.compile(rf"[{_NOTES}]+")
 #: Codes without brackets: CHAT's "xxx" and "&=laughs", breaths (".hh", "°h"), recognisers' own.
 _BARE = re.compile(
-    r"(?<!\S)(?:xxx|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*)(?=[.,;:!?]?(?!\S))",
+    r"(?<!\S)(?:xxx|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*|"
+    r"%(?:noise|silence|laugh|breath|cough|background)\w*)(?=[.,;:!?]?(?!\S))|<\|[^|<>\n]{0,40}\|>",
     re.IGNORECASE,
 )
 
@@ -274,6 +275,13 @@ def _is_mark(note: _Note, n_spans: int, shouted: bool) -> bool:
     if _has_no_words(kind, inside):
         return True
     return _is_described(kind, inside, shouted, note.between)
+
+
+def is_known_note(text: str) -> bool:
+    """Whether a text without its brackets is a note by the words that it has: ``Coughing``,
+    ``name of city``.
+    """
+    return any(_is_note_of(text, how) for how in (_likely, _hidden, _sure))
 
 
 def is_note_tag(tag: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from twomind.core.errors import BadInput
 from twomind.transcripts.items import language_of
 from twomind.transcripts.spans import Parsed, one_span
 from twomind.transcripts.tables import table
@@ -30,12 +29,7 @@ def plain_text(text: str, duration_s: float) -> Parsed:
     Args:
         text: The whole text.
         duration_s: Length of the recording; nan where it is not known.
-
-    Raises:
-        BadInput: it is the source of a formatted text.
     """
-    if text.lstrip().startswith("{\\rtf"):
-        raise BadInput("expected text, got RTF; save it as plain text (.txt) or Word (.docx)")
     spoken, n_left_out = _without_programs(text)
     spoken, numbered = _without_numbers(spoken)
     parsed = table(spoken, duration_s) or timed_text(spoken, duration_s)

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 
 from twomind.core.errors import BadInput, quoted, shortened
 from twomind.transcripts.labels import (
+    bare_head,
     cut,
     heads_of_paragraphs,
     is_role,
     is_unknown,
+    label_of,
+    n_fields,
     names_in,
     same_name,
 )
@@ -35,6 +38,10 @@ _FIRST_TURN = _TURN_NAME.format(1)
 _PAUSE_S = 1.0
 #: A line of a subtitle in which two people speak: ``- Are you? / - Yes.``
 _DASH = re.compile(r"\s*[-–—‐]\s?(?=[^\s\-–—])")
+#: The second line alone has the dash: what stands above it is a whole sentence, and so it begins.
+_ANSWER = re.compile(r"(?<=[.?!…\"'”’])\s*\n\s*[-–—‐]\s?(?=[^\W\d_])")
+#: Where another speaker may be named inside a line.
+_INSIDE = re.compile(r"(?<=[.?!…])[ \t]+(?=([A-Z][\w ]{0,30}?):\s)")
 #: A heading has no more words, and does not end as a sentence does.
 _HEADING_WORDS = 10
 _SENTENCE_ENDS = (".", "?", "!", "…", ",", ";")
@@ -88,10 +95,12 @@ def with_speakers(parsed: Parsed) -> Parsed:
     Names that the format gives (a key, a voice tag, a line of its own) are taken as they are.
     Where it gives none, labels at the start of lines are looked for.
     """
-    spans = parsed.spans
+    spans: Sequence[Span] = parsed.spans
+    fields: list[str] = []
     if any(span.speaker for span in spans):
         known = _in_order(spans) if parsed.carries else list(spans)
     else:
+        spans, fields = _without_fields(spans)
         known = list(_from_labels(spans))
     written: dict[str, str] = {}
     out: list[Span] = []
@@ -103,14 +112,29 @@ def with_speakers(parsed: Parsed) -> Parsed:
         out.append(replace(span, speaker=first_written))
     headings = _headings(out)
     problems = list(parsed.problems)
-    if headings:
-        first = shortened(headings[0].text.split("\n")[0], 60)
+    above = [*fields, *(line for span in headings for line in span.text.split("\n"))]
+    if above:
+        first = shortened(above[0], 60)
         problems.append(
             f"what stands above the first name or time was taken for a heading and left out "
             f"(first: {first})"
         )
-    problems += _one_label(parsed.spans, out)
+    problems += _one_label(spans, out)
     return replace(parsed, spans=tuple(out[len(headings) :]), problems=tuple(problems))
+
+
+def _without_fields(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
+    """A text without the fields above it (``Participant ID: P01``), and their lines."""
+    rest = list(spans)
+    if not rest or not math.isnan(rest[0].start_s):
+        return rest, []
+    lines = rest[0].text.split("\n")
+    n = n_fields(lines)
+    if n == 0 and len(lines) == 1 and len(rest) > 1:
+        n = int(n_fields([*lines, rest[1].text]) > 0)
+    rest[0] = replace(rest[0], text="\n".join(lines[n:]))
+    left_out = [line.strip() for line in lines[:n] if line.strip()]
+    return (rest if rest[0].text.strip() else rest[1:]), left_out
 
 
 def _headings(spans: Sequence[Span]) -> list[Span]:
@@ -197,11 +221,30 @@ def _with_turns(span: Span) -> str:
     dashes in one subtitle, each of another speaker.
     """
     text = _TURN_AFTER.sub("\n>> ", span.text)
-    lines = text.split("\n")
+    lines = [_with_names_apart(line) for line in text.split("\n")]
+    text = "\n".join(lines)
     n_dashes = sum(_DASH.match(line) is not None for line in lines)
-    if n_dashes < 2 or math.isnan(span.start_s):
+    if math.isnan(span.start_s):
+        return text
+    if n_dashes == 1:
+        return _ANSWER.sub(_next_turn, text)
+    if n_dashes < 2:
         return text
     return "\n".join(_DASH.sub(">> ", line, count=1) for line in lines)
+
+
+def _next_turn(dash: re.Match[str]) -> str:
+    """Another speaker, where what follows a dash begins a sentence."""
+    following = dash.string[dash.end()]
+    return dash[0] if following.islower() else "\n>> "
+
+
+def _with_names_apart(line: str) -> str:
+    """A line that begins with a role, with each role that is named inside it on a line of its own."""
+    label = label_of(line)
+    if label is None or label.style or not is_role(label.name):
+        return line
+    return _INSIDE.sub(lambda found: "\n" if is_role(found[1]) else found[0], line)
 
 
 def _lines(spans: Sequence[Span], texts: Sequence[str], k: int) -> list[str]:
@@ -269,8 +312,8 @@ class _Reader:
             text = text[turn.end() :]
             line = line[turn.end() :]
             self._turn()
-        if same_name(line) in self._heads:
-            self._name(line.strip())
+        if same_name(bare_head(line)) in self._heads:
+            self._name(bare_head(line))
             return self._said("")
         label = cut(line, self._names)
         if label is None:

@@ -11,9 +11,11 @@ from itertools import pairwise
 from twomind.core.errors import BadInput
 from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s, unknown_tags
 from twomind.transcripts.highlights import grown, highlighted, runs_of_one_text, runs_that_grow
+from twomind.transcripts.items import language_of
 from twomind.transcripts.spans import Parsed, Span, share
 
 _VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>|</v>")
+_LANGUAGE = re.compile(r"^Language:\s*([A-Za-z-]{2,20})\s*$", re.MULTILINE)
 _OPEN_VOICE = re.compile(r"<v[ \t][^<>]*(?:<|$)")
 
 
@@ -61,7 +63,14 @@ def subtitles(text: str, kind: str) -> Parsed:
             f"{n_repeats} cues only move a highlight over the text of the cue before (karaoke "
             "captions); each text was taken once, its words at the times of their highlights"
         )
-    return Parsed(tuple(spans), kind, None, tuple(problems), carries=True)
+    return Parsed(tuple(spans), kind, _declared(text, kind), tuple(problems), carries=True)
+
+
+def _declared(text: str, kind: str) -> str | None:
+    """The language that the head of a WebVTT file gives; None where it gives none."""
+    head = text.lstrip().split("\n\n", 1)[0]
+    found = _LANGUAGE.search(head) if kind == "WebVTT" and head.startswith("WEBVTT") else None
+    return language_of(found[1]) if found else None
 
 
 def _remarks(cues: list[Cue]) -> list[str]:

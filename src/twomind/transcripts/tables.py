@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ _HEADS = {
     "text": ("content", "text", "transcript", "utterance", "speech", "sentence", "words", "said"),
     "speaker": ("speaker", "name", "speaker name", "participant", "who", "role", "person", "tier"),
 }
+_COMMA = re.compile(r"(-?\d+),(\d+)")
 _DELIMITERS = ("\t", ";", ",")
 
 
@@ -133,9 +135,15 @@ def _kind(cells: Sequence[str]) -> str:
 
 def _is_number(cell: str) -> bool:
     try:
-        return math.isfinite(float(cell))
+        return math.isfinite(_number(cell))
     except ValueError:
         return False
+
+
+def _number(cell: str) -> float:
+    """A number with a point or, as spreadsheets of many countries write it, a comma."""
+    found = _COMMA.fullmatch(cell)
+    return float(f"{found[1]}.{found[2]}" if found else cell)
 
 
 def _is_time(cell: str) -> bool:
@@ -169,6 +177,6 @@ def _cell(row: Sequence[str], k: int) -> str:
 def _time_s(cell: str) -> float:
     """Seconds of a number or of a time on a clock; nan where it is neither."""
     if _is_number(cell):
-        return float(cell)
+        return _number(cell)
     free = at_start(cell)
     return free[0].start_s if free is not None else math.nan

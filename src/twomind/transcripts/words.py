@@ -16,13 +16,15 @@ from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.language import spoken_language
 from twomind.transcripts.marks import apart
 from twomind.transcripts.plausible import fit
-from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.spans import Parsed, Span, fill, n_words
 from twomind.transcripts.speakers import choose, with_speakers
 from twomind.transcripts.tokens import continues, tokens_of
 from twomind.transcripts.units import in_seconds
 from twomind.transcripts.word_files import is_word_file, text_of_word_file
 from twomind.types import Recording, Segment, Timing, Word
 
+#: A subtitle that another one overlaps keeps at least so much for each of its words.
+_LEAST_WORD_S = 0.1
 #: From the most to the least exact; a transcript is as exact as its least exact word.
 _EXACTNESS = (
     Timing.ALIGNED,
@@ -254,7 +256,7 @@ def _words_of(parsed: Parsed, duration_s: float) -> _Said:
     problems += remarks
     found = apart(spans, parsed.kind)
     timing = Timing.SPREAD_ALL if spread else Timing.GIVEN
-    judged = fit(found.speech, duration_s, parsed.estimated)
+    judged = fit(_one_after_another(found.speech), duration_s, parsed.estimated)
     words: list[Word] = []
     for span in judged.spans:
         _append(words, span, timing)
@@ -264,6 +266,19 @@ def _words_of(parsed: Parsed, duration_s: float) -> _Said:
         problems.append(remark)
     marks = _marks(found.marks, timing, duration_s)
     return _Said(words, marks, problems, language, judged.not_measured)
+
+
+def _one_after_another(spans: Sequence[Span]) -> list[Span]:
+    """Subtitles of which each has room before the next begins: their words would stand between
+    each other's, because where a word lies inside a subtitle is not known.
+    """
+    out = list(spans)
+    for k, (span, after) in enumerate(pairwise(spans)):
+        room_s = after.start_s - span.start_s
+        n = n_words(span)
+        if n > 1 and _LEAST_WORD_S * n <= room_s < span.end_s - span.start_s:
+            out[k] = replace(span, end_s=after.start_s)
+    return out
 
 
 def _marks(spans: Iterable[Span], timing: Timing, duration_s: float) -> list[Word]:

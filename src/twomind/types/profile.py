@@ -36,10 +36,11 @@ def _check_number(name: str, value: object, least: float = 0.0, unknown: bool = 
     may be ``unknown``.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and unknown and math.isnan(value):  # type: ignore[arg-type]
+    if unknown and isinstance(value, float) and math.isnan(value):
         return
     if not is_number or not least <= value <= LARGEST:  # type: ignore[operator]
-        raise ValueError(f"{name}: expected a number from {least:g} to {LARGEST:g}, got {value!r}")
+        told = f"{value!r:.40}"
+        raise ValueError(f"{name}: expected a number from {least:g} to {LARGEST:g}, got {told}")
 
 
 #: measure → what it is like when neutral

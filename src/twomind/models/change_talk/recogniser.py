@@ -8,7 +8,6 @@ about, and how often they err: ``docs/change-talk.md``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +18,7 @@ import numpy as np
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.core.files import read_json, write_text
+from twomind.core.seals import read_sealed, write_sealed
 from twomind.datasets.talk import CLASSES, NEUTRAL
 from twomind.features.words import change_words
 from twomind.models.base import BaseModel, write_card
@@ -202,9 +201,7 @@ class ChangeTalk(BaseModel):
 
     def save(self, folder: Path) -> Path:
         """Write ``change_talk.json`` and ``card.json``; gives the folder."""
-        path = folder / FILE
-        text = json.dumps(to_dict(self), indent=1, ensure_ascii=False)
-        write_text(path, text + "\n")
+        write_sealed(folder / FILE, to_dict(self))
         write_card(folder, "change-talk", self.card, [FILE])
         return folder
 
@@ -286,7 +283,7 @@ def load(path: Path | None = None) -> ChangeTalk:
             "change-talk`"
         )
     try:
-        entry = read_json(path)
+        entry = read_sealed(path)
     except ValueError as error:
         raise BadInput(f"{path}: expected a change-talk model as JSON ({error})") from error
     came = entry.get("format") if isinstance(entry, dict) else type(entry).__name__

@@ -10,7 +10,6 @@ on held-out people, whether it may say *when*). How models are trained and what 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.core.files import read_json
-from twomind.core.store import Store, default_root, read_arrays, write_arrays, write_text
+from twomind.core.seals import read_sealed, write_sealed
+from twomind.core.store import Store, default_root, read_arrays, write_arrays
 from twomind.features.words.lexicon import lexicon
 from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
 from twomind.models.calibration import band_evidence, prevalence_shift, reliability_from, risk_from
@@ -515,8 +514,7 @@ def save(model: FusionRecogniser, folder: str | Path) -> Path:
         "recipe": asdict(model.recipe),
         "weights_sha256": _digest(path),
     }
-    text = json.dumps(plain(card), indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(folder / CARD, text + "\n")
+    write_sealed(folder / CARD, plain(card), nan=False)
     return folder
 
 
@@ -575,7 +573,7 @@ def _card(folder: Path) -> dict[str, Any]:
     """The card, after checking that it is one of this format and of these weights."""
     path = folder / CARD
     try:
-        card: dict[str, Any] = read_json(path)
+        card: dict[str, Any] = read_sealed(path)
     except ValueError as error:
         raise BadInput(f"{path}: expected JSON ({error})") from error
     if card.get("format") != FORMAT:

@@ -9,7 +9,6 @@ in ``llm_record``. What published numbers say about such models, and what is not
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +19,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.files import read_json
-from twomind.core.store import Store, write_text
+from twomind.core.seals import read_sealed, write_sealed
+from twomind.core.store import Store
 from twomind.models.base import NOT_FOR, BaseModel, write_card
 from twomind.models.llm import probability
 from twomind.models.llm.ask import Backend, Picture, Reply, Request
@@ -89,9 +88,8 @@ class LlmRecogniser(BaseModel):
 
     def save(self, folder: Path) -> Path:
         """Write the settings (no key is among them) and ``card.json``."""
-        path = folder / FILE
         entry = {"format": FORMAT, "settings": settings_to_dict(self.settings)}
-        write_text(path, json.dumps(entry, indent=1) + "\n")
+        path = write_sealed(folder / FILE, entry)
         write_card(folder, "llm", self.card, [FILE])
         return path
 
@@ -102,7 +100,7 @@ class LlmRecogniser(BaseModel):
         """
         if path is None:
             return cls()
-        entry = read_json(path / FILE)
+        entry = read_sealed(path / FILE)
         if entry.get("format") != FORMAT:
             raise BadInput(f"{path}: expected the format {FORMAT!r}, got {entry.get('format')!r}")
         return cls(settings_from_dict(entry["settings"]))

@@ -8,7 +8,6 @@ came about: ``docs/words.md``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.core.files import read_json, write_text
+from twomind.core.seals import read_sealed, write_sealed
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
 from twomind.models.base import NOT_STATED, BaseModel, write_card
@@ -105,9 +104,7 @@ class WordsRecogniser(BaseModel):
 
     def save(self, folder: Path) -> Path:
         """Write ``words.json`` and ``card.json``."""
-        text = json.dumps(to_dict(self), indent=1, ensure_ascii=False)
-        path = folder / FILE
-        write_text(path, text + "\n")
+        path = write_sealed(folder / FILE, to_dict(self))
         write_card(folder, "words", self.card, [FILE], self.drawn)
         return path
 
@@ -455,7 +452,7 @@ def _ngrams(entry: Mapping[str, Any] | None) -> NGrams | None:
 def _read(path: Path) -> dict[str, Any]:
     """A model file of this format."""
     try:
-        entry = read_json(path)
+        entry = read_sealed(path)
     except ValueError as error:
         raise BadInput(f"{path}: expected a words model as JSON ({error})") from error
     came = entry.get("format") if isinstance(entry, dict) else type(entry).__name__
