@@ -22,8 +22,6 @@ RATE_HZ = 16000
 SPEECH = "data/speech"
 #: Kinds of file and their encoders; a plain file is kept as it is.
 CODECS = ((".wav", None), (".webm", "libopus"), (".m4a", "aac"))
-#: Speech over noise, dB; none is the recording's own.
-NOISE_DB = (None, 25.0, 15.0)
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Half:
     fillers: tuple[Cut, ...]
     others: tuple[Cut, ...]
     speech: tuple[Cut, ...]
+    #: Speech over noise, dB; none is the recording's own.
+    noise_db: tuple[float | None, ...]
     #: How much higher or lower, and faster or slower, the speech is made (share).
     other_voices: float = 0.0
 
@@ -83,6 +83,7 @@ DEVELOPMENT = Half(
             "this is me talking really slow and slightly lower in intensity",
         ),
     ),
+    noise_db=(None, 25.0, 15.0, 10.0),
 )
 JUDGE = Half(
     fillers=(
@@ -91,8 +92,8 @@ JUDGE = Half(
         Cut("cold_corpus.wav", 7.30, 7.88, "uh"),
         Cut("cold_corpus.wav", 9.87, 10.36, "um"),
         Cut("cold_corpus.wav", 17.76, 18.34, "uh"),
-        Cut("mfa_uh.flac", 2.40, 3.00, "uh"),
-        Cut("mfa_uh.flac", 3.00, 3.60, "uh"),
+        Cut("mfa_uh.flac", 2.42, 2.82, "uh"),
+        Cut("mfa_uh.flac", 2.82, 3.56, "uh"),
     ),
     others=(
         Cut("mfa_laughter.flac", 7.4, 8.1),
@@ -127,6 +128,7 @@ JUDGE = Half(
             "and here's a long pause and i think this is probably good alright thanks",
         ),
     ),
+    noise_db=(None, 20.0, 12.0),
     other_voices=0.08,
 )
 
@@ -287,7 +289,7 @@ def write_half(half: Half, root: Path, out: Path, n_mixes: int, n_fillers: int, 
     for k in range(n_mixes):
         mix = maker.mix(n_fillers)
         ending, codec = CODECS[k % len(CODECS)]
-        snr_db = NOISE_DB[(k // len(CODECS)) % len(NOISE_DB)]
+        snr_db = half.noise_db[(k // len(CODECS)) % len(half.noise_db)]
         name = f"mix_{k:03d}"
         write_sound(out / f"{name}{ending}", noisy(mix.samples, snr_db, maker.rng), codec)
         (out / f"{name}.txt").write_text(mix.text + "\n", encoding="utf-8")
@@ -304,8 +306,8 @@ def write_half(half: Half, root: Path, out: Path, n_mixes: int, n_fillers: int, 
 def main(shared: str, out: str) -> None:
     """Write both halves."""
     root = Path(shared) / SPEECH
-    write_half(DEVELOPMENT, root, Path(out) / "development", 12, 7, seed=1)
-    write_half(JUDGE, root, Path(out) / "judge", 27, 8, seed=20261129)
+    write_half(DEVELOPMENT, root, Path(out) / "development", 24, 7, seed=101)
+    write_half(JUDGE, root, Path(out) / "judge", 25, 8, seed=1717)
 
 
 if __name__ == "__main__":

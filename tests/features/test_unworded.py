@@ -12,14 +12,16 @@ from twomind.types import Cue, Timing, Track, Word
 
 
 def voice(
-    held: tuple[tuple[float, float], ...] = (), speech: tuple[tuple[float, float], ...] = ()
+    held: tuple[tuple[float, float], ...] = (),
+    speech: tuple[tuple[float, float], ...] = (),
+    front: tuple[tuple[float, float], ...] = (),
 ) -> VoiceResult:
     times_s = np.arange(1000) * 0.01
     values = np.zeros((1000, len(NAMES)), np.float32)
     for start_s, end_s in speech:
         values[(times_s >= start_s) & (times_s < end_s), 0] = 1
     track = Track(values, times_s, np.ones(1000, bool), NAMES, UNITS)
-    return VoiceResult(track, (), {}, held)
+    return VoiceResult(track, (), {}, held, front)
 
 
 def word(text: str, start_s: float, end_s: float, timing: Timing = Timing.ALIGNED) -> Word:
@@ -66,6 +68,13 @@ def test_a_word_that_is_drawn_out_is_none() -> None:
     assert cues(FILLED_PAUSE, held, word("so", 1, 2), word("go", 2.5, 3)) == []
     ((cue),) = cues(FILLED_PAUSE, held, word("so", 1, 1.82), word("go", 2.5, 3))
     assert cue.start_s == 1.82
+
+
+def test_a_front_vowel_that_is_held_is_a_word_unless_a_filler_is_written() -> None:
+    """An "aaand" that the recogniser left out."""
+    held = voice(((2.0, 2.5),), front=((2.0, 2.5),))
+    assert cues(FILLED_PAUSE, held, word("so", 1, 1.9), word("go", 2.6, 3)) == []
+    assert len(cues(FILLED_PAUSE, held, word("so", 1, 1.9), word("um", 2.0, 2.5))) == 1
 
 
 def test_a_filled_pause_that_was_taken_for_a_short_word_is_told() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "models": "twomind.models",  # a class that keeps the contract of twomind.models.base
     "datasets": "twomind.datasets",
+    "talk": "twomind.datasets.talks",  # twomind.datasets.talk.TalkSet
     "methods": "twomind.adaptation.methods",
     "encoders": "",  # a function without arguments → twomind.encoders.encoder.Encoder
     "weights": "",  # a tuple of twomind.core.weights.Weights that lie in another package

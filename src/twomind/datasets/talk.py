@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Protocol
 
 from twomind.core.errors import BadInput, quoted
 
@@ -57,6 +59,75 @@ class Talk:
     outcome: Mapping[str, float] = field(default_factory=dict)
     outcome_name: str = ""
     problems: tuple[str, ...] = ()
+
+
+class TalkSet(Protocol):
+    """What a data set of coded conversations fulfils: a plug-in of the group ``talk``, a module of
+    :mod:`twomind.datasets.talks` with ``PLUGIN`` or an entry point ``twomind.talk``.
+
+    Two sets that fit the same folder are an error, so ``fits`` must look at what only its own
+    layout has. A reader lists what it cannot read in ``Talk.problems``, and reads on.
+    """
+
+    #: The name under which it is registered, its licence, and what ``fits`` looks for, in words.
+    name: ClassVar[str]
+    licence: ClassVar[str]
+    looks_for: ClassVar[str]
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        """Whether a folder or a file has this layout; False for any other."""
+        ...
+
+    @staticmethod
+    def read(path: Path) -> Talk:
+        """The coded turns of the person.
+
+        Raises:
+            BadInput: a file cannot be read at all.
+        """
+        ...
+
+    @staticmethod
+    def fake(root: Path, seed: int = 0) -> Path:
+        """Write a tiny folder in the real layout, for tests, and return ``root``: three people or
+        more, all of :data:`CLASSES`, the same files for the same seed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A turn that nobody said."""
+
+    conversation: str
+    order: int
+    speaker: str
+    text: str
+    label: str
+
+
+_MADE_UP = {
+    CHANGE: ("I want to stop for my health", "I will try again tomorrow"),
+    SUSTAIN: ("it helps me relax", "I can't do without it"),
+    NEUTRAL: ("we met on a Tuesday", "the bus was late"),
+}
+
+
+def made_up(seed: int = 0, n_people: int = 3) -> Iterator[MadeUp]:
+    """Conversations for fakes: a counsellor and a client take turns, and the client's go through
+    all classes.
+
+    Args:
+        seed: With which class the first person begins.
+        n_people: How many conversations.
+    """
+    for k in range(n_people):
+        for order in range(6):
+            label = CLASSES[(seed + k + order) % len(CLASSES)]
+            text = _MADE_UP[label][order % 2]
+            yield MadeUp(f"p{k + 1}", 2 * order, "counsellor", "tell me more", "")
+            yield MadeUp(f"p{k + 1}", 2 * order + 1, "client", text, label)
 
 
 def class_of(label: str, own: Mapping[str, str] | None = None) -> str | None:

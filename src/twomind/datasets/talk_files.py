@@ -1,4 +1,5 @@
-"""Read coded conversations: a folder of AnnoMI or MIBOT, or a table of your own.
+"""Read coded conversations: a data set of the plug-in group ``talk`` (AnnoMI, MIBOT, those of other
+packages), or a table of your own.
 
 The table is a CSV with the columns ``conversation,speaker,order,text,label``: one row per turn, and
 one more for each further coder of the same turn. Rows without a label (the counsellor's) only say
@@ -12,21 +13,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twomind.core import csv_text
+from twomind.core import csv_text, registry
 from twomind.core.errors import BadInput, quoted
-from twomind.datasets import annomi, mibot
-from twomind.datasets.talk import CLASSES, Talk, Turn, class_of, places
+from twomind.datasets.talk import CLASSES, Talk, TalkSet, Turn, class_of, places
 
 COLUMNS = ("conversation", "speaker", "order", "text", "label")
 #: Conversation, order and speaker: what a turn is known by.
 _Key = tuple[str, float, str]
 
 
+def talk_sets() -> dict[str, type[TalkSet]]:
+    """Data sets of coded conversations by name, built-in or installed."""
+    return {name: registry.load("talk", name) for name in registry.names("talk")}
+
+
 def read_talk(path: Path, own_codes: Mapping[str, str] | None = None) -> Talk:
     """Read coded conversations.
 
     Args:
-        path: a folder of AnnoMI or MIBOT, or a CSV.
+        path: a folder of a data set of conversations (:func:`talk_sets`), or a CSV.
         own_codes: codes of another code book → class, for a CSV.
 
     Raises:
@@ -35,16 +40,22 @@ def read_talk(path: Path, own_codes: Mapping[str, str] | None = None) -> Talk:
     path = Path(path)
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder. Check the path.")
-    if annomi.fits(path):
-        found = annomi.read(path)
-    elif mibot.fits(path):
-        found = mibot.read(path)
+    known = talk_sets()
+    fitting = [one for one in known.values() if one.fits(path)]
+    if len(fitting) > 1:
+        names = ", ".join(one.name for one in fitting)
+        raise BadInput(
+            f"{path}: fits the layouts of {names}. Give a folder that holds one of them."
+        )
+    if fitting:
+        found = fitting[0].read(path)
     elif path.is_file():
         found = read_csv(path, own_codes)
     else:
+        looked = "; ".join(f"{name}: {one.looks_for}" for name, one in known.items())
         raise BadInput(
-            f"{path}: expected a folder of AnnoMI ({annomi.LOOKS_FOR}) or of MIBOT "
-            f"({mibot.LOOKS_FOR}), or a CSV with the columns {', '.join(COLUMNS)}"
+            f"{path}: no known coded conversations lie here. Looked for {looked}; or give a CSV "
+            f"with the columns {', '.join(COLUMNS)}"
         )
     if not found.turns:
         raise BadInput(f"{path}: no turn has a label of {', '.join(CLASSES)}")

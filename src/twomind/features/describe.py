@@ -188,6 +188,8 @@ def describe(
         at_rest = None
         rest = _resting(made, recording.drawn, settings.cues)
     voice = made.voice[0] if made.voice else None
+    if voice is not None and not is_measured(recording.language):
+        voice = replace(voice, front=())
     recognised = made.words is not None and not was_given
     face = tracks.get("face")
     cues = find_cues(face, at_rest, voice, words, settings.cues, recognised, rest)
@@ -857,6 +859,7 @@ def _voice_entry(made: _Pass) -> Entry:
         **track_meta(result.track),
         "pauses": result.pauses,
         "held": result.held,
+        "front": result.front,
         "summary": summary,
         "media": made.media,
     }
@@ -868,7 +871,8 @@ def _voice_from(entry: Entry) -> tuple[Voice, Plain]:
     track = track_from(arrays, meta)
     pauses = _spans(meta["pauses"])
     held = _spans(meta["held"])
-    result = VoiceResult(track, pauses, meta["summary"], held)
+    front = _spans(meta["front"])
+    result = VoiceResult(track, pauses, meta["summary"], held, front)
     return (result, meta["summary"]), meta["media"]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.sound.pitch import track_pitch
 from twomind.sound.rows import HOP_S, Piece, Rows
-from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
+from twomind.sound.steady import SteadySettings, Stretch, steady_stretches, voiced_rows
 from twomind.transcripts import heard
 from twomind.transcripts.align import AlignSettings, align, can_align
 from twomind.transcripts.language import is_measured
@@ -215,7 +215,8 @@ class _Voice:
         pitch_hz, _ = track_pitch(sound)
         longer = SteadySettings(min_s=settings.min_held_s)
         held = steady_stretches(sound, longer, pitch_hz)
-        return cls(sound.start_s, np.isfinite(pitch_hz), held, settings)
+        voiced = voiced_rows(sound, pitch_hz, longer)
+        return cls(sound.start_s, voiced, held, settings)
 
     def is_held_near(self, word: Word) -> bool:
         """Whether the voice is held near a word whose time is uncertain."""

@@ -37,13 +37,15 @@ from twomind.sound.rows import (
     windows,
 )
 from twomind.sound.runs import runs
-from twomind.sound.steady import SteadySettings, steady_stretches
+from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
 from twomind.types import Track
 
 NAMES = ("speech", "pitch", "energy", "syllable")
 UNITS = ("0/1", "Hz", "dBFS", "0/1")
 REASONS = ("", "gap in the recording", "no speech level: silent", "no speech level: too quiet")
 ANOTHER = "another person speaks"
+#: Places of the reasons.
+_GAP, _SILENT, _QUIET = range(1, len(REASONS))
 #: Level in dBFS of a row in which nothing is heard of the person.
 _UNHEARD_DBFS = -120.0
 
@@ -115,6 +117,9 @@ class VoiceSettings:
     min_voiced_s: float = 0.2
     #: Speech in seconds that rates need.
     min_rate_s: float = 1.0
+    #: A held voice whose second formant stands this far, in dB, where a front vowel has it, is a
+    #: front vowel.
+    front_db: float = 4.0
     #: Settings of the parts.
     activity: ActivitySettings = field(default_factory=ActivitySettings)
     pitch: PitchSettings = field(default_factory=PitchSettings)
@@ -125,7 +130,8 @@ class VoiceSettings:
 @dataclass(frozen=True)
 class VoiceResult:
     """``track`` has one row per 10 ms with the columns :data:`NAMES`; ``pauses`` are spans in
-    seconds, and so are ``held``: voiced sounds whose pitch and spectrum stand still.
+    seconds, and so are ``held``: voiced sounds whose pitch and spectrum stand still. ``front`` are
+    those of them that are a front vowel, as no English filled pause is.
 
     A row covers the 10 ms from its time on. ``energy`` is the RMS of 25 ms, full scale = 0 dBFS.
     ``summary`` has the measures of :data:`SUMMARY`, ``vad`` (which detector ran), ``status``,
@@ -136,6 +142,7 @@ class VoiceResult:
     pauses: Spans
     summary: Measures
     held: Spans = ()
+    front: Spans = ()
 
 
 def describe_voice(
@@ -175,9 +182,9 @@ def describe_voice(
     loud = _loud_dbfs(energy, missing)
     if loud < settings.min_level_dbfs:
         if loud <= -100:
-            return _nothing(waveform, total, "the sound is silent", detector, 2)
+            return _nothing(waveform, total, "the sound is silent", detector, _SILENT)
         reason = f"the sound is too quiet: its loud parts reach {loud:.0f} dBFS"
-        return _nothing(waveform, total, reason, detector, 3)
+        return _nothing(waveform, total, reason, detector, _QUIET)
 
     pitch_hz, _ = track_pitch(waveform, settings.pitch)
     levels = band_levels(waveform)
@@ -186,7 +193,8 @@ def describe_voice(
     levels[apart] = _UNHEARD_DBFS
     voiced = np.isfinite(pitch_hz)
     stretches = steady_stretches(waveform, settings.steady, pitch_hz)
-    held = tuple((stretch.start_s, stretch.end_s) for stretch in stretches)
+    held = _spans(stretches)
+    front = _spans([one for one in stretches if one.front_db >= settings.front_db])
     speech = find_speech(waveform, levels, voiced, detector, settings.activity)
     pitch_hz[~speech] = np.nan
     voiced_speech = np.isfinite(pitch_hz)
@@ -203,12 +211,16 @@ def describe_voice(
     summary = _summary(track, pauses, clipped, levels, floor, settings)
     if apart.any():
         _say_left_out(summary, speech, apart)
-    return VoiceResult(track, pauses, {"vad": detector, **summary}, held)
+    return VoiceResult(track, pauses, {"vad": detector, **summary}, held, front)
+
+
+def _spans(stretches: Sequence[Stretch]) -> Spans:
+    return tuple((stretch.start_s, stretch.end_s) for stretch in stretches)
 
 
 def _coded(missing: Rows, apart: Rows) -> tuple[tuple[str, ...], Rows]:
     """The reasons of a track, and which of them each row ``(T,)`` has."""
-    code = missing.astype(np.uint8)
+    code = np.where(missing, _GAP, 0).astype(np.uint8)
     if not apart.any():
         return REASONS, code
     code[apart] = len(REASONS)
@@ -249,7 +261,7 @@ def _nothing(sound: Sound, total: int, reason: str, detector: str, code: int = 0
     values = np.full(shape, np.nan, np.float32)
     times_s = _times_s(sound, total)
     valid = np.zeros(total, bool)
-    codes = np.where(gap_rows(sound, total), 1, code).astype(np.uint8)
+    codes = np.where(gap_rows(sound, total), _GAP, code).astype(np.uint8)
     track = Track(values, times_s, valid, NAMES, UNITS, REASONS, codes)
     measures = dict.fromkeys(SUMMARY, math.nan)
     why = dict.fromkeys(SUMMARY, reason)
@@ -323,7 +335,7 @@ def _summary(
     speech = track.column("speech") == 1
     out["noise_floor_dbfs"] = _db_sum(floor[track.valid])
     assert track.reason_code is not None
-    missing = track.reason_code == 1
+    missing = track.reason_code == _GAP
     if missing.any():
         missing_s = missing.sum() * HOP_S
         remarks.append(f"{missing_s:.2f} s of the sound are missing")

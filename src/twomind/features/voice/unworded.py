@@ -57,7 +57,8 @@ class UnwordedSettings:
 def filled_pauses(
     voice: VoiceResult, words: Sequence[Word], settings: UnwordedSettings
 ) -> Iterator[Cue]:
-    """Held voices that no word covers, but for a filler, whose spelling is told.
+    """Held voices that no word covers, but for a filler, whose spelling is told. A front vowel that
+    is held is a word drawn out, unless a filler is written for it.
 
     Args:
         voice: With its held sounds.
@@ -79,6 +80,8 @@ def filled_pauses(
             if lasts_s < least_s - 1e-9:
                 continue
             spelt = [word.text for word in fillers if _overlap_s(word, start_s, end_s) > 0]
+            if held in voice.front and not spelt:
+                continue
             told = f"written {spelt[0]!r}" if spelt else "no word was written for it"
             if taken is not None and not spelt:
                 told = f"written {taken.text!r}, and held as no such word is"

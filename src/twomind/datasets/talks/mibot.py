@@ -15,29 +15,76 @@ from typing import Any
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.files import read_json
-from twomind.datasets.talk import CLASSES, Talk, Turn, class_of, places
+from twomind.datasets.talk import (
+    CHANGE,
+    CLASSES,
+    NEUTRAL,
+    SUSTAIN,
+    Talk,
+    Turn,
+    class_of,
+    made_up,
+    places,
+)
 
 LOOKS_FOR = "data.csv beside transcripts/*.json or conversations.csv"
 OUTCOME = "WeekLaterRulerReadiness"
 _PERSON = "ParticipantID"
+_TABLE = "conversations.csv"
+_CODE_OF = {CHANGE: "C", SUSTAIN: "S", NEUTRAL: "N"}
 _CODER = "AutoMISC (a language model)"
+
+_COLUMNS = (_PERSON, "Speaker", "Utterance", "AutoMISCLabel")
 
 #: Speaker, text, code of one utterance.
 _Said = tuple[str, str, str]
 
 
-def fits(path: Path) -> bool:
-    """Whether a folder has the layout of MIBOT."""
-    has_talk = (path / "transcripts").is_dir() or (path / "conversations.csv").is_file()
-    return has_talk and (path / "data.csv").is_file()
+class MIBOT:
+    """The smokers' utterances of MIBOT."""
+
+    name = "mibot"
+    licence = "CC BY-SA 4.0"
+    looks_for = LOOKS_FOR
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        """Whether a folder has the layout of MIBOT."""
+        has_talk = (path / "transcripts").is_dir() or (path / _TABLE).is_file()
+        return has_talk and (path / "data.csv").is_file()
+
+    @staticmethod
+    def read(path: Path) -> Talk:
+        """The smokers' utterances.
+
+        Raises:
+            BadInput: a file cannot be read.
+        """
+        return _read(path)
+
+    @staticmethod
+    def fake(root: Path, seed: int = 0) -> Path:
+        """A tiny folder in this layout; nothing in it was said by anybody."""
+        root.mkdir(parents=True, exist_ok=True)
+        people: dict[str, None] = {}
+        with (root / _TABLE).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(_COLUMNS)
+            for turn in made_up(seed):
+                people[turn.conversation] = None
+                code = _CODE_OF[turn.label] if turn.speaker == "client" else "O"
+                writer.writerow((turn.conversation, turn.speaker, turn.text, code))
+        with (root / "data.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow((_PERSON, OUTCOME))
+            writer.writerows((person, 3 + k) for k, person in enumerate(people))
+        return root
 
 
-def read(path: Path) -> Talk:
-    """The smokers' utterances.
+PLUGIN = MIBOT
 
-    Raises:
-        BadInput: a file cannot be read.
-    """
+
+def _read(path: Path) -> Talk:
     problems: list[str] = []
     turns: list[Turn] = []
     for person, said in _conversations(path, problems):
@@ -46,7 +93,7 @@ def read(path: Path) -> Talk:
         name="MIBOT",
         turns=tuple(turns),
         labelled_by="a language model (AutoMISC)",
-        licence="CC BY-SA 4.0",
+        licence=MIBOT.licence,
         population="smokers in a typed chat with a counselling bot, in English",
         unit="an utterance",
         outcome=_outcome(path / "data.csv"),
@@ -65,7 +112,7 @@ def _turns(person: str, said: Sequence[_Said]) -> Iterator[Turn]:
 
 def _conversations(path: Path, problems: list[str]) -> Iterator[tuple[str, Sequence[_Said]]]:
     if not (path / "transcripts").is_dir():
-        yield from _of_table(path / "conversations.csv").items()
+        yield from _of_table(path / _TABLE).items()
         return
     for file in sorted((path / "transcripts").glob("*.json")):
         try:
@@ -84,7 +131,13 @@ def _of_file(entry: Mapping[str, Any]) -> tuple[str, list[_Said]]:
 def _of_table(path: Path) -> Mapping[str, list[_Said]]:
     found: dict[str, list[_Said]] = defaultdict(list)
     with csv_text.table(path) as file:
-        for cells in csv.DictReader(file):
+        reader = csv.DictReader(file)
+        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if absent:
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {absent[0]}"
+            )
+        for cells in reader:
             row = csv_text.row_of(cells)
             said = row["Speaker"], row["Utterance"], row["AutoMISCLabel"]
             found[row[_PERSON]].append(said)

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
-from twomind.datasets.talk import CLASSES, Talk, Turn, places
+from twomind.datasets.talk import CLASSES, Talk, Turn, made_up, places
 
 FILES = ("annomi_full.csv", "AnnoMI-full.csv", "AnnoMI-simple.csv", "annomi_simple.csv")
 LOOKS_FOR = "AnnoMI-full.csv or AnnoMI-simple.csv"
 _NEEDED = ("transcript_id", "video_url", "utterance_id", "interlocutor", "utterance_text")
 _LABEL = "client_talk_type"
+
+
+_HEADER = (*_NEEDED, "annotator_id", _LABEL)
 
 
 def _file(path: Path) -> Path | None:
@@ -26,25 +29,55 @@ def _file(path: Path) -> Path | None:
     return next((path / name for name in FILES if (path / name).is_file()), None)
 
 
-def fits(path: Path) -> bool:
-    """Whether a folder, or a CSV, has the layout of AnnoMI."""
-    found = _file(path)
-    if found is None:
-        return False
-    try:
-        with csv_text.table(found) as file:
-            columns = next(csv.reader(file), [])
-    except (BadInput, OSError):
-        return False
-    return {*_NEEDED, _LABEL} <= set(columns)
+class AnnoMI:
+    """The clients' turns of AnnoMI."""
+
+    name = "annomi"
+    licence = "none stated; offered to the research community"
+    looks_for = LOOKS_FOR
+
+    @staticmethod
+    def fits(path: Path) -> bool:
+        """Whether a folder, or a CSV, has the layout of AnnoMI."""
+        found = _file(path)
+        if found is None:
+            return False
+        try:
+            with csv_text.table(found) as file:
+                columns = next(csv.reader(file), [])
+        except (BadInput, OSError):
+            return False
+        return {*_NEEDED, _LABEL} <= set(columns)
+
+    @staticmethod
+    def read(path: Path) -> Talk:
+        """The clients' turns.
+
+        Raises:
+            BadInput: the file cannot be read.
+        """
+        return _read(path)
+
+    @staticmethod
+    def fake(root: Path, seed: int = 0) -> Path:
+        """A tiny folder in this layout; nothing in it was said by anybody."""
+        root.mkdir(parents=True, exist_ok=True)
+        with (root / FILES[0]).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(_HEADER)
+            for turn in made_up(seed):
+                speaker = turn.speaker if turn.speaker == "client" else "therapist"
+                label = turn.label if turn.speaker == "client" else "n/a"
+                video = f"https://example.org/{turn.conversation}"
+                told = (turn.conversation, video, turn.order, speaker, turn.text, "1", label)
+                writer.writerow(told)
+        return root
 
 
-def read(path: Path) -> Talk:
-    """The client's turns.
+PLUGIN = AnnoMI
 
-    Raises:
-        BadInput: the file cannot be read.
-    """
+
+def _read(path: Path) -> Talk:
     found = _file(path)
     assert found is not None
     problems: list[str] = []
@@ -79,7 +112,7 @@ def read(path: Path) -> Talk:
         name="AnnoMI",
         turns=tuple(turns),
         labelled_by="experts in motivational interviewing",
-        licence="none stated; offered to the research community",
+        licence=AnnoMI.licence,
         population="counselling demonstrations from the web, in English",
         problems=tuple(problems),
     )
