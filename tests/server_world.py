@@ -105,6 +105,7 @@ class World:
     text: Callable[[str], str] = str
     place: Place = field(init=False)
     app: Any = field(init=False)
+    team: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,8 +136,10 @@ class World:
         return Guest(self, client, person, token)
 
     def researcher(self, name: str = "ada") -> TestClient:
-        """Somebody who has signed in."""
-        access.set_password(self.place, name, PASSWORD)
+        """Somebody who has signed in. A password that is set again would end sessions."""
+        if name not in self.team:
+            access.set_password(self.place, name, PASSWORD)
+            self.team.add(name)
         client = self.client()
         answer = client.post("/api/researcher/session", json={"name": name, "password": PASSWORD})
         assert answer.status_code == 200, answer.text

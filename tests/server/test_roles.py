@@ -38,10 +38,15 @@ class Stage:
     clients: dict[str, TestClient] = field(default_factory=dict)
 
 
-@pytest.fixture
-def stage(make_world: Callable[..., World]) -> Stage:
-    world, other = make_world("one"), make_world("two")
-    a, b = world.person("panel-id-of-a"), world.person()
+@pytest.fixture(scope="module")
+def studies(module_path: Path) -> tuple[World, World]:
+    """Two studies for the whole file: each test has people of its own in the first."""
+    return World(module_path / "one"), World(module_path / "two")
+
+
+def stage_in(world: World, other: World) -> Stage:
+    """Two new people, and everybody else who may ask."""
+    a, b = world.person(f"panel-id-of-a {secrets.token_hex(4)}"), world.person()
     for guest in (a, b):
         guest.agree()
     a.client.put("/api/me/metadata", json={"answers": {"region": "where A lives"}})
@@ -61,6 +66,24 @@ def stage(make_world: Callable[..., World]) -> Stage:
         client.headers.update(stranger.headers)
         clients[role] = client
     return Stage(world, other, a, b, complete, begun, panel, clients)
+
+
+@pytest.fixture(scope="module")
+def shared(studies: tuple[World, World]) -> Stage:
+    """One for all tests that end and erase nothing."""
+    return stage_in(*studies)
+
+
+@pytest.fixture
+def stage(studies: tuple[World, World]) -> Stage:
+    """New people in the studies of the file."""
+    return stage_in(*studies)
+
+
+@pytest.fixture
+def own_stage(make_world: Callable[..., World]) -> Stage:
+    """In studies of this test alone, which it may spoil."""
+    return stage_in(make_world("one"), make_world("two"))
 
 
 @dataclass(frozen=True)
@@ -185,12 +208,18 @@ def ask(stage: Stage, name: str, client: TestClient, **more: Any) -> Any:
     return client.request(method, path, **more)
 
 
-def test_every_address_has_a_line(world: World) -> None:
-    assert sorted(routes(world.app)) == sorted(LINES)
+def test_every_address_has_a_line(shared: Stage) -> None:
+    assert sorted(routes(shared.world.app)) == sorted(LINES)
+
+
+def ends(name: str) -> bool:
+    """Whether a request ends or erases something, so that nothing can be asked after it."""
+    return name.startswith("DELETE") or name == "POST /api/withdraw"
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_the_matrix(stage: Stage, name: str) -> None:
+def test_the_matrix(request: pytest.FixtureRequest, name: str) -> None:
+    stage: Stage = request.getfixturevalue("stage" if ends(name) else "shared")
     line = LINES[name]
     secrets_of_a = ("panel-id-of-a", "where A lives", stage.a.person, stage.begun, CONTENT.decode())
     # The right one last: it may end or erase what the others ask for.
@@ -216,10 +245,10 @@ def test_no_other_page_can_change_anything(stage: Stage) -> None:
             assert (answer.status_code, answer.json()["error"]) == (403, "csrf"), (name, headers)
 
 
-def test_a_recording_that_is_begun_takes_nothing_from_another(stage: Stage) -> None:
-    assert stage.b.put(stage.begun, 1, b"from B").status_code == 404
-    assert stage.b.done(stage.begun, [CONTENT]).status_code == 404
-    answer = stage.b.client.post("/api/recordings", json=begin_body(stage.begun, "q2"))
+def test_a_recording_that_is_begun_takes_nothing_from_another(shared: Stage) -> None:
+    assert shared.b.put(shared.begun, 1, b"from B").status_code == 404
+    assert shared.b.done(shared.begun, [CONTENT]).status_code == 404
+    answer = shared.b.client.post("/api/recordings", json=begin_body(shared.begun, "q2"))
     assert answer.status_code == 409
     assert "chunks" not in answer.json()
 
@@ -231,36 +260,37 @@ def enter(world: World, token: str, **more: Any) -> Any:
     return world.client().post("/api/session", json={"token": token, **more})
 
 
-def test_forged_links_open_nothing(stage: Stage) -> None:
-    good = stage.a.token
+def test_forged_links_open_nothing(shared: Stage) -> None:
+    good = shared.a.token
     payload, stamp, signature = good.split(".")
-    b_payload = stage.b.token.split(".")[0]
-    place = stage.world.place
+    b_payload = shared.b.token.split(".")[0]
+    place = shared.world.place
     forged = [
         "", "x", "..", good[:-1], good + "x", f"{b_payload}.{stamp}.{signature}",
         f"{payload}.AAAAAA.{signature}", f"{payload}..{signature}", "a" * 401, "\u00e9.\u00e9.\u00e9",
-        access.link_token(stage.other.place, "person", stage.a.person),
-        access.link_token(place, "setup", stage.a.person),
-        access.link_token(place, "panel", stage.a.person),
+        access.link_token(shared.other.place, "person", shared.a.person),
+        access.link_token(place, "setup", shared.a.person),
+        access.link_token(place, "panel", shared.a.person),
     ]  # fmt: skip
     for token in forged:
-        answer = enter(stage.world, token)
+        answer = enter(shared.world, token)
         assert answer.status_code in (403, 422), token
         assert "set-cookie" not in answer.headers
-    assert enter(stage.world, "a" * 401).status_code == 422
+    assert enter(shared.world, "a" * 401).status_code == 422
 
 
-def test_links_grow_old(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_grow_old(shared: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     import itsdangerous.timed as timed
 
-    assert enter(stage.world, stage.a.token).status_code == 200
+    assert enter(shared.world, shared.a.token).status_code == 200
     real = timed.time.time()
     monkeypatch.setattr(timed.time, "time", lambda: real + 61 * 86400)
-    answer = enter(stage.world, stage.a.token)
+    answer = enter(shared.world, shared.a.token)
     assert (answer.status_code, answer.json()["error"]) == (403, "bad_link")
 
 
-def test_sessions_end(stage: Stage) -> None:
+def test_sessions_end(own_stage: Stage) -> None:
+    stage = own_stage
     client = stage.a.client
     copied = dict(client.cookies)
     stage.world.clock.ahead = timedelta(hours=11.9)
@@ -274,28 +304,29 @@ def test_sessions_end(stage: Stage) -> None:
     assert replay.get("/api/me").status_code == 401
 
 
-def test_a_session_is_of_one_role(stage: Stage) -> None:
-    client = stage.world.client()
-    value = stage.a.client.cookies["twomind_session"]
+def test_a_session_is_of_one_role(shared: Stage) -> None:
+    client = shared.world.client()
+    value = shared.a.client.cookies["twomind_session"]
     client.cookies.set("twomind_researcher", value)
     assert client.get("/api/researcher/people").status_code == 401
-    bearer = stage.clients["researcher"].cookies["twomind_researcher"]
+    bearer = shared.clients["researcher"].cookies["twomind_researcher"]
     headers = {"Authorization": f"Bearer {bearer}"}
     assert client.get("/api/me", headers=headers).status_code == 401
     assert client.get("/api/researcher/people", headers=headers).status_code == 401
 
 
-def test_a_bearer_needs_no_cookie_and_no_csrf(stage: Stage) -> None:
-    told = enter(stage.world, stage.a.token, bearer=True)
+def test_a_bearer_needs_no_cookie_and_no_csrf(shared: Stage) -> None:
+    told = enter(shared.world, shared.a.token, bearer=True)
     assert "set-cookie" not in told.headers
     headers = {"Authorization": f"Bearer {told.json()['bearer']}"}
-    client = stage.world.client()
+    client = shared.world.client()
     assert client.get("/api/me", headers=headers).status_code == 200
     body = {"answers": {}}
     assert client.put("/api/me/metadata", json=body, headers=headers).status_code == 204
 
 
-def test_the_cookie_is_for_this_site_and_for_no_script(stage: Stage) -> None:
+def test_the_cookie_is_for_this_site_and_for_no_script(own_stage: Stage) -> None:
+    stage = own_stage
     cookie = enter(stage.world, stage.a.token).headers["set-cookie"]
     for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):
         assert part in cookie
@@ -330,9 +361,9 @@ def test_a_new_password_ends_old_sessions(stage: Stage) -> None:
     assert client.get("/api/researcher/people").status_code == 401
 
 
-def test_passwords_and_sessions_are_not_kept_in_clear(stage: Stage) -> None:
-    cookie = stage.a.client.cookies["twomind_session"]
-    for path in Path(stage.world.folder).rglob("*"):
+def test_passwords_and_sessions_are_not_kept_in_clear(shared: Stage) -> None:
+    cookie = shared.a.client.cookies["twomind_session"]
+    for path in Path(shared.world.folder).rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             assert PASSWORD.encode() not in content
@@ -343,8 +374,8 @@ def test_passwords_and_sessions_are_not_kept_in_clear(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/me", "/api/public", "/join", "/nothing", "/api/nothing"])
-def test_the_headers_of_every_answer(stage: Stage, path: str) -> None:
-    headers = stage.a.client.get(path).headers
+def test_the_headers_of_every_answer(shared: Stage, path: str) -> None:
+    headers = shared.a.client.get(path).headers
     policy = headers["content-security-policy"]
     for part in ("default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"):
         assert part in policy
@@ -357,14 +388,14 @@ def test_the_headers_of_every_answer(stage: Stage, path: str) -> None:
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e9", "³"])
-def test_lengths_that_are_none(stage: Stage, length: str) -> None:
+def test_lengths_that_are_none(shared: Stage, length: str) -> None:
     headers = {b"Content-Length": length.encode("latin-1")}
-    answer = stage.a.client.post("/api/finish", headers=headers)
+    answer = shared.a.client.post("/api/finish", headers=headers)
     assert answer.status_code == 400
 
 
-def test_a_long_body_is_refused_before_it_is_read(stage: Stage) -> None:
-    client = stage.a.client
+def test_a_long_body_is_refused_before_it_is_read(shared: Stage) -> None:
+    client = shared.a.client
     assert client.post("/api/consent", content=b"x" * (3 << 20)).status_code == 413
     # Also where no length is said.
     piecewise = (b"x" * (1 << 20) for _ in range(3))
@@ -385,22 +416,23 @@ def test_too_many_requests(make_world: Callable[..., World]) -> None:
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
 
 
-def test_trouble_tells_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trouble_tells_nothing(shared: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     from twomind.server import people
 
     def fails(*_args: object) -> None:
         raise RuntimeError("secret of A")
 
     monkeypatch.setattr(people, "items", fails)
-    answer = stage.a.client.get("/api/me")
+    answer = shared.a.client.get("/api/me")
     assert (answer.status_code, answer.json()["error"]) == (500, "trouble")
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
 
 
-def test_the_audit_log_is_whole_and_says_when_it_is_not(stage: Stage) -> None:
+def test_the_audit_log_is_whole_and_says_when_it_is_not(own_stage: Stage) -> None:
     from sqlalchemy import text
 
+    stage = own_stage
     client = stage.clients["researcher"]
     told = client.get("/api/researcher/audit").json()
     assert told["whole"] is True
