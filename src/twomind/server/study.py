@@ -152,6 +152,8 @@ class Recruiting(_Part):
     """How people come and where they go afterwards."""
 
     quota: int | None = Field(default=None, ge=1)
+    #: How many people of a language, among the quota.
+    language_quotas: dict[str, Annotated[int, Field(ge=0)]] = {}
     external_id_parameter: str = Field(default="PROLIFIC_PID", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     completion_url: str = Field(default="", pattern=r"^(https://\S+)?$")
     completion_code: str = Field(default="", max_length=100)
@@ -164,6 +166,29 @@ class Retention(_Part):
     partial_days: Days = 30
     media_days: Days = 3650
     second_thoughts_days: Days = 0
+
+
+class Measuring(_Part):
+    """What is measured of each recording that has come in, as the command line does."""
+
+    enabled: bool = True
+    #: A model of ``twomind predict``; empty: measures alone, no result.
+    model: str = "words"
+    #: A folder, ``package:NAME`` or name of a speech model; empty: words are not recognised.
+    speech_model: str = ""
+
+
+class Quality(_Part):
+    """From where on the quality control proposes to ask again. Levels in dB of full scale."""
+
+    min_face_share: float = Field(default=0.5, ge=0, le=1)
+    min_level_dbfs: float = Field(default=-50, ge=-120, le=0)
+    max_clipped_share: float = Field(default=0.05, ge=0, le=1)
+    min_speech_s: float = Field(default=1.0, ge=0)
+    #: How much shorter than its manifest a film may be.
+    max_missing_s: float = Field(default=1.0, ge=0)
+    #: After so many takes that were asked for again, the proposal is to exclude.
+    asks: int = Field(default=1, ge=0, le=20)
 
 
 class Serving(_Part):
@@ -194,6 +219,8 @@ class Study(_Part):
     prompts: tuple[Prompt, ...] = Field(min_length=1)
     metadata: tuple[Question, ...] = ()
     recording: Recording = Recording()
+    measuring: Measuring = Measuring()
+    quality: Quality = Quality()
     recruiting: Recruiting = Recruiting()
     retention: Retention = Retention()
     server: Serving
@@ -207,6 +234,9 @@ class Study(_Part):
         for name in ALWAYS_REQUIRED:
             if name not in self.consent.required():
                 raise ValueError(f"consent.items: an item {name!r} with required = true is needed")
+        for language in self.recruiting.language_quotas:
+            if language not in self.languages:
+                raise ValueError(f"recruiting.language_quotas: {language!r} is not among languages")
         for place, texts in self._texts():
             self._refuse_missing(place, texts)
         return self
