@@ -9,19 +9,6 @@ from functools import cache
 import av
 import numpy as np
 
-#: The beginning of a WebM, and an empty segment behind it: typed like one, and no film.
-HEAD = (
-    b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08"
-    b"\x42\x82\x84webm\x42\x87\x81\x04\x42\x85\x81\x02"
-)
-#: The first box of an MP4.
-MP4_HEAD = b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2avc1mp41"
-
-
-def like_webm(content: bytes) -> bytes:
-    """Bytes that begin as a WebM does."""
-    return HEAD + content
-
 
 @cache
 def webm(seconds: float = 2.0, level: float = 0.3, grey: int = 120, rate: int = 10) -> bytes:

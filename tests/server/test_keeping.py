@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from patience import HANG_S
-from server_world import PASSWORD, World
+from server_world import PASSWORD, World, as_film
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.server import keeping, withdrawal
@@ -36,7 +36,7 @@ def said(_text: str) -> None:
 def test_a_backup_is_whole_and_holds_no_key(world: World, tmp_path: Path) -> None:
     guest = world.person()
     guest.agree()
-    chunks = [os.urandom(60000), os.urandom(10)]
+    chunks = [as_film(os.urandom(60000)), os.urandom(10)]
     recording = guest.record("q1", chunks)
     file = tmp_path / "backup.tar"
     keeping.backup(world.folder, file)
@@ -91,10 +91,10 @@ def test_a_backup_is_taken_from_nowhere_else(world: World, tmp_path: Path) -> No
 def test_another_main_key(world: World) -> None:
     guest = world.person()
     guest.agree()
-    recording = guest.record("q1", [b"abc"])
+    recording = guest.record("q1", [as_film(b"abc")])
     assert keeping.rotate_key(world.folder, said) == 1
     world.start()
-    assert world.enter(guest.token, guest.person).media(recording) == b"abc"
+    assert world.enter(guest.token, guest.person).media(recording) == as_film(b"abc")
 
 
 def test_the_verbs(world: World, tmp_path: Path) -> None:

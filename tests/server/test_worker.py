@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from server_films import like_webm, pieces, webm
-from server_world import Guest, World
+from server_films import pieces, webm
+from server_world import Guest, World, as_film
 from twomind.core import scratch
 from twomind.core.errors import MissingExtra
 from twomind.server import measuring, quality, scripts, withdrawal, worker
@@ -104,7 +104,7 @@ def test_a_film_is_measured_as_the_command_line_does_and_nothing_lies_in_clear(
 
 
 def test_a_film_that_is_none_is_told_and_the_next_is_measured(world: World, guest: Guest) -> None:
-    broken = recorded(guest, "q1", like_webm(b"no film"))
+    broken = recorded(guest, "q1", as_film(b"no film"))
     claimed = worker.claim(world.place)
     assert claimed is not None
     worker.work(world.place, claimed)
@@ -191,7 +191,7 @@ def test_what_is_open_or_of_somebody_who_withdraws_is_not_measured(
     world = make_world("thoughts", thoughts=3)
     guest = world.person()
     guest.agree()
-    guest.put(guest.begin("q2"), 0, like_webm(b"x"))
+    guest.put(guest.begin("q2"), 0, as_film(b"x"))
     assert worker.waiting(world.place) == 0
     recorded(guest, "q1")
     assert worker.waiting(world.place) == 1
