@@ -160,6 +160,15 @@ class World:
         client.headers["X-CSRF-Token"] = answer.json()["csrf"]
         return client
 
+    def coder(self, link: str) -> TestClient:
+        """A coder who has opened their link."""
+        client = self.client()
+        token = link.partition("#")[2]
+        answer = client.post("/api/coder/session", json={"token": token})
+        assert answer.status_code == 200, answer.text
+        client.headers["X-CSRF-Token"] = answer.json()["csrf"]
+        return client
+
 
 @dataclass
 class Guest:

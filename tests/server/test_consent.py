@@ -5,13 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+import server_traces
 from server_world import Guest, World, as_film, begin_body, sha_of
 from twomind.core.errors import BadInput
-from twomind.server import withdrawal
+from twomind.server import keeping, withdrawal
 from twomind.server.keys import NoKey
+from twomind.server.tables import Table
 
 
 def takes_nothing(guest: Guest, recording: str) -> list[int]:
@@ -131,7 +135,10 @@ def test_one_item_is_taken_back(world: World) -> None:
 
 # --- withdrawal
 
-NEEDLES = ("panel-id-4711", "ExtremelyRareRegion", "a sentence that nobody else said")
+NEEDLES = (
+    "panel-id-4711", "ExtremelyRareRegion", "a sentence that nobody else said",
+    "wordsthatwereheard", "measured in nobody else", "a reason that nobody else got", "0.4321",
+)  # fmt: skip
 
 
 def everything(guest: Guest) -> str:
@@ -143,6 +150,8 @@ def everything(guest: Guest) -> str:
     event = {"seq": 0, "name": "x_said", "media_ms": 1.0, "at": "2026-11-29T04:30:00Z"}
     events = {"events": [event | {"detail": {"text": NEEDLES[2]}}]}
     assert guest.client.put(f"/api/recordings/{recording}/events", json=events).status_code == 204
+    server_traces.leave(guest.world, recording, server_traces.Traces(*NEEDLES[3:6]))
+    server_traces.assign(guest.world, recording)
     return recording
 
 
@@ -177,6 +186,24 @@ def test_what_is_erased_is_nowhere(world: World, caplog: pytest.LogCaptureFixtur
     with pytest.raises(NoKey):
         world.place.keys.of(goes.person)
     assert stays.media(kept) == before
+    with world.place.database.reading() as reading:
+        for table in Table.metadata.tables.values():
+            owner = table.columns.get("recording")
+            if owner is not None:
+                left = reading.execute(select(owner).where(owner == recording)).all()
+                assert left == [], table.name
+
+
+def test_a_backup_made_before_says_nothing_of_who_withdrew_since(
+    world: World, tmp_path: Path
+) -> None:
+    goes = world.person(NEEDLES[0])
+    everything(goes)
+    file = tmp_path / "backup.tar"
+    keeping.backup(world.folder, file)
+    goes.client.post("/api/withdraw", json={"all": True})
+    content = file.read_bytes()
+    assert [needle for needle in NEEDLES if needle.encode() in content] == []
 
 
 def test_whoever_withdrew_is_let_in_nowhere(world: World) -> None:

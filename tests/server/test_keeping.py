@@ -20,11 +20,12 @@ from alembic.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import text
 
+import server_traces
 from patience import HANG_S
 from server_world import PASSWORD, World, as_film
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
-from twomind.server import keeping, withdrawal
+from twomind.server import keeping, withdrawal, worker
 from twomind.server.place import open_place
 from twomind.server.tables import Table
 
@@ -212,6 +213,15 @@ def test_a_study_in_postgresql(postgres: str, tmp_path: Path) -> None:
     assert goes.client.get(f"/api/recordings/{recording}").status_code == 404
     told = world.researcher().get("/api/researcher/people").json()
     assert told["counted"] == 2
+    theirs = goes.client.get("/api/me").json()["recordings"][1]["id"]
+    claims = [worker.claim(world.place) for _ in range(6)]
+    assert len({one.recording for one in claims if one is not None}) == 6
+    for name in (recording, theirs):
+        traces = server_traces.Traces("what was said", "not known", "the light")
+        server_traces.leave(world, name, traces)
+        server_traces.assign(world, name)
+    queue = world.researcher().get("/api/researcher/queue").json()
+    assert (queue["counts"]["usable"], queue["counts"]["waiting"], queue["measuring"]) == (2, 4, 4)
     assert goes.client.post("/api/withdraw", json={"all": True}).json()["erased"] is True
     world.start()
     assert world.enter(stays.token, stays.person).media(recording)

@@ -17,10 +17,16 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
+import server_traces
 from server_world import PASSWORD, Guest, World, as_film, begin_body, done_body, sha_of
-from twomind.server import access, recruiting
+from twomind.server import access, coders, recruiting
 
-ROLES = ("anonymous", "a", "b", "researcher", "other researcher", "other participant")
+ROLES = (
+    "anonymous", "a", "b", "coder", "coder without", "researcher",
+    "other researcher", "other participant", "other coder",
+)  # fmt: skip
+#: Who may see something of A.
+OF_A = ("a", "researcher", "coder")
 CONTENT = as_film(b"what A said")
 
 
@@ -35,6 +41,7 @@ class Stage:
     complete: str
     begun: str
     panel: str
+    coder: str
     clients: dict[str, TestClient] = field(default_factory=dict)
 
 
@@ -42,6 +49,9 @@ class Stage:
 def studies(module_path: Path) -> tuple[World, World]:
     """Two studies for the whole file: each test has people of its own in the first."""
     return World(module_path / "one"), World(module_path / "two")
+
+
+NOTES = ("whispered to nobody", "seen by nobody", "asked for no reason")
 
 
 def stage_in(world: World, other: World) -> Stage:
@@ -54,18 +64,25 @@ def stage_in(world: World, other: World) -> Stage:
     begun = a.begin("q2")
     a.put(begun, 0, CONTENT)
     panel = recruiting.panel(world.place, "ada", "panel")["id"]
+    server_traces.leave(world, complete, server_traces.Traces(*NOTES))
     clients = {"anonymous": world.client(), "a": a.client, "b": b.client}
     clients["researcher"] = world.researcher()
+    assigned, without = (coders.make(world.place, "ada", secrets.token_hex(4)) for _ in "12")
+    coders.assign(world.place, "ada", assigned["id"], complete)
+    clients["coder"] = world.coder(assigned["link"])
+    clients["coder without"] = world.coder(without["link"])
+    elsewhere = coders.make(other.place, "ada", secrets.token_hex(4))
     # Sessions of another study, shown to this one.
     for role, stranger in (
         ("other researcher", other.researcher()),
         ("other participant", other.person().client),
+        ("other coder", other.coder(elsewhere["link"])),
     ):
         client = world.client()
         client.cookies = stranger.cookies
         client.headers.update(stranger.headers)
         clients[role] = client
-    return Stage(world, other, a, b, complete, begun, panel, clients)
+    return Stage(world, other, a, b, complete, begun, panel, assigned["id"], clients)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +124,11 @@ def own(status: int, body: Callable[[Stage], Any] | None = None, **more: int) ->
 def of_a(status: int, body: Callable[[Stage], Any] | None = None) -> Line:
     """Of A: to B, it is not there."""
     return Line({"a": status, "b": 404}, body)
+
+
+def coded(status: int, without: int, body: Callable[[Stage], Any] | None = None) -> Line:
+    """Of the coder whose it is; of the other one."""
+    return Line({"coder": status, "coder without": without}, body)
 
 
 def team(status: int, body: Callable[[Stage], Any] | None = None) -> Line:
@@ -167,6 +189,31 @@ LINES: dict[str, Line] = {
     "POST /api/researcher/people/{person}/link": team(200),
     "DELETE /api/researcher/people/{person}": team(204),
     "GET /api/researcher/audit": team(200),
+    "GET /api/researcher/study": team(200),
+    "GET /api/researcher/people/{person}": team(200),
+    "GET /api/researcher/queue": team(200),
+    "GET /api/researcher/recordings/{recording}": team(200),
+    "GET /api/researcher/recordings/{recording}/media": team(200),
+    "POST /api/researcher/recordings/{recording}/decisions": team(
+        201, lambda _: {"verdict": "exclude", "reason": "too dark"}
+    ),
+    "POST /api/researcher/recordings/{recording}/measure": team(202),
+    "GET /api/researcher/recordings/{recording}/transcript": team(200),
+    "POST /api/researcher/recordings/{recording}/transcript": team(
+        201, lambda _: {"after": 2, "text": "other words"}
+    ),
+    "GET /api/researcher/recordings/{recording}/result": team(200),
+    "POST /api/researcher/coders": team(201, lambda _: {"name": secrets.token_hex(4)}),
+    "GET /api/researcher/coders": team(200),
+    "POST /api/researcher/coders/{coder}/link": team(200),
+    "DELETE /api/researcher/coders/{coder}": team(204),
+    "PUT /api/researcher/coders/{coder}/recordings/{recording}": team(204),
+    "DELETE /api/researcher/coders/{coder}/recordings/{recording}": team(204),
+    "POST /api/coder/session": everybody(403, a_token),
+    "GET /api/coder/session": coded(200, 200),
+    "DELETE /api/coder/session": coded(204, 204),
+    "GET /api/coder/recordings": coded(200, 200),
+    "GET /api/coder/recordings/{recording}/media": coded(200, 404),
 }
 UNSAFE = [name for name in LINES if not name.startswith("GET") and LINES[name].otherwise == 401]
 
@@ -195,6 +242,7 @@ def ask(stage: Stage, name: str, client: TestClient, **more: Any) -> Any:
         "number": "0",
         "person": stage.a.person,
         "invitation": stage.panel,
+        "coder": stage.coder,
         "path:path": "x.js",
     }
     path = re.sub(r"{([^}]+)}", lambda found: values[found.group(1)], path)
@@ -221,25 +269,32 @@ def ends(name: str) -> bool:
 def test_the_matrix(request: pytest.FixtureRequest, name: str) -> None:
     stage: Stage = request.getfixturevalue("stage" if ends(name) else "shared")
     line = LINES[name]
-    secrets_of_a = ("panel-id-of-a", "where A lives", stage.a.person, stage.begun, "what A said")
-    # The right one last: it may end or erase what the others ask for.
-    order = sorted(ROLES, key=lambda role: role in ("a", "researcher"))
+    names_of_a = ("panel-id-of-a", "where A lives", stage.a.person, stage.begun, *NOTES, "0.4321")
+    # The right ones last: they may end or erase what the others ask for.
+    order = sorted(ROLES, key=lambda role: role in OF_A)
     for role in order:
         answer = ask(stage, name, stage.clients[role])
         want = line.allowed.get(role, line.otherwise)
         assert answer.status_code == want, (role, answer.text)
-        if role not in ("a", "researcher"):
-            for secret in secrets_of_a:
-                assert secret not in answer.text, (role, secret)
+        hidden: tuple[str, ...] = ()
+        if role == "a":
+            # What is measured of somebody and noted about them is not told to them.
+            hidden = (NOTES[1], NOTES[2], "0.4321")
+        elif role == "coder":
+            hidden = names_of_a
+        elif role != "researcher":
+            hidden = (*names_of_a, "what A said")
+        for secret in hidden:
+            assert secret not in answer.text, (role, secret)
 
 
 def test_no_other_page_can_change_anything(stage: Stage) -> None:
     """What is right is in the matrix; here, nothing changes, so one stage does for all."""
     theirs = stage.b.client.headers["X-CSRF-Token"]
-    for role in ("a", "researcher"):
+    for role in OF_A:
         del stage.clients[role].headers["X-CSRF-Token"]
     for name in UNSAFE:
-        role = "a" if "a" in LINES[name].allowed else "researcher"
+        role = next(role for role in OF_A if role in LINES[name].allowed)
         for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "x"}, {"X-CSRF-Token": theirs}):
             answer = ask(stage, name, stage.clients[role], headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (403, "csrf"), (name, headers)
@@ -271,6 +326,7 @@ def test_forged_links_open_nothing(shared: Stage) -> None:
         access.link_token(shared.other.place, "person", shared.a.person),
         access.link_token(place, "setup", shared.a.person),
         access.link_token(place, "panel", shared.a.person),
+        access.link_token(place, "coder", shared.a.person),
     ]  # fmt: skip
     for token in forged:
         answer = enter(shared.world, token)
