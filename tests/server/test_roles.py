@@ -152,8 +152,14 @@ def own_recording(_stage: Stage) -> dict[str, Any]:
 LINES: dict[str, Line] = {
     "GET /join": everybody(503),
     "GET /fr/join": everybody(503),
+    "GET /researcher": everybody(503),
+    "GET /fr/researcher": everybody(503),
+    "GET /code": everybody(503),
+    "GET /fr/code": everybody(503),
     "GET /robots.txt": everybody(200),
     "GET /static/participant/{path:path}": everybody(404),
+    "GET /static/researcher/{path:path}": everybody(404),
+    "GET /static/coder/{path:path}": everybody(404),
     "GET /api/public": everybody(200),
     "POST /api/session": everybody(403, a_token),
     "GET /api/session": own(200),
@@ -429,7 +435,7 @@ def test_passwords_and_sessions_are_not_kept_in_clear(shared: Stage) -> None:
 # --- for every answer
 
 
-@pytest.mark.parametrize("path", ["/api/me", "/api/public", "/join", "/nothing", "/api/nothing"])
+@pytest.mark.parametrize("path", ["/api/me", "/api/public", "/join", "/researcher", "/nothing", "/api/nothing"])
 def test_the_headers_of_every_answer(shared: Stage, path: str) -> None:
     headers = shared.a.client.get(path).headers
     policy = headers["content-security-policy"]
