@@ -435,7 +435,9 @@ def test_passwords_and_sessions_are_not_kept_in_clear(shared: Stage) -> None:
 # --- for every answer
 
 
-@pytest.mark.parametrize("path", ["/api/me", "/api/public", "/join", "/researcher", "/nothing", "/api/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/api/me", "/api/public", "/join", "/researcher", "/nothing", "/api/nothing"]
+)
 def test_the_headers_of_every_answer(shared: Stage, path: str) -> None:
     headers = shared.a.client.get(path).headers
     policy = headers["content-security-policy"]

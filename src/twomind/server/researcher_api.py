@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -69,7 +70,7 @@ def study(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
         "title": study.title,
         "languages": study.languages,
         "items": [item.model_dump(include={"id", "response", "text"}) for item in study.items()],
-        "remarks": study.remarks(),
+        "warnings": [asdict(warning) for warning in study.warnings()],
         "measuring": study.measuring.model_dump(include={"enabled", "model", "speech_model"}),
     }
 

@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -203,6 +204,26 @@ class Serving(_Part):
     session_hours: float = Field(default=12, gt=0, le=24 * 7)
 
 
+@dataclass(frozen=True)
+class Caution:
+    """One thing to know before the first invitation: a code for pages, and what it is about."""
+
+    code: Literal["not_scored", "no_https"]
+    about: str
+
+    @property
+    def sentence(self) -> str:
+        if self.code == "not_scored":
+            return (
+                f"language {self.about!r}: words will be transcribed but not scored; what is "
+                "measured in words holds for English only."
+            )
+        return (
+            f"server.public_url is {self.about}: browsers open a camera only on https addresses "
+            "and on this machine itself."
+        )
+
+
 class Study(_Part):
     """A whole ``study.toml``."""
 
@@ -280,21 +301,20 @@ class Study(_Part):
         found = [prompt for prompt in self.items() if prompt.id == name]
         return found[0] if found else None
 
-    def remarks(self) -> list[str]:
-        """What a researcher should know before the first invitation."""
-        said = []
-        for language in self.languages:
-            if not is_measured(language):
-                said.append(
-                    f"language {language!r}: words will be transcribed but not scored; what is "
-                    "measured in words holds for English only."
-                )
+    def warnings(self) -> list[Caution]:
+        """What a researcher should know before the first invitation, for programs."""
+        found = [
+            Caution("not_scored", language)
+            for language in self.languages
+            if not is_measured(language)
+        ]
         if not self.server.public_url.startswith("https://"):
-            said.append(
-                f"server.public_url is {self.server.public_url}: browsers open a camera only on "
-                "https addresses and on this machine itself."
-            )
-        return said
+            found.append(Caution("no_https", self.server.public_url))
+        return found
+
+    def remarks(self) -> list[str]:
+        """The same as sentences."""
+        return [warning.sentence for warning in self.warnings()]
 
 
 def _refuse_twice(place: str, found: Sequence[str]) -> None:

@@ -5,15 +5,16 @@ import { of, said, t } from "./words.js";
 
 type Cell = Node | string;
 
-/** A table whose rows become cards on a narrow page: each cell knows its column. */
-export function table(caption: string, columns: string[], rows: Cell[][]): HTMLElement {
+/** A table whose rows become cards on a narrow page: each cell knows its column. `titled`: a heading
+ * above it says already what it is. */
+export function table(caption: string, columns: string[], rows: Cell[][], kind = ""): HTMLElement {
   const heads = columns.map((column) => el("th", { scope: "col" }, column));
   const lines = rows.map((row) =>
     el("tr", {}, ...row.map((cell, k) => el("td", { "data-column": columns[k] ?? "" }, cell))),
   );
   return el(
     "table",
-    {},
+    { class: kind },
     el("caption", {}, caption),
     el("thead", {}, el("tr", {}, ...heads)),
     el("tbody", {}, ...lines),
@@ -47,6 +48,12 @@ export function linkField(label: string, link: string): HTMLElement {
   return el("div", { class: "field" }, el("label", { for: id }, label), field, row);
 }
 
+/** What to know of this study before the first invitation. */
+export function warnings(study: Study): HTMLElement | null {
+  const lines = study.warnings.map(({ code, about }) => said("warning", code, { about }));
+  return list(lines, "warning");
+}
+
 /** What the quality control says, for the queue and for the page of a recording. */
 export function findingsOf(findings: Findings | null, measuring: boolean): HTMLElement {
   if (findings === null) {
@@ -54,7 +61,8 @@ export function findingsOf(findings: Findings | null, measuring: boolean): HTMLE
   }
   const faults = list(findings.faults.map(faultText), "faults");
   const absent = list(absentTexts(findings), "absent");
-  const none = findings.faults.length === 0 ? el("p", {}, t("no_fault")) : null;
+  const all = findings.not_measured.length === 0 ? "no_fault" : "no_fault_measured";
+  const none = findings.faults.length === 0 ? el("p", {}, t(all)) : null;
   return el("div", {}, ...[none, faults, absent].filter((part) => part !== null));
 }
 

@@ -16,7 +16,7 @@ export interface Study {
   title: Text;
   languages: Language[];
   items: StudyItem[];
-  remarks: string[];
+  warnings: { code: string; about: string }[];
   measuring: { enabled: boolean; model: string; speech_model: string };
 }
 

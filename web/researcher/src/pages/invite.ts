@@ -1,6 +1,6 @@
 import { el, show } from "../../../participant/src/dom.js";
 import type { App } from "../app.js";
-import { badge, linkField, list, sure, table } from "../parts.js";
+import { badge, linkField, sure, table, warnings } from "../parts.js";
 import type { Panel } from "../types.js";
 import { t, when } from "../words.js";
 import { problemText } from "./signin.js";
@@ -10,7 +10,7 @@ export async function invite(app: App): Promise<void> {
   const panels = await app.api.panels();
   show(
     t("invite_title"),
-    list(app.study.remarks, "warning"),
+    warnings(app.study),
     byList(app),
     byPanel(app, panels),
     byTest(app),

@@ -1,9 +1,8 @@
 import { el, show } from "../../../participant/src/dom.js";
 import type { App } from "../app.js";
-import { badge, linkField, list, sure, table } from "../parts.js";
+import { badge, itemName, linkField, list, sure, table, warnings } from "../parts.js";
 import type { OnePerson, People, Person, Quota } from "../types.js";
 import { t, when } from "../words.js";
-import { itemName } from "../parts.js";
 
 /** Who is where, and how many count. */
 export async function people(app: App): Promise<void> {
@@ -11,9 +10,10 @@ export async function people(app: App): Promise<void> {
   const waiting = t("queue_waits", { n: queue.counts.waiting });
   show(
     t("people_title"),
-    list(app.study.remarks, "warning"),
+    warnings(app.study),
     quotas(found),
     el("p", {}, el("a", { href: "#queue" }, waiting), " · ", measuring(app, queue.measuring)),
+    el("h2", {}, t("people")),
     section(app, t("people"), found.people, t("nobody")),
     el("h2", {}, t("tests_title")),
     el("p", { class: "small" }, t("tests_intro")),
@@ -51,7 +51,7 @@ function section(app: App, caption: string, some: Person[], none: string): HTMLE
     t("column_days"),
     t("column_seen"),
   ];
-  return table(caption, columns, some.map((person) => row(app, person)));
+  return table(caption, columns, some.map((person) => row(app, person)), "titled");
 }
 
 function row(app: App, person: Person): (Node | string)[] {
@@ -107,7 +107,7 @@ function recordings(app: App, found: OnePerson): HTMLElement {
     badge("take", one.state),
     badge("quality", one.quality),
   ]);
-  return table(t("recordings"), columns, rows);
+  return table(t("recordings"), columns, rows, "titled");
 }
 
 function consents(found: OnePerson): HTMLElement {

@@ -43,6 +43,9 @@ function quality(app: App, found: Detail): HTMLElement {
   if (found.findings !== null) {
     parts.push(el("p", {}, `${t("proposal")} `, badge("proposal", found.proposal)));
   }
+  if (found.findings !== null && found.measured === null) {
+    parts.push(el("p", { class: "warning" }, t("measured_anew")));
+  }
   parts.push(findingsOf(found.findings, app.study.measuring.enabled));
   if (found.findings !== null) {
     parts.push(list([...valueTexts(found.findings), ...found.findings.remarks], "small"));

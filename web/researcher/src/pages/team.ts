@@ -16,7 +16,7 @@ export async function coders(app: App): Promise<void> {
     String(coder.recordings),
     actions(app, coder, place),
   ]);
-  const known = rows.length === 0 ? el("p", {}, t("no_coders")) : table(t("coders_title"), columns, rows);
+  const known = rows.length === 0 ? el("p", {}, t("no_coders")) : table(t("coders_title"), columns, rows, "titled");
   show(t("coders_title"), el("p", {}, t("coders_intro")), known, form(app, place), place);
 }
 
@@ -63,5 +63,5 @@ export async function log(app: App): Promise<void> {
     : el("p", { role: "alert", class: "warning" }, t("log_broken", { n: found.broken_at ?? 0 }));
   const columns = [t("column_when"), t("column_by"), t("column_what"), t("column_about")];
   const rows = found.lines.map((line) => [when(line.at), line.who, line.what, line.about || "–"]);
-  show(t("log_title"), state, el("p", { class: "small" }, t("log_intro")), table(t("log_title"), columns, rows));
+  show(t("log_title"), state, el("p", { class: "small" }, t("log_intro")), table(t("log_title"), columns, rows, "titled"));
 }
