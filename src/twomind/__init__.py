@@ -32,7 +32,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from twomind.core import telemetry
 from twomind.core.version import __version__
+
+telemetry.off()
 
 if TYPE_CHECKING:
     from twomind.core.errors import TwomindError
