@@ -18,6 +18,20 @@ from twomind.server.place import Place, now, open_place
 
 PASSWORD = "correct horse battery"
 
+#: How a WebM begins: the head of its container, without a film behind it.
+HEAD = (
+    b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\xf7\x81\x01\x42\xf2\x81\x04\x42\xf3\x81\x08"
+    b"\x42\x82\x84webm\x42\x87\x81\x04\x42\x85\x81\x02"
+)
+
+
+def as_film(content: bytes) -> bytes:
+    """Bytes that begin as a WebM does: a server takes no others as a first chunk. Long ones keep
+    their length.
+    """
+    return HEAD + (content[len(HEAD) :] if len(content) > len(HEAD) else content)
+
+
 STUDY = """
 id = "small"
 languages = ["en", "fr"]
@@ -105,6 +119,7 @@ class World:
     text: Callable[[str], str] = str
     place: Place = field(init=False)
     app: Any = field(init=False)
+    team: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,10 +150,21 @@ class World:
         return Guest(self, client, person, token)
 
     def researcher(self, name: str = "ada") -> TestClient:
-        """Somebody who has signed in."""
-        access.set_password(self.place, name, PASSWORD)
+        """Somebody who has signed in. A password that is set again would end sessions."""
+        if name not in self.team:
+            access.set_password(self.place, name, PASSWORD)
+            self.team.add(name)
         client = self.client()
         answer = client.post("/api/researcher/session", json={"name": name, "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        client.headers["X-CSRF-Token"] = answer.json()["csrf"]
+        return client
+
+    def coder(self, link: str) -> TestClient:
+        """A coder who has opened their link."""
+        client = self.client()
+        token = link.partition("#")[2]
+        answer = client.post("/api/coder/session", json={"token": token})
         assert answer.status_code == 200, answer.text
         client.headers["X-CSRF-Token"] = answer.json()["csrf"]
         return client
@@ -183,7 +209,7 @@ class Guest:
 
     def record(self, item: str = "q1", chunks: list[bytes] | None = None) -> str:
         """A whole recording."""
-        chunks = chunks or [b"first " * 1000, b"second " * 900, b"end"]
+        chunks = chunks or [as_film(b"first " * 1000), b"second " * 900, b"end"]
         recording = self.begin(item)
         for number, content in enumerate(chunks):
             assert self.put(recording, number, content).status_code == 201

@@ -27,7 +27,10 @@ Importing this package imports nothing heavy: what is named here is imported whe
 'not_measured'
 """
 
+from twomind.core import telemetry
 from twomind.core.version import __version__
+
+telemetry.off()
 
 # As in typing, which is not imported before the program can answer Ctrl-C.
 TYPE_CHECKING = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,46 @@ from argon2 import PasswordHasher
 from server_world import World
 from twomind.server import access
 
+#: Every write is flushed to the disk, which a folder in memory does at once.
+_MEMORY = Path("/dev/shm")
 
-@pytest.fixture(autouse=True)
-def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_passwords() -> Iterator[None]:
     """Hashing is meant to be slow; not here."""
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(access, "_HASHER", quick)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "_HASHER", quick)
+        patch.setattr(access, "_NOBODY", quick.hash("nobody"))
+        yield
+
+
+def _folder() -> Iterator[Path]:
+    near = str(_MEMORY) if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="twomind-", dir=near) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path / "study")
+def quick_path() -> Iterator[Path]:
+    """A folder of this test's own, in memory where there is room."""
+    yield from _folder()
+
+
+@pytest.fixture(scope="module")
+def module_path() -> Iterator[Path]:
+    """A folder of this file of tests."""
+    yield from _folder()
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Callable[..., World]:
+def world(quick_path: Path) -> World:
+    return World(quick_path / "study")
+
+
+@pytest.fixture
+def make_world(quick_path: Path) -> Callable[..., World]:
     def make(name: str = "other", **more: Any) -> World:
-        return World(tmp_path / name, **more)
+        return World(quick_path / name, **more)
 
     return make

@@ -5,13 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from server_world import Guest, World, begin_body, sha_of
+import server_traces
+from server_world import Guest, World, as_film, begin_body, sha_of
 from twomind.core.errors import BadInput
-from twomind.server import withdrawal
+from twomind.server import keeping, withdrawal
 from twomind.server.keys import NoKey
+from twomind.server.tables import Table
 
 
 def takes_nothing(guest: Guest, recording: str) -> list[int]:
@@ -19,9 +23,9 @@ def takes_nothing(guest: Guest, recording: str) -> list[int]:
     client = guest.client
     return [
         client.post("/api/recordings", json=begin_body(secrets.token_hex(16))).status_code,
-        guest.put(recording, 0, b"x").status_code,
+        guest.put(recording, 0, as_film(b"x")).status_code,
         client.put(f"/api/recordings/{recording}/events", json={"events": []}).status_code,
-        guest.done(recording, [b"x"]).status_code,
+        guest.done(recording, [as_film(b"x")]).status_code,
         client.put("/api/me/metadata", json={"answers": {"age": 30}}).status_code,
         client.put("/api/me/check", json={"passed": True}).status_code,
     ]
@@ -108,7 +112,7 @@ def test_an_amended_text_is_asked_again(world: World) -> None:
     answer = guest.client.post("/api/consent", json=stale)
     assert (answer.status_code, answer.json()["error"]) == (409, "consent_changed")
     assert guest.agree().status_code == 201
-    assert guest.put(recording, 0, b"x").status_code == 201
+    assert guest.put(recording, 0, as_film(b"x")).status_code == 201
 
 
 def test_a_changed_text_without_a_new_version_is_no_study(world: World) -> None:
@@ -131,7 +135,10 @@ def test_one_item_is_taken_back(world: World) -> None:
 
 # --- withdrawal
 
-NEEDLES = ("panel-id-4711", "ExtremelyRareRegion", "a sentence that nobody else said")
+NEEDLES = (
+    "panel-id-4711", "ExtremelyRareRegion", "a sentence that nobody else said",
+    "wordsthatwereheard", "measured in nobody else", "a reason that nobody else got", "0.4321",
+)  # fmt: skip
 
 
 def everything(guest: Guest) -> str:
@@ -139,10 +146,12 @@ def everything(guest: Guest) -> str:
     guest.agree()
     answers = {"age": 47, "region": NEEDLES[1]}
     guest.client.put("/api/me/metadata", json={"answers": answers})
-    recording = guest.record("q1", [NEEDLES[2].encode() * 100, b"end"])
+    recording = guest.record("q1", [as_film(NEEDLES[2].encode() * 100), b"end"])
     event = {"seq": 0, "name": "x_said", "media_ms": 1.0, "at": "2026-11-29T04:30:00Z"}
     events = {"events": [event | {"detail": {"text": NEEDLES[2]}}]}
     assert guest.client.put(f"/api/recordings/{recording}/events", json=events).status_code == 204
+    server_traces.leave(guest.world, recording, server_traces.Traces(*NEEDLES[3:6]))
+    server_traces.assign(guest.world, recording)
     return recording
 
 
@@ -163,20 +172,38 @@ def test_what_is_erased_is_nowhere(world: World, caplog: pytest.LogCaptureFixtur
     stays, goes = world.person(), world.person(NEEDLES[0])
     kept = everything(stays)
     recording = everything(goes)
-    traces = [goes.person, recording, sha_of(NEEDLES[2].encode() * 100)]
+    traces = [goes.person, recording, sha_of(as_film(NEEDLES[2].encode() * 100))]
     assert set(traces) <= set(found(world, traces))
     assert not found(world, list(NEEDLES))
     before = stays.media(kept)
 
     answer = goes.client.post("/api/withdraw", json={"all": True})
     assert answer.json()["erased"] is True
-    traces.remove(sha_of(NEEDLES[2].encode() * 100))
+    traces.remove(sha_of(as_film(NEEDLES[2].encode() * 100)))
     assert found(world, [*traces, *NEEDLES]) == []
     for trace in [*traces, *NEEDLES]:
         assert trace not in caplog.text
     with pytest.raises(NoKey):
         world.place.keys.of(goes.person)
     assert stays.media(kept) == before
+    with world.place.database.reading() as reading:
+        for table in Table.metadata.tables.values():
+            owner = table.columns.get("recording")
+            if owner is not None:
+                left = reading.execute(select(owner).where(owner == recording)).all()
+                assert left == [], table.name
+
+
+def test_a_backup_made_before_says_nothing_of_who_withdrew_since(
+    world: World, tmp_path: Path
+) -> None:
+    goes = world.person(NEEDLES[0])
+    everything(goes)
+    file = tmp_path / "backup.tar"
+    keeping.backup(world.folder, file)
+    goes.client.post("/api/withdraw", json={"all": True})
+    content = file.read_bytes()
+    assert [needle for needle in NEEDLES if needle.encode() in content] == []
 
 
 def test_whoever_withdrew_is_let_in_nowhere(world: World) -> None:
@@ -234,7 +261,7 @@ def test_second_thoughts(patient: World) -> None:
     assert takes_nothing(guest, recording) == [410] * 6
     assert guest.client.post("/api/withdraw/cancel").status_code == 204
     assert guest.client.get("/api/me").json()["withdrawing"] is None
-    assert guest.put(recording, 0, NEEDLES[2].encode() * 100).status_code == 200
+    assert guest.put(recording, 0, as_film(NEEDLES[2].encode() * 100)).status_code == 200
     guest.client.post("/api/withdraw", json={"all": True})
     patient.clock.ahead = timedelta(days=6.9)
     assert withdrawal.sweep(patient.place) == 0

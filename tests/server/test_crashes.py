@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from patience import HANG_S
-from server_world import STUDY, begin_body, done_body, sha_of
+from server_world import STUDY, as_film, begin_body, done_body, sha_of
 from twomind.server import access, recruiting, uploads
 from twomind.server.place import open_place
 from twomind.server.tables import Recording
@@ -128,6 +128,7 @@ def _cut_while_sending(cuts: int, folder: Path) -> None:
     recording = secrets.token_hex(16)
     assert server.ask("POST", "/api/recordings", begin_body(recording, "q1"))[0] == 201
     chunks = [chance.randbytes(chance.randrange(2000, 60000)) for _ in range(cuts)]
+    chunks[0] = as_film(chunks[0])
     acknowledged: dict[str, str] = {}
     cut_in_body = 0
     for number, content in enumerate(chunks):
@@ -183,13 +184,13 @@ def test_a_broken_connection_leaves_nothing(tmp_path: Path) -> None:
         head = "".join(f"{name}: {value}\r\n" for name, value in server.headers.items())
         start = (
             f"PUT /api/recordings/{recording}/chunks/0 HTTP/1.1\r\nHost: x\r\n{head}"
-            f"X-Chunk-SHA256: {sha_of(b'x' * 9000)}\r\nContent-Length: 9000\r\n\r\n"
+            f"X-Chunk-SHA256: {sha_of(as_film(b'x' * 9000))}\r\nContent-Length: 9000\r\n\r\n"
         )
         for sent in (0, 1, 4500, 8999):
             with socket.create_connection(("127.0.0.1", server.port), HANG_S) as line:
-                line.sendall(start.encode() + b"x" * sent)
+                line.sendall(start.encode() + as_film(b"x" * 9000)[:sent])
         assert server.ask("GET", f"/api/recordings/{recording}")[1]["chunks"] == {}
-        assert server.put_slowly(recording, 0, b"x" * 9000) == 201
+        assert server.put_slowly(recording, 0, as_film(b"x" * 9000)) == 201
     finally:
         server.kill()
 
@@ -213,7 +214,7 @@ def test_the_kernel_sees_the_flushes_before_the_answer(tmp_path: Path) -> None:
         recording = secrets.token_hex(16)
         server.ask("POST", "/api/recordings", begin_body(recording, "q1"))
         before = len(trace.read_text(errors="replace").splitlines())
-        assert server.put_slowly(recording, 0, b"x" * 9000) == 201
+        assert server.put_slowly(recording, 0, as_film(b"x" * 9000)) == 201
         time.sleep(0.2)
         lines = trace.read_text(errors="replace").splitlines()[before:]
     finally:

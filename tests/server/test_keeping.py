@@ -20,11 +20,12 @@ from alembic.migration import MigrationContext
 from click.testing import CliRunner
 from sqlalchemy import text
 
+import server_traces
 from patience import HANG_S
-from server_world import PASSWORD, World
+from server_world import PASSWORD, World, as_film
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
-from twomind.server import keeping, withdrawal
+from twomind.server import keeping, withdrawal, worker
 from twomind.server.place import open_place
 from twomind.server.tables import Table
 
@@ -36,7 +37,7 @@ def said(_text: str) -> None:
 def test_a_backup_is_whole_and_holds_no_key(world: World, tmp_path: Path) -> None:
     guest = world.person()
     guest.agree()
-    chunks = [os.urandom(60000), os.urandom(10)]
+    chunks = [as_film(os.urandom(60000)), os.urandom(10)]
     recording = guest.record("q1", chunks)
     file = tmp_path / "backup.tar"
     keeping.backup(world.folder, file)
@@ -91,10 +92,10 @@ def test_a_backup_is_taken_from_nowhere_else(world: World, tmp_path: Path) -> No
 def test_another_main_key(world: World) -> None:
     guest = world.person()
     guest.agree()
-    recording = guest.record("q1", [b"abc"])
+    recording = guest.record("q1", [as_film(b"abc")])
     assert keeping.rotate_key(world.folder, said) == 1
     world.start()
-    assert world.enter(guest.token, guest.person).media(recording) == b"abc"
+    assert world.enter(guest.token, guest.person).media(recording) == as_film(b"abc")
 
 
 def test_the_verbs(world: World, tmp_path: Path) -> None:
@@ -212,6 +213,15 @@ def test_a_study_in_postgresql(postgres: str, tmp_path: Path) -> None:
     assert goes.client.get(f"/api/recordings/{recording}").status_code == 404
     told = world.researcher().get("/api/researcher/people").json()
     assert told["counted"] == 2
+    theirs = goes.client.get("/api/me").json()["recordings"][1]["id"]
+    claims = [worker.claim(world.place) for _ in range(6)]
+    assert len({one.recording for one in claims if one is not None}) == 6
+    for name in (recording, theirs):
+        traces = server_traces.Traces("what was said", "not known", "the light")
+        server_traces.leave(world, name, traces)
+        server_traces.assign(world, name)
+    queue = world.researcher().get("/api/researcher/queue").json()
+    assert (queue["counts"]["usable"], queue["counts"]["waiting"], queue["measuring"]) == (2, 4, 4)
     assert goes.client.post("/api/withdraw", json={"all": True}).json()["erased"] is True
     world.start()
     assert world.enter(stays.token, stays.person).media(recording)

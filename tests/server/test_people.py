@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server_world import Guest, World
+from server_world import Guest, World, as_film
 
 
 def all_of(guest: Guest) -> None:
@@ -69,10 +69,10 @@ def test_going_on_in_another_browser(world: World) -> None:
     second.client.put("/api/me/check", json={"passed": True})
     assert second.client.get("/api/me").json()["step"] == "prompts"
     recording = first.begin("q1")
-    first.put(recording, 0, b"one")
+    first.put(recording, 0, as_film(b"one"))
     second.put(recording, 1, b"two")
-    assert second.done(recording, [b"one", b"two"]).status_code == 200
-    assert first.media(recording) == b"onetwo"
+    assert second.done(recording, [as_film(b"one"), b"two"]).status_code == 200
+    assert first.media(recording) == as_film(b"one") + b"two"
     second.record("q2")
     items = first.client.get("/api/me").json()["items"]
     assert [item["state"] for item in items] == ["complete"] * 3
@@ -85,11 +85,11 @@ def test_the_end_waits_for_everything_and_then_leads_on(make_world: Callable[...
     guest.agree()
     guest.record("q1")
     recording = guest.begin("q2")
-    guest.put(recording, 0, b"x")
+    guest.put(recording, 0, as_film(b"x"))
     answer = guest.client.post("/api/finish")
     assert answer.status_code == 409
     assert sorted(answer.json()["open"]) == ["neutral", "q2"]
-    guest.done(recording, [b"x"])
+    guest.done(recording, [as_film(b"x")])
     guest.record("neutral")
     for _ in range(2):
         answer = guest.client.post("/api/finish")
@@ -215,7 +215,7 @@ def test_one_s_own_data_as_a_file(world: World) -> None:
     guest = world.person("P1")
     guest.agree()
     guest.client.put("/api/me/metadata", json={"answers": {"age": 31}})
-    chunks = [b"a" * 65536, b"b" * 1000]
+    chunks = [as_film(b"a" * 65536), b"b" * 1000]
     guest.record("q2", chunks)
     answer = guest.client.get("/api/me/download")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
@@ -231,7 +231,7 @@ def test_a_recording_without_its_end_is_incomplete_in_the_manifest(world: World)
     guest = world.person()
     guest.agree()
     recording = guest.begin("q1")
-    guest.put(recording, 0, b"x" * 1000)
+    guest.put(recording, 0, as_film(b"x" * 1000))
     answer = guest.client.get("/api/me/download")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         manifest = json.loads(archive.read("01-q1.json"))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import server_traces
 from server_world import World
 
 pytestmark = pytest.mark.slow
@@ -27,17 +28,18 @@ def roles(make_world: Callable[..., World]) -> tuple[World, dict[str, dict[str, 
     guest.record("q1")
     team = world.researcher()
     headers = {"anonymous": {}}
-    for role, client in (("participant", guest.client), ("researcher", team)):
+    coder = world.coder(server_traces.assign(world, guest.record("q2")))
+    for role, client in (("participant", guest.client), ("researcher", team), ("coder", coder)):
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         headers[role] = {"Cookie": cookies, "X-CSRF-Token": client.headers["X-CSRF-Token"]}
     return world, headers
 
 
 #: They end the session with which the others are asked.
-_ENDS = ("DELETE", "/api/withdraw", "/api/researcher/session")
+_ENDS = ("DELETE", "/api/withdraw", "/api/researcher/session", "/api/coder/session")
 
 
-@pytest.mark.parametrize("role", ["anonymous", "participant", "researcher"])
+@pytest.mark.parametrize("role", ["anonymous", "participant", "researcher", "coder"])
 def test_no_request_puts_the_server_into_trouble(
     roles: tuple[World, dict[str, dict[str, str]]], role: str
 ) -> None:

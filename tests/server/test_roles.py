@@ -17,11 +17,17 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from server_world import PASSWORD, Guest, World, begin_body, done_body, sha_of
-from twomind.server import access, recruiting
+import server_traces
+from server_world import PASSWORD, Guest, World, as_film, begin_body, done_body, sha_of
+from twomind.server import access, coders, recruiting
 
-ROLES = ("anonymous", "a", "b", "researcher", "other researcher", "other participant")
-CONTENT = b"what A said"
+ROLES = (
+    "anonymous", "a", "b", "coder", "coder without", "researcher",
+    "other researcher", "other participant", "other coder",
+)  # fmt: skip
+#: Who may see something of A.
+OF_A = ("a", "researcher", "coder")
+CONTENT = as_film(b"what A said")
 
 
 @dataclass
@@ -35,13 +41,22 @@ class Stage:
     complete: str
     begun: str
     panel: str
+    coder: str
     clients: dict[str, TestClient] = field(default_factory=dict)
 
 
-@pytest.fixture
-def stage(make_world: Callable[..., World]) -> Stage:
-    world, other = make_world("one"), make_world("two")
-    a, b = world.person("panel-id-of-a"), world.person()
+@pytest.fixture(scope="module")
+def studies(module_path: Path) -> tuple[World, World]:
+    """Two studies for the whole file: each test has people of its own in the first."""
+    return World(module_path / "one"), World(module_path / "two")
+
+
+NOTES = ("whispered to nobody", "seen by nobody", "asked for no reason")
+
+
+def stage_in(world: World, other: World) -> Stage:
+    """Two new people, and everybody else who may ask."""
+    a, b = world.person(f"panel-id-of-a {secrets.token_hex(4)}"), world.person()
     for guest in (a, b):
         guest.agree()
     a.client.put("/api/me/metadata", json={"answers": {"region": "where A lives"}})
@@ -49,18 +64,43 @@ def stage(make_world: Callable[..., World]) -> Stage:
     begun = a.begin("q2")
     a.put(begun, 0, CONTENT)
     panel = recruiting.panel(world.place, "ada", "panel")["id"]
+    server_traces.leave(world, complete, server_traces.Traces(*NOTES))
     clients = {"anonymous": world.client(), "a": a.client, "b": b.client}
     clients["researcher"] = world.researcher()
+    assigned, without = (coders.make(world.place, "ada", secrets.token_hex(4)) for _ in "12")
+    coders.assign(world.place, "ada", assigned["id"], complete)
+    clients["coder"] = world.coder(assigned["link"])
+    clients["coder without"] = world.coder(without["link"])
+    elsewhere = coders.make(other.place, "ada", secrets.token_hex(4))
     # Sessions of another study, shown to this one.
     for role, stranger in (
         ("other researcher", other.researcher()),
         ("other participant", other.person().client),
+        ("other coder", other.coder(elsewhere["link"])),
     ):
         client = world.client()
         client.cookies = stranger.cookies
         client.headers.update(stranger.headers)
         clients[role] = client
-    return Stage(world, other, a, b, complete, begun, panel, clients)
+    return Stage(world, other, a, b, complete, begun, panel, assigned["id"], clients)
+
+
+@pytest.fixture(scope="module")
+def shared(studies: tuple[World, World]) -> Stage:
+    """One for all tests that end and erase nothing."""
+    return stage_in(*studies)
+
+
+@pytest.fixture
+def stage(studies: tuple[World, World]) -> Stage:
+    """New people in the studies of the file."""
+    return stage_in(*studies)
+
+
+@pytest.fixture
+def own_stage(make_world: Callable[..., World]) -> Stage:
+    """In studies of this test alone, which it may spoil."""
+    return stage_in(make_world("one"), make_world("two"))
 
 
 @dataclass(frozen=True)
@@ -86,6 +126,11 @@ def of_a(status: int, body: Callable[[Stage], Any] | None = None) -> Line:
     return Line({"a": status, "b": 404}, body)
 
 
+def coded(status: int, without: int, body: Callable[[Stage], Any] | None = None) -> Line:
+    """Of the coder whose it is; of the other one."""
+    return Line({"coder": status, "coder without": without}, body)
+
+
 def team(status: int, body: Callable[[Stage], Any] | None = None) -> Line:
     return Line({"researcher": status}, body)
 
@@ -107,8 +152,14 @@ def own_recording(_stage: Stage) -> dict[str, Any]:
 LINES: dict[str, Line] = {
     "GET /join": everybody(503),
     "GET /fr/join": everybody(503),
+    "GET /researcher": everybody(503),
+    "GET /fr/researcher": everybody(503),
+    "GET /code": everybody(503),
+    "GET /fr/code": everybody(503),
     "GET /robots.txt": everybody(200),
     "GET /static/participant/{path:path}": everybody(404),
+    "GET /static/researcher/{path:path}": everybody(404),
+    "GET /static/coder/{path:path}": everybody(404),
     "GET /api/public": everybody(200),
     "POST /api/session": everybody(403, a_token),
     "GET /api/session": own(200),
@@ -144,6 +195,31 @@ LINES: dict[str, Line] = {
     "POST /api/researcher/people/{person}/link": team(200),
     "DELETE /api/researcher/people/{person}": team(204),
     "GET /api/researcher/audit": team(200),
+    "GET /api/researcher/study": team(200),
+    "GET /api/researcher/people/{person}": team(200),
+    "GET /api/researcher/queue": team(200),
+    "GET /api/researcher/recordings/{recording}": team(200),
+    "GET /api/researcher/recordings/{recording}/media": team(200),
+    "POST /api/researcher/recordings/{recording}/decisions": team(
+        201, lambda _: {"verdict": "exclude", "reason": "too dark"}
+    ),
+    "POST /api/researcher/recordings/{recording}/measure": team(202),
+    "GET /api/researcher/recordings/{recording}/transcript": team(200),
+    "POST /api/researcher/recordings/{recording}/transcript": team(
+        201, lambda _: {"after": 2, "text": "other words"}
+    ),
+    "GET /api/researcher/recordings/{recording}/result": team(200),
+    "POST /api/researcher/coders": team(201, lambda _: {"name": secrets.token_hex(4)}),
+    "GET /api/researcher/coders": team(200),
+    "POST /api/researcher/coders/{coder}/link": team(200),
+    "DELETE /api/researcher/coders/{coder}": team(204),
+    "PUT /api/researcher/coders/{coder}/recordings/{recording}": team(204),
+    "DELETE /api/researcher/coders/{coder}/recordings/{recording}": team(204),
+    "POST /api/coder/session": everybody(403, a_token),
+    "GET /api/coder/session": coded(200, 200),
+    "DELETE /api/coder/session": coded(204, 204),
+    "GET /api/coder/recordings": coded(200, 200),
+    "GET /api/coder/recordings/{recording}/media": coded(200, 404),
 }
 UNSAFE = [name for name in LINES if not name.startswith("GET") and LINES[name].otherwise == 401]
 
@@ -172,6 +248,7 @@ def ask(stage: Stage, name: str, client: TestClient, **more: Any) -> Any:
         "number": "0",
         "person": stage.a.person,
         "invitation": stage.panel,
+        "coder": stage.coder,
         "path:path": "x.js",
     }
     path = re.sub(r"{([^}]+)}", lambda found: values[found.group(1)], path)
@@ -185,41 +262,54 @@ def ask(stage: Stage, name: str, client: TestClient, **more: Any) -> Any:
     return client.request(method, path, **more)
 
 
-def test_every_address_has_a_line(world: World) -> None:
-    assert sorted(routes(world.app)) == sorted(LINES)
+def test_every_address_has_a_line(shared: Stage) -> None:
+    assert sorted(routes(shared.world.app)) == sorted(LINES)
+
+
+def ends(name: str) -> bool:
+    """Whether a request ends or erases something, so that nothing can be asked after it."""
+    return name.startswith("DELETE") or name == "POST /api/withdraw"
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_the_matrix(stage: Stage, name: str) -> None:
+def test_the_matrix(request: pytest.FixtureRequest, name: str) -> None:
+    stage: Stage = request.getfixturevalue("stage" if ends(name) else "shared")
     line = LINES[name]
-    secrets_of_a = ("panel-id-of-a", "where A lives", stage.a.person, stage.begun, CONTENT.decode())
-    # The right one last: it may end or erase what the others ask for.
-    order = sorted(ROLES, key=lambda role: role in ("a", "researcher"))
+    names_of_a = ("panel-id-of-a", "where A lives", stage.a.person, stage.begun, *NOTES, "0.4321")
+    # The right ones last: they may end or erase what the others ask for.
+    order = sorted(ROLES, key=lambda role: role in OF_A)
     for role in order:
         answer = ask(stage, name, stage.clients[role])
         want = line.allowed.get(role, line.otherwise)
         assert answer.status_code == want, (role, answer.text)
-        if role not in ("a", "researcher"):
-            for secret in secrets_of_a:
-                assert secret not in answer.text, (role, secret)
+        hidden: tuple[str, ...] = ()
+        if role == "a":
+            # What is measured of somebody and noted about them is not told to them.
+            hidden = (NOTES[1], NOTES[2], "0.4321")
+        elif role == "coder":
+            hidden = names_of_a
+        elif role != "researcher":
+            hidden = (*names_of_a, "what A said")
+        for secret in hidden:
+            assert secret not in answer.text, (role, secret)
 
 
 def test_no_other_page_can_change_anything(stage: Stage) -> None:
     """What is right is in the matrix; here, nothing changes, so one stage does for all."""
     theirs = stage.b.client.headers["X-CSRF-Token"]
-    for role in ("a", "researcher"):
+    for role in OF_A:
         del stage.clients[role].headers["X-CSRF-Token"]
     for name in UNSAFE:
-        role = "a" if "a" in LINES[name].allowed else "researcher"
+        role = next(role for role in OF_A if role in LINES[name].allowed)
         for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "x"}, {"X-CSRF-Token": theirs}):
             answer = ask(stage, name, stage.clients[role], headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (403, "csrf"), (name, headers)
 
 
-def test_a_recording_that_is_begun_takes_nothing_from_another(stage: Stage) -> None:
-    assert stage.b.put(stage.begun, 1, b"from B").status_code == 404
-    assert stage.b.done(stage.begun, [CONTENT]).status_code == 404
-    answer = stage.b.client.post("/api/recordings", json=begin_body(stage.begun, "q2"))
+def test_a_recording_that_is_begun_takes_nothing_from_another(shared: Stage) -> None:
+    assert shared.b.put(shared.begun, 1, b"from B").status_code == 404
+    assert shared.b.done(shared.begun, [CONTENT]).status_code == 404
+    answer = shared.b.client.post("/api/recordings", json=begin_body(shared.begun, "q2"))
     assert answer.status_code == 409
     assert "chunks" not in answer.json()
 
@@ -231,36 +321,38 @@ def enter(world: World, token: str, **more: Any) -> Any:
     return world.client().post("/api/session", json={"token": token, **more})
 
 
-def test_forged_links_open_nothing(stage: Stage) -> None:
-    good = stage.a.token
+def test_forged_links_open_nothing(shared: Stage) -> None:
+    good = shared.a.token
     payload, stamp, signature = good.split(".")
-    b_payload = stage.b.token.split(".")[0]
-    place = stage.world.place
+    b_payload = shared.b.token.split(".")[0]
+    place = shared.world.place
     forged = [
         "", "x", "..", good[:-1], good + "x", f"{b_payload}.{stamp}.{signature}",
         f"{payload}.AAAAAA.{signature}", f"{payload}..{signature}", "a" * 401, "\u00e9.\u00e9.\u00e9",
-        access.link_token(stage.other.place, "person", stage.a.person),
-        access.link_token(place, "setup", stage.a.person),
-        access.link_token(place, "panel", stage.a.person),
+        access.link_token(shared.other.place, "person", shared.a.person),
+        access.link_token(place, "setup", shared.a.person),
+        access.link_token(place, "panel", shared.a.person),
+        access.link_token(place, "coder", shared.a.person),
     ]  # fmt: skip
     for token in forged:
-        answer = enter(stage.world, token)
+        answer = enter(shared.world, token)
         assert answer.status_code in (403, 422), token
         assert "set-cookie" not in answer.headers
-    assert enter(stage.world, "a" * 401).status_code == 422
+    assert enter(shared.world, "a" * 401).status_code == 422
 
 
-def test_links_grow_old(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_grow_old(shared: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     import itsdangerous.timed as timed
 
-    assert enter(stage.world, stage.a.token).status_code == 200
+    assert enter(shared.world, shared.a.token).status_code == 200
     real = timed.time.time()
     monkeypatch.setattr(timed.time, "time", lambda: real + 61 * 86400)
-    answer = enter(stage.world, stage.a.token)
+    answer = enter(shared.world, shared.a.token)
     assert (answer.status_code, answer.json()["error"]) == (403, "bad_link")
 
 
-def test_sessions_end(stage: Stage) -> None:
+def test_sessions_end(own_stage: Stage) -> None:
+    stage = own_stage
     client = stage.a.client
     copied = dict(client.cookies)
     stage.world.clock.ahead = timedelta(hours=11.9)
@@ -274,28 +366,29 @@ def test_sessions_end(stage: Stage) -> None:
     assert replay.get("/api/me").status_code == 401
 
 
-def test_a_session_is_of_one_role(stage: Stage) -> None:
-    client = stage.world.client()
-    value = stage.a.client.cookies["twomind_session"]
+def test_a_session_is_of_one_role(shared: Stage) -> None:
+    client = shared.world.client()
+    value = shared.a.client.cookies["twomind_session"]
     client.cookies.set("twomind_researcher", value)
     assert client.get("/api/researcher/people").status_code == 401
-    bearer = stage.clients["researcher"].cookies["twomind_researcher"]
+    bearer = shared.clients["researcher"].cookies["twomind_researcher"]
     headers = {"Authorization": f"Bearer {bearer}"}
     assert client.get("/api/me", headers=headers).status_code == 401
     assert client.get("/api/researcher/people", headers=headers).status_code == 401
 
 
-def test_a_bearer_needs_no_cookie_and_no_csrf(stage: Stage) -> None:
-    told = enter(stage.world, stage.a.token, bearer=True)
+def test_a_bearer_needs_no_cookie_and_no_csrf(shared: Stage) -> None:
+    told = enter(shared.world, shared.a.token, bearer=True)
     assert "set-cookie" not in told.headers
     headers = {"Authorization": f"Bearer {told.json()['bearer']}"}
-    client = stage.world.client()
+    client = shared.world.client()
     assert client.get("/api/me", headers=headers).status_code == 200
     body = {"answers": {}}
     assert client.put("/api/me/metadata", json=body, headers=headers).status_code == 204
 
 
-def test_the_cookie_is_for_this_site_and_for_no_script(stage: Stage) -> None:
+def test_the_cookie_is_for_this_site_and_for_no_script(own_stage: Stage) -> None:
+    stage = own_stage
     cookie = enter(stage.world, stage.a.token).headers["set-cookie"]
     for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):
         assert part in cookie
@@ -330,9 +423,9 @@ def test_a_new_password_ends_old_sessions(stage: Stage) -> None:
     assert client.get("/api/researcher/people").status_code == 401
 
 
-def test_passwords_and_sessions_are_not_kept_in_clear(stage: Stage) -> None:
-    cookie = stage.a.client.cookies["twomind_session"]
-    for path in Path(stage.world.folder).rglob("*"):
+def test_passwords_and_sessions_are_not_kept_in_clear(shared: Stage) -> None:
+    cookie = shared.a.client.cookies["twomind_session"]
+    for path in Path(shared.world.folder).rglob("*"):
         if path.is_file():
             content = path.read_bytes()
             assert PASSWORD.encode() not in content
@@ -342,9 +435,11 @@ def test_passwords_and_sessions_are_not_kept_in_clear(stage: Stage) -> None:
 # --- for every answer
 
 
-@pytest.mark.parametrize("path", ["/api/me", "/api/public", "/join", "/nothing", "/api/nothing"])
-def test_the_headers_of_every_answer(stage: Stage, path: str) -> None:
-    headers = stage.a.client.get(path).headers
+@pytest.mark.parametrize(
+    "path", ["/api/me", "/api/public", "/join", "/researcher", "/nothing", "/api/nothing"]
+)
+def test_the_headers_of_every_answer(shared: Stage, path: str) -> None:
+    headers = shared.a.client.get(path).headers
     policy = headers["content-security-policy"]
     for part in ("default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"):
         assert part in policy
@@ -357,14 +452,14 @@ def test_the_headers_of_every_answer(stage: Stage, path: str) -> None:
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e9", "³"])
-def test_lengths_that_are_none(stage: Stage, length: str) -> None:
+def test_lengths_that_are_none(shared: Stage, length: str) -> None:
     headers = {b"Content-Length": length.encode("latin-1")}
-    answer = stage.a.client.post("/api/finish", headers=headers)
+    answer = shared.a.client.post("/api/finish", headers=headers)
     assert answer.status_code == 400
 
 
-def test_a_long_body_is_refused_before_it_is_read(stage: Stage) -> None:
-    client = stage.a.client
+def test_a_long_body_is_refused_before_it_is_read(shared: Stage) -> None:
+    client = shared.a.client
     assert client.post("/api/consent", content=b"x" * (3 << 20)).status_code == 413
     # Also where no length is said.
     piecewise = (b"x" * (1 << 20) for _ in range(3))
@@ -385,22 +480,23 @@ def test_too_many_requests(make_world: Callable[..., World]) -> None:
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
 
 
-def test_trouble_tells_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trouble_tells_nothing(shared: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     from twomind.server import people
 
     def fails(*_args: object) -> None:
         raise RuntimeError("secret of A")
 
     monkeypatch.setattr(people, "items", fails)
-    answer = stage.a.client.get("/api/me")
+    answer = shared.a.client.get("/api/me")
     assert (answer.status_code, answer.json()["error"]) == (500, "trouble")
     assert "secret" not in answer.text
     assert "content-security-policy" in answer.headers
 
 
-def test_the_audit_log_is_whole_and_says_when_it_is_not(stage: Stage) -> None:
+def test_the_audit_log_is_whole_and_says_when_it_is_not(own_stage: Stage) -> None:
     from sqlalchemy import text
 
+    stage = own_stage
     client = stage.clients["researcher"]
     told = client.get("/api/researcher/audit").json()
     assert told["whole"] is True

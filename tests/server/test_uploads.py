@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server_world import Guest, World, begin_body, sha_of
+from server_world import Guest, World, as_film, begin_body, sha_of
 from twomind.server import durable, uploads
 from twomind.server.sealed import Unreadable
 from twomind.server.tables import Recording
@@ -23,6 +23,7 @@ def guest(world: World) -> Guest:
 
 def test_a_recording_comes_back_byte_for_byte(guest: Guest) -> None:
     chunks = [secrets.token_bytes(size) for size in (65536, 1, 40000, 65535)]
+    chunks[0] = as_film(chunks[0])
     recording = guest.record("q1", chunks)
     assert guest.media(recording) == b"".join(chunks)
     state = guest.client.get(f"/api/recordings/{recording}").json()
@@ -32,7 +33,7 @@ def test_a_recording_comes_back_byte_for_byte(guest: Guest) -> None:
 
 
 def test_chunks_come_in_any_order_and_twice(guest: Guest) -> None:
-    chunks = [b"a" * 100, b"b" * 200, b"c" * 300]
+    chunks = [as_film(b"a" * 100), b"b" * 200, b"c" * 300]
     recording = guest.begin()
     for number in (2, 0, 1):
         first = guest.put(recording, number, chunks[number])
@@ -47,22 +48,22 @@ def test_chunks_come_in_any_order_and_twice(guest: Guest) -> None:
 
 def test_other_bytes_under_a_number_are_refused(guest: Guest) -> None:
     recording = guest.begin()
-    assert guest.put(recording, 0, b"one").status_code == 201
-    other = guest.put(recording, 0, b"two")
+    assert guest.put(recording, 0, as_film(b"one")).status_code == 201
+    other = guest.put(recording, 0, as_film(b"two"))
     assert (other.status_code, other.json()["error"]) == (409, "differs")
-    assert other.json()["sha256"] == sha_of(b"one")
+    assert other.json()["sha256"] == sha_of(as_film(b"one"))
 
 
 def test_a_wrong_hash_is_refused_and_keeps_nothing(guest: Guest) -> None:
     recording = guest.begin()
-    wrong = guest.put(recording, 0, b"one", sha_of(b"two"))
+    wrong = guest.put(recording, 0, as_film(b"one"), sha_of(b"two"))
     assert (wrong.status_code, wrong.json()["error"]) == (422, "bad_hash")
     assert guest.client.get(f"/api/recordings/{recording}").json()["chunks"] == {}
 
 
 def test_a_hole_is_told(guest: Guest) -> None:
     recording = guest.begin()
-    chunks = [b"a", b"b", b"c", b"d"]
+    chunks = [as_film(b"a"), b"b", b"c", b"d"]
     for number in (0, 2):
         guest.put(recording, number, chunks[number])
     hole = guest.done(recording, chunks)
@@ -73,17 +74,17 @@ def test_a_hole_is_told(guest: Guest) -> None:
 
 def test_an_end_with_other_hashes_or_fewer_is_refused(guest: Guest) -> None:
     recording = guest.begin()
-    chunks = [b"a", b"b"]
+    chunks = [as_film(b"a"), b"b"]
     for number, chunk in enumerate(chunks):
         guest.put(recording, number, chunk)
-    other = guest.done(recording, [b"a", b"x"])
+    other = guest.done(recording, [chunks[0], b"x"])
     assert (other.status_code, other.json()["differs"]) == (409, [1])
-    fewer = guest.done(recording, [b"a"])
+    fewer = guest.done(recording, chunks[:1])
     assert (fewer.status_code, fewer.json()["differs"]) == (409, [1])
     size = guest.done(recording, chunks, bytes=3)
     assert (size.status_code, size.json()["where"]) == (422, "bytes")
     assert guest.done(recording, chunks).status_code == 200
-    assert guest.done(recording, [b"a", b"x"]).status_code == 409
+    assert guest.done(recording, [chunks[0], b"x"]).status_code == 409
     late = guest.put(recording, 2, b"late")
     assert (late.status_code, late.json()["error"]) == (409, "ended")
 
@@ -99,7 +100,8 @@ def test_limits_of_chunk_recording_and_study(guest: Guest) -> None:
     recording = guest.begin("q2")
     assert guest.put(recording, 0, b"x" * 65537).status_code == 413
     for number in range(6):
-        assert guest.put(recording, number, bytes([number]) * 65536).status_code == 201
+        content = as_film(bytes([number]) * 65536)
+        assert guest.put(recording, number, content).status_code == 201
     full = guest.put(recording, 6, b"y" * 65536)
     assert (full.status_code, full.json()["limit"]) == (413, 400000)
 
@@ -131,7 +133,7 @@ def test_numbers_of_chunks_that_are_none(guest: Guest, number: str) -> None:
      ("bytes=-5", (98299, 98304)), ("bytes=98000-200000", (98000, 98304))],
 )  # fmt: skip
 def test_any_part_of_a_recording(guest: Guest, asked: str, want: tuple[int, int]) -> None:
-    chunks = [secrets.token_bytes(65536), secrets.token_bytes(32768)]
+    chunks = [as_film(secrets.token_bytes(65536)), secrets.token_bytes(32768)]
     recording = guest.record("q1", chunks)
     answer = guest.client.get(f"/api/recordings/{recording}/media", headers={"Range": asked})
     start, end = want
@@ -142,7 +144,7 @@ def test_any_part_of_a_recording(guest: Guest, asked: str, want: tuple[int, int]
 
 @pytest.mark.parametrize("asked", ["bytes=98304-", "bytes=5-2", "bytes=-", "pages=1-2", "bytes=-0"])
 def test_parts_that_there_are_not(guest: Guest, asked: str) -> None:
-    recording = guest.record("q1", [b"x" * 65536, b"y" * 32768])
+    recording = guest.record("q1", [as_film(b"x" * 65536), b"y" * 32768])
     answer = guest.client.get(f"/api/recordings/{recording}/media", headers={"Range": asked})
     assert answer.status_code == 416
 
@@ -174,8 +176,8 @@ def test_a_second_take_replaces_the_first(guest: Guest) -> None:
 
 def test_what_ended_by_itself_uses_up_no_take(guest: Guest) -> None:
     recording = guest.begin("q1")
-    guest.put(recording, 0, b"half")
-    assert guest.done(recording, [b"half"], stop_reason="tab_closed").status_code == 200
+    guest.put(recording, 0, as_film(b"half"))
+    assert guest.done(recording, [as_film(b"half")], stop_reason="tab_closed").status_code == 200
     items = {item["id"]: item for item in guest.client.get("/api/me").json()["items"]}
     assert items["q1"] == {"id": "q1", "state": "interrupted", "takes_left": 1}
     guest.record("q1")
@@ -188,7 +190,7 @@ def test_what_ended_by_itself_uses_up_no_take(guest: Guest) -> None:
 
 def test_no_plain_bytes_on_the_disk(guest: Guest) -> None:
     needle = b"what I said about my mother"
-    guest.record("q1", [needle * 50, needle * 50])
+    guest.record("q1", [as_film(needle * 50), needle * 50])
     for path in guest.world.folder.rglob("*"):
         if path.is_file():
             assert needle not in path.read_bytes(), path
@@ -196,7 +198,7 @@ def test_no_plain_bytes_on_the_disk(guest: Guest) -> None:
 
 @pytest.mark.parametrize("change", ["flip", "cut", "grow", "swap"])
 def test_changed_bytes_on_the_disk_are_noticed(guest: Guest, change: str) -> None:
-    recording = guest.record("q1", [b"a" * 5000, b"b" * 5000])
+    recording = guest.record("q1", [as_film(b"a" * 5000), b"b" * 5000])
     place = guest.world.place
     first, second = (
         uploads.chunk_path(place, guest.person, recording, number) for number in (0, 1)
@@ -233,7 +235,7 @@ def test_an_acknowledgement_follows_both_flushes(
     monkeypatch.setattr(durable.os, "rename", spying_rename)
     recording = guest.begin()
     done.clear()
-    assert guest.put(recording, 0, b"one").status_code == 201
+    assert guest.put(recording, 0, as_film(b"one")).status_code == 201
     # The folders that are new: each one's name is flushed in the folder above it.
     assert done[:-3] == ["fsync data", "fsync people", f"fsync {guest.person}"]
     file, renamed, folder = done[-3:]
@@ -258,6 +260,56 @@ def test_a_file_without_its_line_is_written_anew(guest: Guest) -> None:
     path = uploads.chunk_path(guest.world.place, guest.person, recording, 0)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"of another life")
-    assert guest.put(recording, 0, b"one").status_code == 201
-    assert guest.done(recording, [b"one"]).status_code == 200
-    assert guest.media(recording) == b"one"
+    assert guest.put(recording, 0, as_film(b"one")).status_code == 201
+    assert guest.done(recording, [as_film(b"one")]).status_code == 200
+    assert guest.media(recording) == as_film(b"one")
+
+
+# --- typed by what they are
+
+MP4 = b"\0\0\0\x1cftypisom\0\0\x02\0isomiso2avc1mp41"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<!doctype html><script>alert(1)</script>",
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+        b"MZ" + b"\0" * 60,
+        b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 40,
+        MP4,
+        b"\0" * 64,
+        b"\x1a\x45\xdf\xa3" + b"\0" * 60,
+        as_film(b"").replace(b"webm", b"html"),
+    ],
+)
+def test_a_first_chunk_that_is_no_webm_is_refused_and_not_kept(
+    guest: Guest, content: bytes
+) -> None:
+    recording = guest.begin()
+    answer = guest.put(recording, 0, content)
+    assert (answer.status_code, answer.json()["error"]) == (415, "wrong_type")
+    assert answer.json()["expected"] == "video/webm"
+    assert guest.client.get(f"/api/recordings/{recording}").json()["chunks"] == {}
+
+
+def test_what_is_too_short_to_tell_is_judged_at_the_end(guest: Guest) -> None:
+    whole = as_film(b"rest")
+    good = guest.begin("q2")
+    for number, piece in enumerate((whole[:2], whole[2:])):
+        assert guest.put(good, number, piece).status_code == 201
+    assert guest.done(good, [whole[:2], whole[2:]]).status_code == 200
+    bad = guest.begin("q2")
+    halves = [whole[:3], b"<script>" * 20]
+    for number, piece in enumerate(halves):
+        assert guest.put(bad, number, piece).status_code == 201
+    answer = guest.done(bad, halves)
+    assert (answer.status_code, answer.json()["error"]) == (415, "wrong_type")
+    assert guest.client.get(f"/api/recordings/{bad}").json()["state"] == "open"
+
+
+@pytest.mark.parametrize(("content", "status"), [(MP4, 201), (as_film(b""), 415), (b"\0\0", 201)])
+def test_an_mp4_is_one(guest: Guest, content: bytes, status: int) -> None:
+    body = begin_body("f" * 32, "q1") | {"mime": "video/mp4;codecs=avc1"}
+    assert guest.client.post("/api/recordings", json=body).status_code == 201
+    assert guest.put("f" * 32, 0, content).status_code == status

@@ -39,13 +39,15 @@ def web() -> Path:
 
 def is_current(web: Path) -> bool:
     """Whether what was built is newer than all that it was built from."""
-    built = [web / "recorder" / "dist" / "index.d.ts", web / "dist" / "participant" / "index.html"]
+    pages = ("participant", "researcher")
+    built = [web / "dist" / name / "index.html" for name in pages]
+    built.append(web / "recorder" / "dist" / "index.d.ts")
     if not all(path.is_file() for path in built):
         return False
-    folders = [web / "recorder" / "src", web / "participant" / "src"]
+    folders = [web / name / "src" for name in ("recorder", *pages)]
     sources = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     settings = [*web.glob("*.json"), *web.glob("*/*.json"), *web.glob("*/*.ts")]
-    sources += [*settings, web / "participant" / "index.html"]
+    sources += [*settings, *(web / name / "index.html" for name in pages)]
     oldest_built = min(path.stat().st_mtime for path in built)
     return max(path.stat().st_mtime for path in sources) < oldest_built
 

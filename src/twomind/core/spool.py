@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twomind.core.files import naming
+from twomind.core.scratch import scratch_file
 from twomind.types.plain import Array
 
 
@@ -23,7 +24,7 @@ class Spool:
         buffer_rows: int = 512,
     ) -> None:
         self._shape, self._dtype = tuple(row_shape), np.dtype(dtype)
-        self._file = tempfile.TemporaryFile(prefix="twomind-spool-")  # noqa: SIM115 - closed by close()
+        self._file = scratch_file("twomind-spool-")
         self._buffer: list[Array] = []
         self._buffer_rows = buffer_rows
         self._buffered = 0

@@ -5,13 +5,13 @@ listed. The channels of a recording are kept apart until they have been judged (
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from twomind.core.scratch import scratch_file
 from twomind.media.channels import judge_channels, mix_blocks, plain_mean
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Waveform:
 
 
 def _file() -> IO[bytes]:
-    return tempfile.TemporaryFile(prefix="twomind-sound-")
+    return scratch_file("twomind-sound-")
 
 
 class AudioSpool:

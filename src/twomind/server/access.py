@@ -21,9 +21,10 @@ from twomind.server.place import Place
 from twomind.server.refused import Refused
 from twomind.server.tables import Researcher, Session
 
-Role = Literal["participant", "researcher"]
-#: ``person``: one person's own link; ``panel``: a link for many; ``setup``: the first password.
-Purpose = Literal["person", "panel", "setup"]
+Role = Literal["participant", "researcher", "coder"]
+#: ``person``: one person's own link; ``panel``: a link for many; ``setup``: the first password;
+#: ``coder``: a coder's own link.
+Purpose = Literal["person", "panel", "setup", "coder"]
 _SHORTEST_PASSWORD = 12
 _SETUP_S = 24 * 3600
 _DAY_S = 24 * 3600

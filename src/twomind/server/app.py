@@ -16,11 +16,13 @@ from starlette.requests import ClientDisconnect
 
 from twomind.core.version import __version__
 from twomind.server import (
+    coder_api,
     consent,
     pages,
     participant_api,
     recordings_api,
     researcher_api,
+    review_api,
     uploads,
     withdrawal,
 )
@@ -60,6 +62,9 @@ def create_app(place: Place, web: Path | None = None) -> FastAPI:
     app.include_router(participant_api.router)
     app.include_router(recordings_api.router)
     app.include_router(researcher_api.router)
+    app.include_router(review_api.router)
+    app.include_router(coder_api.router)
+    app.include_router(coder_api.team)
     app.include_router(pages.router(web))
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

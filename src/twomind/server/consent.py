@@ -110,7 +110,7 @@ def give(place: Place, person_id: str, said: Said) -> tuple[ConsentGiven, bool]:
         given = ConsentGiven(person=person_id, answers=answers, at=place.now())
         given.version, given.language, given.sha256 = said.version, said.language, said.sha256
         if may_record(place, given) and person.state == "invited":
-            people.refuse_full(place, writing, person.kind)
+            people.refuse_full(place, writing, person.kind, said.language)
             person.state = "begun"
         person.language = said.language
         person.seen = place.now()

@@ -62,8 +62,10 @@ Made by `twomind study sheet` from `study.toml`. Make it again after a change.
    servers and send nothing to them.
 3. The server encrypts each piece with the participant's own key (AES-256-GCM) before it is written.
    No unencrypted copy lies on the disk.
-4. Researchers who have signed in see the recordings through the server. The participant gets no result
-   about themselves.
+4. The server measures a recording in its own memory{_measuring(study)}. What it finds is encrypted like
+   the recording.
+5. Researchers who have signed in see the recordings through the server, coders those that are assigned
+   to them. Who looked is in the audit log. The participant gets no result about themselves.
 
 ## Withdrawal
 
@@ -76,6 +78,14 @@ audit log that somebody, under a random mark, withdrew.
 
 {study.contact[study.languages[0]]}
 """
+
+
+def _measuring(study: Study) -> str:
+    wish = study.measuring
+    if not wish.enabled:
+        return " (switched off in this study)"
+    speech = "are put into writing there" if wish.speech_model else "are not put into writing"
+    return f": quality of picture and sound, and the model {wish.model or 'none'!r}; words {speech}"
 
 
 def _second_thoughts(study: Study) -> str:
@@ -110,6 +120,27 @@ def _kept(study: Study, folder: Path) -> list[_Kept]:
         ),
         _Kept("consent: text, version, answers, time", database, media, team, withdrawal),
         _Kept("transcripts and their corrections", encrypted, media, team, withdrawal),
+        _Kept(
+            "what the server measured in a recording: quality, features, what a model said",
+            f"{encrypted}; features in {folder.name}/data/people, encrypted likewise",
+            media,
+            "researchers who have signed in",
+            withdrawal,
+        ),
+        _Kept(
+            "decisions of researchers on recordings, with their reasons",
+            encrypted,
+            media,
+            "researchers who have signed in",
+            withdrawal,
+        ),
+        _Kept(
+            "which coder may see which recording",
+            database,
+            media,
+            "researchers who have signed in; that coder",
+            "deleted on withdrawal or when the time is over",
+        ),
         _Kept(
             "keys of participants, wrapped with a main key",
             f"{study.server.keys}, outside the study's folder and its backups",

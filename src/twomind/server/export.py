@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from twomind.server import consent, people, uploads
+from twomind.server import consent, people, scripts, uploads
 from twomind.server.place import Place, stamp
 from twomind.server.refused import Refused
 from twomind.server.sealed import Film
@@ -73,6 +73,11 @@ def _contents(place: Place, person_id: str) -> tuple[dict[str, str], dict[str, F
             texts["consent.txt"] = "There is no consent yet.\n"
         for number, recording in enumerate(people.of_person(reading, person_id), 1):
             name = f"{number:02d}-{recording.item}"
+            for version in scripts.versions(place, reading, recording):
+                said = version.told()
+                if version.is_corrected:
+                    said["by"] = "a researcher"
+                texts[f"{name}-words-{version.revision}.json"] = _json(said)
             texts[f"{name}.json"] = _json(uploads.manifest(place, reading, recording))
             films[f"{name}.{ending(recording.mime)}"] = uploads.film(place, reading, recording)
     return texts, films

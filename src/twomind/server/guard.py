@@ -18,7 +18,12 @@ from twomind.server.refused import Refused
 _LOG = logging.getLogger("twomind.server")
 #: Bytes of a body that is no chunk: the list of hashes of an hour fits in.
 MOST_JSON = 2 << 20
-_SIGN_IN = ("/api/session", "/api/researcher/session", "/api/researcher/password")
+_SIGN_IN = (
+    "/api/session",
+    "/api/coder/session",
+    "/api/researcher/session",
+    "/api/researcher/password",
+)
 POLICY = "; ".join(
     (
         "default-src 'none'",

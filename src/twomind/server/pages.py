@@ -1,4 +1,4 @@
-"""The built pages: the participant's page, and the files that it loads."""
+"""The built pages of participants, researchers and coders, and the files that they load."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from twomind.core.errors import BadInput
 from twomind.server.refused import not_found
 
 _PAGE = "index.html"
+#: Folder of a page → where it is opened; with ``/fr`` before it, in French.
+PAGES = {"participant": "/join", "researcher": "/researcher", "coder": "/code"}
 _ABSENT = (
     "The pages of this study are not built in this installation: run `make web`, "
     "or install twomind from a wheel. The protocol under /api works.\n"
@@ -43,11 +45,20 @@ def router(web: Path | None) -> APIRouter:
     """Routes of the pages.
 
     Args:
-        web: Folder with ``participant/``; where it is installed if left out.
+        web: Folder with a folder for each of :data:`PAGES`; where it is installed if left out.
     """
-    folder = (web or built()) / "participant"
     routes = APIRouter(tags=["pages"], include_in_schema=False)
 
+    def robots() -> Response:
+        return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+    for name, address in PAGES.items():
+        _add_page(routes, name, address, (web or built()) / name)
+    routes.add_api_route("/robots.txt", robots, name="robots")
+    return routes
+
+
+def _add_page(routes: APIRouter, name: str, address: str, folder: Path) -> None:
     def page() -> Response:
         path = folder / _PAGE
         if not path.is_file():
@@ -62,14 +73,9 @@ def router(web: Path | None) -> APIRouter:
         headers = {"Cache-Control": _FOREVER if lasting else "no-cache"}
         return FileResponse(found, media_type=kind, headers=headers)
 
-    def robots() -> Response:
-        return PlainTextResponse("User-agent: *\nDisallow: /\n")
-
-    routes.add_api_route("/join", page, name="join")
-    routes.add_api_route("/fr/join", page, name="join_fr")
-    routes.add_api_route("/static/participant/{path:path}", asset, name="asset")
-    routes.add_api_route("/robots.txt", robots, name="robots")
-    return routes
+    routes.add_api_route(address, page, name=name)
+    routes.add_api_route(f"/fr{address}", page, name=f"{name}_fr")
+    routes.add_api_route(f"/static/{name}/{{path:path}}", asset, name=f"{name}_asset")
 
 
 def _below(folder: Path, path: str) -> Path:

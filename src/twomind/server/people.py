@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Transaction
@@ -168,24 +169,41 @@ def _drop(place: Place, writing: Transaction, person: Person) -> None:
     writing.flush()
 
 
-def counted(place: Place, reading: Transaction) -> int:
-    """How many people count for the quota: those who finished, and those who still may."""
+def counted(place: Place, reading: Transaction, language: str | None = None) -> int:
+    """How many people count for the quota: those who finished, and those who still may.
+
+    Args:
+        place: The study.
+        reading: A transaction.
+        language: Of this language alone; None: of all.
+    """
     oldest = place.now() - timedelta(days=place.study.retention.partial_days)
     begun = (Person.state == "begun") & (Person.seen >= oldest)
     counts = (Person.kind == "participant") & ((Person.state == "finished") | begun)
+    if language is not None:
+        counts &= Person.language == language
     return reading.scalars(select(func.count()).select_from(Person).where(counts)).one()
 
 
-def refuse_full(place: Place, reading: Transaction, kind: str) -> None:
-    """Let nobody new in when the quota is reached.
+def refuse_full(place: Place, reading: Transaction, kind: str, language: str | None = None) -> None:
+    """Let nobody new in when a quota is reached.
+
+    Args:
+        place: The study.
+        reading: A transaction.
+        kind: Of the person; who tries the study is always let in.
+        language: Of the person; None where it is not known yet.
 
     Raises:
         Refused: It is.
     """
-    quota = place.study.recruiting.quota
-    if quota is None or kind == "test":
+    if kind == "test":
         return
-    if counted(place, reading) >= quota:
+    recruiting = place.study.recruiting
+    of_language = None if language is None else recruiting.language_quotas.get(language)
+    whole = recruiting.quota is not None and counted(place, reading) >= recruiting.quota
+    of_it = of_language is not None and counted(place, reading, language) >= of_language
+    if whole or of_it:
         raise Refused(
             410, "closed", "The study has as many people as it needs. Thank you.", reason="quota"
         )
@@ -328,6 +346,7 @@ def finish(place: Place, person_id: str) -> dict[str, Any]:
     """
     with place.database.writing() as writing:
         person = acting(writing, person_id)
+        external = place.opened(person_id, person.private, PRIVATE)["external_id"]
         unfinished = [item.prompt.id for item in items(place, writing, person) if item.open]
         if unfinished:
             raise Refused(409, "open", "Some answers are not complete yet.", open=unfinished)
@@ -336,7 +355,8 @@ def finish(place: Place, person_id: str) -> dict[str, Any]:
             person.finished = place.now()
             audit.note(place, writing, f"participant {person.mark}", "finished")
     recruiting = place.study.recruiting
+    address = recruiting.completion_url.replace("{ID}", quote(external, safe=""))
     return {
-        "redirect": recruiting.completion_url or None,
+        "redirect": address or None,
         "code": recruiting.completion_code or None,
     }

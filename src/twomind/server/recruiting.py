@@ -98,9 +98,15 @@ def overview(place: Place) -> dict[str, Any]:
         everybody = list(reading.scalars(select(Person).order_by(Person.created)))
         told = [_person(place, reading, person) for person in everybody if _is_there(person)]
         counted = people.counted(place, reading)
+        quotas = place.study.recruiting.language_quotas
+        of_language = {
+            language: {"counted": people.counted(place, reading, language), "quota": quota}
+            for language, quota in quotas.items()
+        }
     return {
         "counted": counted,
         "quota": place.study.recruiting.quota,
+        "languages": of_language,
         "people": [one for one in told if one["kind"] == "participant"],
         "tests": [one for one in told if one["kind"] == "test"],
     }
@@ -114,6 +120,7 @@ def _person(place: Place, reading: Transaction, person: Person) -> dict[str, Any
     private = place.opened(person.id, person.private, people.PRIVATE)
     given = consent.last(reading, person.id)
     items = people.items(place, reading, person)
+    recordings = people.of_person(reading, person.id)
     return {
         "id": person.id,
         "kind": person.kind,
@@ -123,9 +130,36 @@ def _person(place: Place, reading: Transaction, person: Person) -> dict[str, Any
         "consent": {} if given is None else given.answers,
         "consent_current": consent.is_current(place, given),
         "items": {item.prompt.id: item.state for item in items},
+        "done": sum(not item.open for item in items),
+        "days": sorted({stamp(one.created)[:10] for one in recordings}),
         "created": stamp(person.created),
         "seen": stamp(person.seen),
+        "finished": None if person.finished is None else stamp(person.finished),
+        "withdrawing": None if person.erase_at is None else stamp(person.erase_at),
     }
+
+
+def person(place: Place, person_id: str) -> dict[str, Any]:
+    """Where one person is, with their recordings."""
+    with place.database.reading() as reading:
+        found = reading.get(Person, person_id)
+        if found is None or not _is_there(found):
+            raise not_found()
+        recordings = people.of_person(reading, person_id)
+        told = _person(place, reading, found)
+    told["recordings"] = [
+        {
+            "id": one.id,
+            "item": one.item,
+            "state": one.state,
+            "quality": one.quality,
+            "proposal": one.proposal,
+            "bytes": one.size,
+            "at": stamp(one.created),
+        }
+        for one in recordings
+    ]
+    return told
 
 
 def log(place: Place) -> dict[str, Any]:

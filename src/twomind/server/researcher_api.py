@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -60,6 +61,20 @@ def session(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
     return {"csrf": access.csrf_of(place, visitor.hash), "name": visitor.subject}
 
 
+@router.get("/study")
+def study(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
+    """What the pages need to know of the study, and what to know before the first invitation."""
+    study = place.study
+    return {
+        "id": study.id,
+        "title": study.title,
+        "languages": study.languages,
+        "items": [item.model_dump(include={"id", "response", "text"}) for item in study.items()],
+        "warnings": [asdict(warning) for warning in study.warnings()],
+        "measuring": study.measuring.model_dump(include={"enabled", "model", "speech_model"}),
+    }
+
+
 @router.delete("/session", status_code=204)
 def sign_out(visitor: ResearcherHere, place: ThePlace) -> Response:
     """End the session."""
@@ -73,6 +88,12 @@ def sign_out(visitor: ResearcherHere, place: ThePlace) -> Response:
 def people(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
     """Who is where. Test participants stand apart and are not counted."""
     return recruiting.overview(place)
+
+
+@router.get("/people/{person}")
+def one_person(person: PersonId, visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
+    """Where one person is, with their recordings."""
+    return recruiting.person(place, person)
 
 
 class InviteBody(Body):

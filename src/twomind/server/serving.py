@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from twomind.core.files import alone_in
 from twomind.server import access
 from twomind.server.app import create_app
 from twomind.server.place import DATA, Place, open_place
+from twomind.server.worker import Keeper
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,10 @@ def serve(folder: Path, address: Address, say: Callable[[str], None]) -> None:
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=64 << 10,
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        with ExitStack() as running:
+            if place.study.measuring.enabled:
+                running.enter_context(Keeper(place))
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -93,7 +98,7 @@ def greeting(place: Place) -> list[str]:
     public = place.study.server.public_url
     lines = list(place.study.remarks())
     lines.append(f"participants come to {public}/join with a link of `twomind study invite`")
-    lines.append(f"researchers sign in at {public}/api/researcher/session")
+    lines.append(f"researchers sign in at {public}/researcher")
     if not access.any_researcher(place):
         lines.append("nobody can sign in yet: `twomind study password` sets a password")
     return lines

@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -152,6 +153,8 @@ class Recruiting(_Part):
     """How people come and where they go afterwards."""
 
     quota: int | None = Field(default=None, ge=1)
+    #: How many people of a language, among the quota.
+    language_quotas: dict[str, Annotated[int, Field(ge=0)]] = {}
     external_id_parameter: str = Field(default="PROLIFIC_PID", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     completion_url: str = Field(default="", pattern=r"^(https://\S+)?$")
     completion_code: str = Field(default="", max_length=100)
@@ -166,6 +169,29 @@ class Retention(_Part):
     second_thoughts_days: Days = 0
 
 
+class Measuring(_Part):
+    """What is measured of each recording that has come in, as the command line does."""
+
+    enabled: bool = True
+    #: A model of ``twomind predict``; empty: measures alone, no result.
+    model: str = "words"
+    #: A folder, ``package:NAME`` or name of a speech model; empty: words are not recognised.
+    speech_model: str = ""
+
+
+class Quality(_Part):
+    """From where on the quality control proposes to ask again. Levels in dB of full scale."""
+
+    min_face_share: float = Field(default=0.5, ge=0, le=1)
+    min_level_dbfs: float = Field(default=-50, ge=-120, le=0)
+    max_clipped_share: float = Field(default=0.05, ge=0, le=1)
+    min_speech_s: float = Field(default=1.0, ge=0)
+    #: How much shorter than its manifest a film may be.
+    max_missing_s: float = Field(default=1.0, ge=0)
+    #: After so many takes that were asked for again, the proposal is to exclude.
+    asks: int = Field(default=1, ge=0, le=20)
+
+
 class Serving(_Part):
     """Where the server is and what it keeps where. Empty: the default, in the study's folder."""
 
@@ -176,6 +202,26 @@ class Serving(_Part):
     requests_per_second: float = Field(default=50, gt=0)
     sign_ins_per_minute: float = Field(default=10, gt=0)
     session_hours: float = Field(default=12, gt=0, le=24 * 7)
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One thing to know before the first invitation: a code for pages, and what it is about."""
+
+    code: Literal["not_scored", "no_https"]
+    about: str
+
+    @property
+    def sentence(self) -> str:
+        if self.code == "not_scored":
+            return (
+                f"language {self.about!r}: words will be transcribed but not scored; what is "
+                "measured in words holds for English only."
+            )
+        return (
+            f"server.public_url is {self.about}: browsers open a camera only on https addresses "
+            "and on this machine itself."
+        )
 
 
 class Study(_Part):
@@ -194,6 +240,8 @@ class Study(_Part):
     prompts: tuple[Prompt, ...] = Field(min_length=1)
     metadata: tuple[Question, ...] = ()
     recording: Recording = Recording()
+    measuring: Measuring = Measuring()
+    quality: Quality = Quality()
     recruiting: Recruiting = Recruiting()
     retention: Retention = Retention()
     server: Serving
@@ -207,6 +255,9 @@ class Study(_Part):
         for name in ALWAYS_REQUIRED:
             if name not in self.consent.required():
                 raise ValueError(f"consent.items: an item {name!r} with required = true is needed")
+        for language in self.recruiting.language_quotas:
+            if language not in self.languages:
+                raise ValueError(f"recruiting.language_quotas: {language!r} is not among languages")
         for place, texts in self._texts():
             self._refuse_missing(place, texts)
         return self
@@ -250,21 +301,20 @@ class Study(_Part):
         found = [prompt for prompt in self.items() if prompt.id == name]
         return found[0] if found else None
 
-    def remarks(self) -> list[str]:
-        """What a researcher should know before the first invitation."""
-        said = []
-        for language in self.languages:
-            if not is_measured(language):
-                said.append(
-                    f"language {language!r}: words will be transcribed but not scored; what is "
-                    "measured in words holds for English only."
-                )
+    def warnings(self) -> list[Caution]:
+        """What a researcher should know before the first invitation, for programs."""
+        found = [
+            Caution("not_scored", language)
+            for language in self.languages
+            if not is_measured(language)
+        ]
         if not self.server.public_url.startswith("https://"):
-            said.append(
-                f"server.public_url is {self.server.public_url}: browsers open a camera only on "
-                "https addresses and on this machine itself."
-            )
-        return said
+            found.append(Caution("no_https", self.server.public_url))
+        return found
+
+    def remarks(self) -> list[str]:
+        """The same as sentences."""
+        return [warning.sentence for warning in self.warnings()]
 
 
 def _refuse_twice(place: str, found: Sequence[str]) -> None:

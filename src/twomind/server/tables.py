@@ -103,7 +103,7 @@ class Session(Table):
     __tablename__ = "session"
 
     hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    #: ``participant`` or ``researcher``.
+    #: ``participant``, ``researcher`` or ``coder``.
     role: Mapped[str] = mapped_column(String(12))
     subject: Mapped[str] = mapped_column(String(64), index=True)
     expires: Mapped[datetime]
@@ -137,11 +137,17 @@ class Recording(Table):
     duration_ms: Mapped[float | None]
     #: Hash of the list of hashes that ended it.
     ended: Mapped[str] = mapped_column(String(64), default="")
-    #: Verdict of the quality control: ``waiting``, ``usable``, ``again``, ``exclude``.
+    #: What a researcher decided last: ``waiting``, ``usable``, ``again``, ``exclude``.
     quality: Mapped[str] = mapped_column(String(12), default="waiting")
-    #: Sealed: events, and what the quality control found.
+    #: What the worker proposes: ``usable``, ``again``, ``exclude``; empty: nothing.
+    proposal: Mapped[str] = mapped_column(String(12), default="", server_default="")
+    #: When the worker had measured it, and how often it has begun to.
+    measured: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: Sealed: events, what the quality control found, and what a model said.
     events: Mapped[bytes | None] = mapped_column(LargeBinary)
     findings: Mapped[bytes | None] = mapped_column(LargeBinary)
+    result: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class Chunk(Table):
@@ -165,6 +171,41 @@ class Transcript(Table):
     at: Mapped[datetime]
     by: Mapped[str] = mapped_column(String(64))
     words: Mapped[bytes]
+
+
+class Decision(Table):
+    """One decision of a researcher on a recording; the last one counts."""
+
+    __tablename__ = "decision"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), index=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(64))
+    verdict: Mapped[str] = mapped_column(String(12))
+    #: Sealed: the reason, which may say something about the person.
+    reason: Mapped[bytes]
+
+
+class Coder(Table):
+    """Somebody who codes recordings, and comes by a link of their own."""
+
+    __tablename__ = "coder"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    created: Mapped[datetime]
+    revoked: Mapped[bool] = mapped_column(default=False)
+
+
+class Assignment(Table):
+    """A recording that a coder may see."""
+
+    __tablename__ = "assignment"
+
+    coder: Mapped[str] = mapped_column(ForeignKey("coder.id"), primary_key=True)
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True, index=True)
+    at: Mapped[datetime]
 
 
 class Audit(Table):

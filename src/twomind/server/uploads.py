@@ -6,6 +6,7 @@ The table of chunks is the manifest; only the list of hashes that ends a recordi
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Transaction
 
-from twomind.server import consent, durable, people
+from twomind.server import consent, durable, kinds, people
 from twomind.server.place import BACKUP, DATA, Place, stamp
 from twomind.server.refused import Refused
 from twomind.server.sealed import Film, Part, seal
@@ -110,7 +111,8 @@ def put(place: Place, person_id: str, recording_id: str, chunk: Incoming) -> tup
         The line of the manifest, and whether it is new.
 
     Raises:
-        Refused: Not their recording, another chunk of this number, a wrong hash, or too much.
+        Refused: Not their recording, another chunk of this number, a wrong hash, too much, or a
+            first chunk that is no film of the type it was begun as.
     """
     if hashlib.sha256(chunk.content).hexdigest() != chunk.sha256:
         raise Refused(422, "bad_hash", "The bytes do not have this hash; send them again.")
@@ -121,6 +123,8 @@ def put(place: Place, person_id: str, recording_id: str, chunk: Incoming) -> tup
             if kept is not None:
                 return _the_same(kept, chunk), False
             _refuse_too_much(place, reading, recording, len(chunk.content))
+            if chunk.number == 0:
+                kinds.refuse_other(recording.mime, chunk.content)
         key = place.keys.of(person_id)
         label = _label(recording_id, chunk.number, chunk.sha256)
         path = chunk_path(place, person_id, recording_id, chunk.number)
@@ -222,7 +226,8 @@ def end(place: Place, person_id: str, recording_id: str, asked: End) -> dict[str
     """A recording is complete, if every chunk of the list is there.
 
     Raises:
-        Refused: Chunks are missing or others, or it was ended with another list.
+        Refused: Chunks are missing or others, it was ended with another list, or it is no film of
+            its type.
     """
     listed = hashlib.sha256("\n".join(asked.chunks).encode()).hexdigest()
     with place.alone_with(person_id), place.database.writing() as writing:
@@ -233,6 +238,8 @@ def end(place: Place, person_id: str, recording_id: str, asked: End) -> dict[str
                 raise Refused(409, "differs", "It was ended with another list.", differs=[])
             return state(writing, recording)
         _refuse_holes(kept, asked)
+        head = io.BufferedReader(film(place, writing, recording)).read(kinds.SEARCHED)
+        kinds.refuse_other(recording.mime, head)
         _grow(place, recording, asked.events)
         recording.ended = listed
         recording.duration_ms = asked.duration_ms

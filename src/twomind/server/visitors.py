@@ -14,6 +14,7 @@ from twomind.server.refused import Refused
 COOKIES: dict[access.Role, str] = {
     "participant": "twomind_session",
     "researcher": "twomind_researcher",
+    "coder": "twomind_coder",
 }
 CSRF = "X-CSRF-Token"
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
@@ -72,8 +73,13 @@ def _researcher(request: Request, place: ThePlace) -> access.Visitor:
     return required(request, place, "researcher")
 
 
+def _coder(request: Request, place: ThePlace) -> access.Visitor:
+    return required(request, place, "coder")
+
+
 Participant = Annotated[access.Visitor, Depends(_participant)]
 ResearcherHere = Annotated[access.Visitor, Depends(_researcher)]
+CoderHere = Annotated[access.Visitor, Depends(_coder)]
 
 
 def set_cookie(response: Response, place: Place, role: access.Role, opened: access.Opened) -> None:

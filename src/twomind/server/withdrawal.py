@@ -15,7 +15,16 @@ from sqlalchemy import delete, select
 from twomind.server import audit, consent, durable, people
 from twomind.server.place import Place
 from twomind.server.refused import Refused, withdrawn
-from twomind.server.tables import Chunk, ConsentGiven, Person, Recording, Session, Transcript
+from twomind.server.tables import (
+    Assignment,
+    Chunk,
+    ConsentGiven,
+    Decision,
+    Person,
+    Recording,
+    Session,
+    Transcript,
+)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ def _delete_rows(place: Place, person_id: str) -> None:
     with place.database.writing() as writing:
         person = writing.get_one(Person, person_id)
         audit.note(place, writing, f"participant {person.mark}", "erased")
-        for table in (Chunk, Transcript):
+        for table in (Chunk, Transcript, Decision, Assignment):
             writing.execute(delete(table).where(table.recording.in_(own)))
         writing.execute(delete(Recording).where(Recording.person == person_id))
         writing.execute(delete(ConsentGiven).where(ConsentGiven.person == person_id))
@@ -122,4 +131,16 @@ def sweep(place: Place) -> int:
         found = list(reading.scalars(select(Person.id).where(due)))
     for person in found:
         erase(place, person)
+    forget_strays(place)
     return len(found)
+
+
+def forget_strays(place: Place) -> None:
+    """Remove folders of nobody: what was being written while its person was erased. No key opens it."""
+    if not place.people.is_dir():
+        return
+    for folder in place.people.iterdir():
+        with place.database.reading() as reading:
+            known = reading.get(Person, folder.name) is not None
+        if not known and not place.keys.has(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,13 @@ export interface Here {
 /** The items that still want an answer, in this person's order, the neutral clip first. */
 export function open(study: Study, me: Me, here: Here): Item[] {
   const items = study.neutral === null ? study.prompts : [study.neutral, ...study.prompts];
+  if (me.finished) return items.filter((item) => askedAgain(item, me, here));
   return items.filter((item) => wanted(item, me, here));
+}
+
+/** Of somebody who has finished, only what the study asks for once more. */
+function askedAgain(item: Item, me: Me, here: Here): boolean {
+  return stateOf(item, me)?.state === "again" && !here.stored.has(item.id);
 }
 
 /** Whether the last recording of an item ended by itself: a closed tab, a camera unplugged. */
@@ -41,6 +47,6 @@ function wanted(item: Item, me: Me, here: Here): boolean {
 export function step(study: Study, me: Me, here: Here): Step {
   if (!me.consent.current) return "consent";
   if (!me.consent.may_record) return "declined";
-  if (me.finished || open(study, me, here).length === 0) return "end";
+  if (open(study, me, here).length === 0) return "end";
   return here.checked ? "record" : "check";
 }

@@ -63,6 +63,21 @@ describe("where a person is", () => {
     expect(half(0)).not.toContain("q3");
   });
 
+  it("asks somebody who has finished for what the study wants once more, and for nothing else", () => {
+    const items = [
+      state("neutral", "complete"),
+      state("q3", "again"),
+      state("q1", "interrupted"),
+      state("q2", "complete"),
+    ];
+    const done = me({ finished: true }, items);
+    expect(open(STUDY, done, here(true)).map((one) => one.id)).toEqual(["q3"]);
+    expect(step(STUDY, done, here(false))).toBe("check");
+    expect(step(STUDY, done, here(true, "q3"))).toBe("end");
+    const whole = me({ finished: true }, [state("q3", "complete")]);
+    expect(step(STUDY, whole, here(true))).toBe("end");
+  });
+
   it("offers once more what was interrupted, unless the person left it", () => {
     const items = [state("q3", "interrupted", 0), state("q1", "complete")];
     const ids = (where: Here): string[] => open(STUDY, me({}, items), where).map((one) => one.id);

@@ -1,0 +1,124 @@
+import { button, el, show } from "../../participant/src/dom.js";
+import { Api, ApiError } from "./api.js";
+import type { App } from "./app.js";
+import { invite } from "./pages/invite.js";
+import { people, person } from "./pages/people.js";
+import { isShown, queue } from "./pages/queue.js";
+import { recording } from "./pages/recording.js";
+import { problemText, signIn } from "./pages/signin.js";
+import { coders, log } from "./pages/team.js";
+import type { Language } from "./types.js";
+import { currentLanguage, firstLanguage, type Message, of, setLanguage, t } from "./words.js";
+
+const NAMES: Record<Language, string> = { en: "English", fr: "Français" };
+const PAGES: [string, Message][] = [
+  ["people", "people_title"],
+  ["queue", "queue_title"],
+  ["invite", "invite_title"],
+  ["coders", "coders_title"],
+  ["log", "log_title"],
+];
+
+/** The page of an address like `#recording/…`. */
+async function page(app: App): Promise<void> {
+  const [name = "", id = ""] = location.hash.slice(1).split("/");
+  switch (name) {
+    case "person":
+      return person(app, id);
+    case "queue":
+      return queue(app, isShown(id) ? id : "waiting");
+    case "recording":
+      return recording(app, id);
+    case "invite":
+      return invite(app);
+    case "coders":
+      return coders(app);
+    case "log":
+      return log(app);
+    default:
+      return people(app);
+  }
+}
+
+async function open(api: Api): Promise<App> {
+  const study = await api.study();
+  const app: App = { api, study, again: () => guarded(api, app) };
+  return app;
+}
+
+async function guarded(api: Api, app: App): Promise<void> {
+  frame(api, app);
+  try {
+    await page(app);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return main();
+    show(t("problem"), el("p", {}, problemText(error)), button(t("retry"), () => void app.again()));
+  }
+}
+
+function frame(api: Api, app: App | null): void {
+  const top = document.getElementById("top") as HTMLElement;
+  const title = el("p", { class: "title" }, app === null ? t("study") : of(app.study.title));
+  top.replaceChildren(title, languages(api, app), app === null ? "" : pages());
+  const bottom = document.getElementById("bottom") as HTMLElement;
+  if (app === null) return bottom.replaceChildren();
+  const leave = button(t("sign_out"), () => void api.signOut().finally(() => void main()), "link");
+  bottom.replaceChildren(el("p", {}, t("signed_in", { name: api.name })), leave);
+}
+
+function pages(): HTMLElement {
+  const here = location.hash.slice(1).split("/")[0] || "people";
+  const links = PAGES.map(([name, title]) => {
+    const link = el("a", { href: `#${name}` }, t(title));
+    if (name === here) link.setAttribute("aria-current", "page");
+    return el("li", {}, link);
+  });
+  return el("nav", { "aria-label": t("pages"), class: "pages" }, el("ul", { class: "tabs" }, ...links));
+}
+
+function languages(api: Api, app: App | null): HTMLElement {
+  const other: Language = currentLanguage() === "en" ? "fr" : "en";
+  const change = button(
+    NAMES[other],
+    () => {
+      setLanguage(other);
+      if (app === null) ask(api);
+      else void app.again();
+    },
+    "link",
+  );
+  change.lang = other;
+  return el("nav", { "aria-label": "Language · Langue" }, change);
+}
+
+function ask(api: Api): void {
+  frame(api, null);
+  signIn(api, () => void start(api));
+}
+
+let running: App | null = null;
+
+async function start(api: Api): Promise<void> {
+  running = await open(api);
+  await running.again();
+}
+
+async function main(): Promise<void> {
+  const api = new Api();
+  running = null;
+  try {
+    await api.resume();
+    await start(api);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return ask(api);
+    show(t("problem"), el("p", {}, problemText(error)), button(t("retry"), () => void main()));
+  }
+}
+
+window.addEventListener("hashchange", () => void running?.again());
+window.addEventListener("unhandledrejection", (event) => {
+  const retry = button(t("retry"), () => location.reload());
+  show(t("problem"), el("p", {}, problemText(event.reason)), retry);
+});
+setLanguage(firstLanguage(location.pathname, navigator.languages));
+void main();
