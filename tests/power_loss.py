@@ -17,12 +17,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-#: Every call by which bytes or names come to a disk, and those by which requests come and answers go.
-CALLS = (
+#: Every call by which bytes or names come to a disk.
+FILE_CALLS = (
     "openat,creat,close,write,pwrite64,writev,pwritev,lseek,ftruncate,truncate,fallocate,fsync,"
-    "fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,link,linkat,symlink,"
-    "sendto,sendmsg,recvfrom"
+    "fdatasync,rename,renameat,renameat2,mkdir,mkdirat,unlink,unlinkat,rmdir,link,linkat,symlink"
 )
+#: And those by which requests come and answers go.
+CALLS = f"{FILE_CALLS},sendto,sendmsg,recvfrom"
 #: Calls that this reader does not follow: one on a file of ours is an error, not a gap.
 _NOT_FOLLOWED = {"creat", "writev", "pwritev", "truncate", "fallocate", "link", "linkat", "symlink"}
 _SECTOR = 512
@@ -38,10 +39,10 @@ def can_trace() -> bool:
     return tried.returncode == 0
 
 
-def tracer(trace: Path) -> tuple[str, ...]:
+def tracer(trace: Path, calls: str = CALLS) -> tuple[str, ...]:
     """The beginning of a command whose calls are to be written to ``trace``."""
     return (
-        *("strace", "-f", "-y", "-xx", "-s", "40000000", "--seccomp-bpf", "-e", f"trace={CALLS}"),
+        *("strace", "-f", "-y", "-xx", "-s", "40000000", "--seccomp-bpf", "-e", f"trace={calls}"),
         *("-e", "signal=none", "-o", str(trace)),
     )
 
