@@ -210,7 +210,7 @@ def tell(folder: Path, people: tuple[Person, ...]) -> list[str]:
         with place.database.reading() as reading:
             row = reading.get(Row, person.id)
             if row is None:
-                files = traces(folder, place.keys.folder, person.id)
+                files = traces(folder.parent, person.id)
                 lines.append(f"  erased: key, files and rows; {files} files searched, no trace")
                 continue
             for recording in of_people.of_person(reading, person.id):
@@ -240,8 +240,8 @@ def tell(folder: Path, people: tuple[Person, ...]) -> list[str]:
     return lines
 
 
-def traces(folder: Path, keys: Path, person: str) -> int:
-    """Search every file of a study and of its keys for a person's id.
+def traces(folder: Path, person: str) -> int:
+    """Search every file for a person's id: the study's, its keys, the server's log.
 
     Returns:
         How many files were searched.
@@ -249,7 +249,7 @@ def traces(folder: Path, keys: Path, person: str) -> int:
     Raises:
         BadInput: It is in one of them.
     """
-    files = [path for place in (folder, keys) for path in place.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file()]
     for path in files:
         if person in path.name or person.encode() in path.read_bytes():
             raise BadInput(f"{path}: something of {person}, who has withdrawn, is left")
