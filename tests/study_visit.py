@@ -95,4 +95,4 @@ class StudyServer:
 
 def patience_ms() -> float:
     """How long a page may take for one thing."""
-    return min(HANG_S, 120) * 1000
+    return min(HANG_S, 900) * 1000

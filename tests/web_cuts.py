@@ -41,7 +41,7 @@ KINDS = ("network", "tab", "browser", "server", "power")
 #: The browser is gone: what it had stored is the recording.
 _ENDS = ("tab", "browser")
 #: Bytes a second: less than twice what is recorded, so that most cuts fall into a body.
-_LINE = 320_000
+_LINE = 80_000
 _SMALL_PICTURE = """chunk_ms = 1000
 mime = ["video/webm;codecs=vp8,opus"]
 video = { width = 320, height = 240, frame_rate = 15 }"""
@@ -249,7 +249,7 @@ class Room:
 
     def _wait_for_all(self, visit: Visit) -> None:
         wanted = ["complete"] * len(self.cuts)
-        end = time.monotonic() + patience_ms() / 1000 * 5
+        end = time.monotonic() + patience_ms() / 1000
         while self._states() != wanted:
             assert time.monotonic() < end, f"not all recordings are complete: {self._states()}"
             visit.page.wait_for_timeout(300)
@@ -356,7 +356,8 @@ def make_cuts(folder: Path, planned: list[list[Cut]], seed: int = 0) -> list[Res
     """
     devices = folder / "devices"
     devices.mkdir(parents=True)
-    write_fake_film(devices / "camera.mjpeg")
+    # Little noise: five pictures are encoded at the same time.
+    write_fake_film(devices / "camera.mjpeg", noise=8)
     write_fake_sound(devices / "microphone.wav")
     results: list[Result] = []
     failed: list[str] = []
@@ -373,6 +374,7 @@ def make_cuts(folder: Path, planned: list[list[Cut]], seed: int = 0) -> list[Res
                     room.close()
         except Exception:
             failed.append(f"room {n}: {traceback.format_exc()}")
+            print(failed[-1], file=sys.stderr)
 
     threads = [threading.Thread(target=visit, args=(n, cuts)) for n, cuts in enumerate(planned)]
     for thread in threads:
