@@ -15,7 +15,7 @@ ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 # The tests start hundreds of processes: compiled modules are kept, whatever the machine's setting.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
+.PHONY: demo-study study-cuts system-slow reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
 
@@ -59,6 +59,10 @@ system-demo:
 system-test: system-demo
 	$(call debian,ffmpeg chromium)
 
+# A second browser, and what writes down the calls of a server.
+system-slow:
+	$(call debian,firefox-esr strace)
+
 demo: system-demo install
 	$(BIN)/twomind people $(DEMO)/people --seed 7
 	$(BIN)/twomind predict --manifest $(DEMO)/people/answers.csv --out $(DEMO)/results --store $(DEMO)/store --purpose demonstration
@@ -69,6 +73,11 @@ demo: system-demo install
 			|| { echo "$$method gave no answer; see $(DEMO)/adapted/$$method/ledger.jsonl"; exit 1; }; done
 	@echo
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
+
+# Three drawn people take part in a study on this machine, with a real Chromium each: one loses the network, one closes the
+# tab, one withdraws. Afterwards it is told what each left, and where to look. Some four minutes on two cores.
+demo-study: system-test install-dev web
+	$(BIN)/python -m twomind_synth.visitors.demo $(DEMO)/study
 
 # The pages of a study and the recorder, in web/. Without Node the rest builds and is tested all the same.
 NPM := $(shell command -v npm)
@@ -100,7 +109,7 @@ test: system-test install-dev test-web
 	$(PYTEST) -m "not slow"
 
 # The others: whole studies, trainings, many films, long documents. SLOW=FOLDERS: of these alone.
-test-slow: system-test install-dev web
+test-slow: system-test system-slow install-dev web
 	$(PYTEST) -m slow $(SLOW)
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
@@ -121,8 +130,12 @@ mutants: system-test install-dev
 pythons:
 	python3 -m tests.pythons $(PYTHONS)
 
+# Thirty answers of 20 to 60 s, each cut once: network, tab, browser, the server's process, its power. Some eight minutes.
+study-cuts: system-test system-slow install-dev web
+	$(BIN)/python tests/web_cuts.py
+
 # What takes too long for every change.
-nightly: test-slow reproduce-smoke pythons freeze mutants
+nightly: test-slow study-cuts demo-study reproduce-smoke pythons freeze mutants
 
 lint: install-dev
 	$(BIN)/ruff check .

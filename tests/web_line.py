@@ -133,7 +133,9 @@ class Server:
         self.process.wait()
 
 
-def write_fake_film(path: Path, seconds: int = 4, size: tuple[int, int] = (320, 240)) -> None:
+def write_fake_film(
+    path: Path, seconds: int = 4, size: tuple[int, int] = (320, 240), noise: int = 60
+) -> None:
     """Motion JPEG for ``--use-file-for-fake-video-capture``: a moving picture with noise."""
     width, height = size
     rng = np.random.default_rng(7)
@@ -142,7 +144,7 @@ def write_fake_film(path: Path, seconds: int = 4, size: tuple[int, int] = (320, 
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
         stream.time_base = Fraction(1, 30)
         for n in range(seconds * 30):
-            picture = rng.integers(60, 180, (height, width, 3), dtype=np.uint8)
+            picture = rng.integers(120 - noise, 120 + noise, (height, width, 3), dtype=np.uint8)
             left = (n * 4) % (width - 60)
             picture[60:180, left : left + 60] = (230, 200, 180)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

@@ -27,6 +27,7 @@ from twomind.media.probe import (
     Orientation,
     audio_stream,
     declared_s,
+    late_sound_s,
     open_media,
     orientation,
     origin_s,
@@ -127,10 +128,12 @@ class MediaStream:
             # Frame threads would hold back errors and pictures to later packets; slices keep them
             # where they belong.
             self._video.thread_type = "SLICE"
-        self._origin_s = origin_s(self._container)
+        origin = origin_s(self._container)
+        # What the sound is counted from: the same, but for a browser's late stamps.
+        self._origin_s = origin + late_sound_s(self._container)
         self._declared_s = declared_s(self._container)
         self._pictures = PictureClock(
-            self._origin_s, math.inf if math.isnan(self._declared_s) else self._declared_s
+            origin, math.inf if math.isnan(self._declared_s) else self._declared_s
         )
         self._sound = Resampling(sample_rate_hz)
         self._reformatter = VideoReformatter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from twomind.server import durable
 
 SQLITE = "study.db"
 _WRITING = "twomind_writing"
+#: Alembic keeps what it is doing in one place for a whole process.
+_MIGRATING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Database:
         with as_file(files("twomind.server") / "migrations") as folder:
             config = Config()
             config.set_main_option("script_location", str(folder))
-            with self._connected() as connection, connection.begin():
+            with _MIGRATING, self._connected() as connection, connection.begin():
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
 

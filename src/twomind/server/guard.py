@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import traceback
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -105,9 +106,12 @@ class Guard:
         body = _Body(receive, self._most(scope), [0])
         try:
             await self._app(scope, body, sending)
-        except Exception:
-            # Never the values that it worked on: they may be a participant's.
-            _LOG.exception("a request failed: %s", scope["method"])
+        except Exception as error:
+            # What failed and where, never its message: it may hold what a participant said.
+            places = "".join(traceback.format_tb(error.__traceback__))
+            _LOG.error(
+                "a request failed: %s, %s\n%s", scope["method"], type(error).__name__, places
+            )
             if not started:
                 trouble = Refused(500, "trouble", "The server is in trouble; try again later.")
                 await _answer(sending, trouble)

@@ -54,7 +54,7 @@ export class Api {
     return this.send("POST", "/api/consent", said);
   }
 
-  checked(values: Record<string, number | boolean>): Promise<void> {
+  checked(values: Record<string, number | boolean | null>): Promise<void> {
     return this.send("PUT", "/api/me/check", { passed: true, values });
   }
 

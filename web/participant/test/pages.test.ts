@@ -104,10 +104,17 @@ describe("device check", () => {
     const nothing = measure([{ light: Number.NaN, levelDb: Number.NEGATIVE_INFINITY }]);
     expect(judge(nothing, limits)).toBe("too_dark");
     expect(measure([])).toEqual({ light: 0, level_db: -120 });
+    expect(judge(measure([{ light: 100, levelDb: Number.NEGATIVE_INFINITY }]), limits)).toBe("too_quiet");
     expect(measure([{ light: 100, levelDb: -30 }, { light: 101, levelDb: -12.34 }])).toEqual({
       light: 100.5,
       level_db: -12.3,
     });
+  });
+
+  it("leaves the sound to the person where the browser measures none", () => {
+    const unheard = measure([{ light: 100, levelDb: Number.NaN }]);
+    expect(unheard).toEqual({ light: 100, level_db: null });
+    expect(judge(unheard, limits)).toBeUndefined();
   });
 
   it.each([

@@ -19,8 +19,9 @@ export class RecordingSession {
   static async open(options: SessionOptions): Promise<RecordingSession> {
     const store = await ChunkStore.open(options.database);
     const uploader = new Uploader(store, new Transport(options), options);
-    // Asks the browser not to clear the store when its disk is short.
-    await navigator.storage?.persist?.().catch(() => false);
+    // Asks the browser not to clear the store when its disk is short. Firefox asks the person, who
+    // may never answer: nothing waits for it.
+    void navigator.storage?.persist?.().catch(() => false);
     globalThis.addEventListener?.("online", () => uploader.wake());
     uploader.start();
     return new RecordingSession(store, uploader);

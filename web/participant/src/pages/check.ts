@@ -4,10 +4,13 @@ import { button, el, pressed, show } from "../dom.js";
 import { type Message, t } from "../words.js";
 import { deviceHelp } from "./problem.js";
 
-/** The largest level and the mean light of a test, as they are judged and sent. */
+/**
+ * The largest level and the mean light of a test, as they are judged and sent. Null: this browser
+ * measures no sound (Firefox without loudspeakers); the person hears for themselves.
+ */
 export interface Measured {
   light: number;
-  level_db: number;
+  level_db: number | null;
 }
 
 interface Limits {
@@ -20,6 +23,7 @@ interface Limits {
 export function judge(measured: Measured, limits: Limits): Message | undefined {
   if (measured.light < limits.min_light) return "too_dark";
   if (measured.light > limits.max_light) return "too_bright";
+  if (measured.level_db === null) return undefined;
   return measured.level_db < limits.min_level_db ? "too_quiet" : undefined;
 }
 
@@ -128,9 +132,10 @@ async function recordUntil(stream: MediaStream, end: Promise<unknown>): Promise<
 
 export function measure(looks: Pick<Levels, "light" | "levelDb">[]): Measured {
   const lights = looks.map((look) => look.light).filter((light) => !Number.isNaN(light));
+  const unmeasured = looks.length > 0 && looks.every((look) => Number.isNaN(look.levelDb));
   const levels = looks.map((look) => look.levelDb).filter((level) => Number.isFinite(level));
   const light = lights.reduce((sum, one) => sum + one, 0) / Math.max(1, lights.length);
-  return { light: round(light), level_db: round(Math.max(-120, ...levels)) };
+  return { light: round(light), level_db: unmeasured ? null : round(Math.max(-120, ...levels)) };
 }
 
 function round(value: number): number {

@@ -1,0 +1,1 @@
+"""Drawn people who take part in a study: as camera and microphone of a real Chromium."""
