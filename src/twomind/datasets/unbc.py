@@ -44,6 +44,9 @@ CLOCK = Clock(
     30000 / 1001, "nominal: frame number / 29.97 (the layout carries no times; NTSC is assumed)"
 )
 
+#: A time that comes this much (of a frame) too early is still the frame's.
+_EARLY = 1e-3
+
 #: How the name of a sequence ends in which the other shoulder was moved.
 _UNAFFECTED = "unaff"
 
@@ -156,7 +159,9 @@ class Unbc(Folder):
 
     def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
         common.known_task(self.tasks, task_name)
-        numbers = np.round(np.asarray(times_s, float) * CLOCK.per_s).astype(np.int64)
+        # A frame is shown until the next one comes.
+        on_show = np.floor(np.asarray(times_s, float) * CLOCK.per_s + _EARLY)
+        numbers = on_show.astype(np.int64)
         return self._labels(recording_id).at(numbers)
 
     def people(self) -> Mapping[str, Mapping[str, str]]:

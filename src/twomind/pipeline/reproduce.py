@@ -34,6 +34,7 @@ from twomind.training.clip_text import TrainSettings as ClipTextSettings
 from twomind.training.dsfda import TrainSettings as DsfdaSettings
 from twomind.training.dsfda_folds import Cropped, DsfdaRecipe
 from twomind.training.fold_models import FoldModels, train_all
+from twomind.training.readable import why_unread
 from twomind.types import Adapter, Features, Fold, Task
 
 #: The two ways in which a table is walked, with the recipe's protocol for each.
@@ -89,7 +90,6 @@ class Opened:
             self.place.store,
             self.place.allow_drawn,
             self.place.faces,
-            forgiving=True,
         )
 
 
@@ -111,7 +111,15 @@ def opened(recipe: Recipe, place: Place) -> Opened:
     length_s = asked or None
     if asked < 0:
         length_s = None if task.grain == "clip" else WINDOW_S
-    return Opened(whole, task, Labels(whole, task, Windows(length_s)), place)
+    return Opened(whole, task, Labels(whole, task, _windows(length_s)), place)
+
+
+def _windows(length_s: float | None) -> Windows:
+    """Windows of a length; moments are judged no farther apart than the windows are."""
+    usual = Windows(length_s)
+    if length_s is None or length_s >= usual.frame_hop_s:
+        return usual
+    return replace(usual, frame_hop_s=length_s)
 
 
 def _task(dataset: Any, name: str) -> Task:
@@ -346,11 +354,9 @@ def unreadable(data: Opened, recipe: Recipe) -> Mapping[str, str]:
     for one in data.dataset.recordings():
         if data.labels.of_recording(one.id) < 0:
             continue
-        x = reading(one.id)
-        tracks = x.tracks.values()
-        if not any(track.valid.any() for track in tracks):
-            reasons = [reason for track in tracks for reason in track.reasons if reason]
-            found[one.id] = reasons[0] if reasons else "no frame could be read"
+        why = why_unread(reading(one.id))
+        if why:
+            found[one.id] = why
     return found
 
 

@@ -19,6 +19,7 @@ from twomind.core.settings import FILE, Bounds, Schema, check_bounds
 from twomind.core.store import default_root
 from twomind.evaluation.windows import Labels, Windows
 from twomind.training import clip_au_folds
+from twomind.training.readable import why_unread
 from twomind.types import Example, Features, Fold, Progress, Task
 
 #: Length of a window (s) where moments are labelled; whole clips otherwise.
@@ -191,7 +192,6 @@ def train_clip_au(settings: TrainClipAu, place: Place) -> dict[str, Any]:
         place.store,
         how.allow_drawn,
         settings.data.faces,
-        forgiving=True,
     )
     source, skipped = _examples(data, data.source, reading, place)
     held, skipped_held = _examples(data, data.held, reading, place)
@@ -279,7 +279,6 @@ def train_pft(settings: TrainPft, place: Place) -> dict[str, Any]:
         place.store,
         how.allow_drawn,
         settings.data.faces,
-        forgiving=True,
     )
     examples, skipped = _examples(data, (*data.source, *data.held), reading, place)
     model.save(place.out)
@@ -332,7 +331,7 @@ def _examples(
     skipped = []
     for n, recording in enumerate(recordings, 1):
         x = reading(recording)
-        why = _unread(x)
+        why = why_unread(x)
         if why:
             skipped.append({"recording": recording, "reason": why})
             continue
@@ -347,14 +346,6 @@ def _examples(
         first = skipped[0]["reason"] if skipped else "no recording has a label of this task"
         raise BadInput(f"{data.root}: nothing to train on; first: {first}")
     return tuple(found), skipped
-
-
-def _unread(x: Features) -> str:
-    """Why nothing of a recording could be read; "" where something could."""
-    if any(track.valid.any() for track in x.tracks.values()):
-        return ""
-    reasons = [reason for track in x.tracks.values() for reason in track.reasons if reason]
-    return reasons[0] if reasons else "no frame could be read"
 
 
 def _from_anywhere(settings: Any) -> Any:
