@@ -96,7 +96,7 @@ def test_a_recipe_that_is_wrong_says_where(old: str, new: str, wanted: str) -> N
 
 def test_settings_change_every_model_or_one() -> None:
     both = load_recipe("biovid", "clip-autt", sets=["models.epochs=3", "models.clip-au.epochs=4"])
-    assert [model.epochs for model in both.models] == [4, 3, 3]
+    assert [model.epochs for model in both.models] == [4, 3, 3, 3]
     with pytest.raises(BadInput, match="no model 'nobody'"):
         load_recipe("biovid", "clip-autt", sets=["models.nobody.epochs=4"])
     with pytest.raises(BadInput, match="no recipe ships"):

@@ -52,6 +52,7 @@ class Made:
     column: Column
     runs: Sequence[Run]
     refusals: Sequence[Refusal]
+    why: str = ""  # there is no run, since the model could not be trained
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,9 @@ def _cell(recipe: Recipe, row: Row, made: Sequence[Made], column: Column) -> Cel
     own = [one for one in made if one.column is column]
     if not own:
         return Cell(why="no such protocol in this recipe")
+    untrained = [one.why for one in own if one.why]
+    if untrained:
+        return Cell(why=untrained[0])
     if row.is_base:
         specs: tuple[str, ...] = (BASE,)
     elif column is Column.LABEL_FREE:
@@ -328,9 +332,8 @@ def _coverage(runs: Sequence[Run]) -> float:
 
 
 def _shortcut_lines(recipe: Recipe, made: Sequence[Made]) -> list[Line]:
-    """What can be had without looking at the person, on the label-free folds of the first model."""
-    first = recipe.models[0].name
-    own = [one for one in made if one.model == first and one.column is Column.LABEL_FREE]
+    """What can be had without looking at the person, on the label-free folds of a model."""
+    own = [one for one in made if one.runs and one.column is Column.LABEL_FREE]
     lines = []
     for name in _SHORTCUTS:
         runs = [run for one in own[:1] for run in one.runs if run.method == BASE]

@@ -15,14 +15,12 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.encoders.frame_rows import without_rows
 from twomind.models.dsfda import net
-from twomind.models.dsfda.crops import pictures_of
+from twomind.models.dsfda.crops import TRACK, evenly, pictures_of
 from twomind.models.dsfda.recogniser import HOP_S, Dsfda, as_pictures
 from twomind.training import clip_au_folds
 from twomind.training.dsfda import Pictures, TrainSettings, train
 from twomind.training.readable import OF_ONE_FILE
 from twomind.types import Example, Features, Progress, Task
-
-TRACK = "face_crop"
 
 
 @dataclass(frozen=True)
@@ -118,10 +116,7 @@ def pictures_from(
     people: list[str] = []
     for example in examples:
         track = example.x.tracks[TRACK]
-        rows = np.flatnonzero(track.valid)
-        if len(rows) > per_recording:
-            chosen = np.linspace(0, len(rows) - 1, per_recording).round().astype(int)
-            rows = rows[chosen]
+        rows = evenly(np.flatnonzero(track.valid), per_recording)
         if not len(rows):
             continue
         pictures.append(as_pictures(track.values[rows], px))

@@ -2,8 +2,9 @@
 
 Each frame is one step: the window of ``frames`` rows around it (repeated at the edges) becomes one
 row, and its cosines to the class text, times 100, are the logits. A clip's answer is the mean of its
-steps' logits. Zero-shot, a step is the frame's own row; ``temporal`` has a transformer over the
-window and an adapter of the text, trained on source people with CLIP frozen.
+steps' logits. Zero-shot, a step is the frame's own row. There are two base models that are trained on
+source people: with CLIP frozen, a transformer over the window and an adapter of the text; or CLIP
+fine-tuned as a whole, which reads face crops and whose step is the frame's own row again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,11 +21,12 @@ from twomind.core.store import Store, read_arrays, write_arrays
 from twomind.encoders.encoder import Encoder
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
 from twomind.encoders.opening import open_encoder
-from twomind.models.base import CARD, BaseModel, task_from, write_card
+from twomind.models.base import CARD, task_from, write_card
 from twomind.models.clip_text import parts
-from twomind.models.embedding import from_logits
-from twomind.models.synthetic import refuse_real, why_not_read
-from twomind.types import Features, Prediction, Recording, Task
+from twomind.models.clip_text.image import PREFIX, ImageTower
+from twomind.models.dsfda.crops import with_crops
+from twomind.models.one_track import OneTrack
+from twomind.types import Features, Recording, Task
 
 try:
     import torch
@@ -34,6 +36,8 @@ except ImportError as error:
     raise MissingExtra("torch", "CLIP with class text") from error
 
 FORMAT = "twomind.clip_text/1"
+#: What one that was fine-tuned as a whole reads.
+CROPS = "face_crop"
 FILE = "clip_text.safetensors"
 #: One template for all data sets, and CLIP's own scale.
 TEMPLATE = "a person with an expression of {}."
@@ -43,10 +47,12 @@ _PLAIN = ("track", "encoder", "mark", "frames", "hop_s", "drawn")
 
 
 @dataclass(frozen=True)
-class ClipText(BaseModel):
+class ClipText(OneTrack):
     """The recogniser. ``weights`` holds ``text (C, D)`` and, where it was trained, those of
     :mod:`.parts`; ``head.weight`` and ``head.bias`` are what follows from them.
     """
+
+    instead: ClassVar[str] = "Use a CLIP (vit-b-32)"
 
     task: Task
     weights: Mapping[str, Tensor]
@@ -58,6 +64,8 @@ class ClipText(BaseModel):
     drawn: bool = False
     allow_real: bool = False
     card: Mapping[str, Any] = field(default_factory=dict)
+    #: of a CLIP that was fine-tuned as a whole; then the track holds face crops
+    image: ImageTower | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         text = self.weights[TEXT]
@@ -70,14 +78,6 @@ class ClipText(BaseModel):
     @property
     def name(self) -> str:
         return "clip-text"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.track,)
-
-    @property
-    def synthetic(self) -> bool:
-        return self.drawn
 
     @property
     def dim(self) -> int:
@@ -132,6 +132,8 @@ class ClipText(BaseModel):
         track = x.tracks.get(self.track)
         if track is None:
             return np.zeros((0, self.dim), np.float32)
+        if self.image is not None:
+            return self.image.rows(track.values[track.valid])
         rows: np.ndarray = np.ascontiguousarray(track.values[track.valid], np.float32)
         if len(rows) and rows.shape[1:] != (self.dim,):
             raise ValueError(
@@ -141,38 +143,12 @@ class ClipText(BaseModel):
 
     # --- as a recogniser
 
-    def absent(self, x: Features) -> str:
-        """Why this window cannot be measured; empty when it can."""
-        allowed = self.allow_real
-        return why_not_read(x, self.track, learnt_from_drawn=self.drawn, allowed=allowed)
-
-    def predict(self, x: Features) -> Prediction:
-        if why := self.absent(x):
-            return Prediction.not_measured(x.span_s, len(self.task.classes), why)
-        with torch.no_grad():
-            _, logits = self.run([x])
-        return from_logits(x, logits[0])
-
-    def refuse(self, x: Features) -> None:
-        """Refuse a real recording, where the encoder knows synthetic people only.
-
-        Raises:
-            BadInput: it does, and was not told otherwise.
-        """
-        refuse_real(
-            learnt_from_drawn=self.drawn,
-            drawn=x.drawn,
-            allowed=self.allow_real,
-            instead="Use a CLIP (vit-b-32)",
-        )
-
-    def allowing_drawn(self, allow: bool = True) -> ClipText:
-        return replace(self, allow_real=allow)
-
     def prepare(
         self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
     ) -> Features:
         self.refuse(x)
+        if self.image is not None:
+            return with_crops(x, recording, self.image.prepare.size_px, self.hop_s)
         settings = FrameSettings(hop_s=self.hop_s)
         encoder = open_encoder(self.encoder, offline=offline or None)
         tracks = embed(
@@ -187,7 +163,11 @@ class ClipText(BaseModel):
             "card": dict(self.card),
             **{name: getattr(self, name) for name in _PLAIN},
         }
-        arrays = {name: value.detach().numpy() for name, value in self.weights.items()}
+        weights = dict(self.weights)
+        if self.image is not None:
+            weights |= self.image.weights
+            meta["image"] = self.image.settings
+        arrays = {name: value.detach().numpy() for name, value in weights.items()}
         path = write_arrays(folder / FILE, arrays, meta)
         write_card(folder, "clip-text", self.card, [FILE], self.drawn)
         return path
@@ -207,9 +187,11 @@ class ClipText(BaseModel):
         arrays, meta = read_arrays(folder / FILE)
         if meta.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected {FORMAT}, got {meta.get('format')!r}")
-        weights = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        every = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        weights = {name: value for name, value in every.items() if not name.startswith(PREFIX)}
         settings = {name: meta[name] for name in _PLAIN}
-        return cls(task_from(meta["task"]), weights, card=meta["card"], **settings)
+        image = ImageTower.of(every, meta["image"]) if "image" in meta else None
+        return cls(task_from(meta["task"]), weights, card=meta["card"], image=image, **settings)
 
 
 def window_indices(n: int, length: int) -> Tensor:
