@@ -234,9 +234,10 @@ def _fixed(settings: PersonaliseSettings, comparison: _Comparison, place: Place)
     check_task(model.task, comparison.labels.task)
     reading = comparison.reading
     data = settings.data
-    if data.folder is not None and fixed_model.kind_of(name) == "dsfda":
+    crop_px = getattr(model, "crop_px", 0)
+    if data.folder is not None and crop_px:
         # Pictures that are there need no film, and nothing measured of one.
-        reading = dsfda_folds.Cropped(data.folder, data.name, model.size.px, faces=data.faces)
+        reading = dsfda_folds.Cropped(data.folder, data.name, crop_px, faces=data.faces)
     elif data.folder is not None:
         reading = fixed_model.Prepared(
             reading, name, data.folder, data.name, place.store, allow_drawn

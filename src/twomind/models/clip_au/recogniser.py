@@ -95,6 +95,8 @@ class ClipAu(OneTrack):
     """
 
     instead: ClassVar[str] = "Train a CLIP-AU on a CLIP and real people"
+    #: What makes the summary of source people, where the model has none.
+    summary_by: ClassVar[str] = "twomind train sfda-pft --model THIS --data FOLDER --out OTHER"
 
     task: Task
     weights: Mapping[str, Tensor]

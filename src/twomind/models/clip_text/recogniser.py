@@ -10,7 +10,7 @@ fine-tuned as a whole, which reads face crops and whose step is the frame's own 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,6 +43,8 @@ FILE = "clip_text.safetensors"
 TEMPLATE = "a person with an expression of {}."
 SCALE = 100.0
 TEXT = "text"
+#: Before the names of a summary in a saved model.
+_SUMMARY = "summary."
 _PLAIN = ("track", "encoder", "mark", "frames", "hop_s", "drawn")
 
 
@@ -66,6 +68,8 @@ class ClipText(OneTrack):
     card: Mapping[str, Any] = field(default_factory=dict)
     #: of a CLIP that was fine-tuned as a whole; then the track holds face crops
     image: ImageTower | None = field(default=None, compare=False, repr=False)
+    #: what stands for the source people (prototypes), where it came with the weights
+    summary: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         text = self.weights[TEXT]
@@ -82,6 +86,14 @@ class ClipText(OneTrack):
     @property
     def dim(self) -> int:
         return int(self.weights[TEXT].shape[1])
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the face crops that it reads; 0 where it reads rows of an encoder."""
+        return 0 if self.image is None else self.image.prepare.size_px
+
+    def source_summary(self) -> dict[str, np.ndarray] | None:
+        return dict(self.summary) or None
 
     @property
     def is_temporal(self) -> bool:
@@ -168,6 +180,7 @@ class ClipText(OneTrack):
             weights |= self.image.weights
             meta["image"] = self.image.settings
         arrays = {name: value.detach().numpy() for name, value in weights.items()}
+        arrays |= {f"{_SUMMARY}{name}": value for name, value in self.summary.items()}
         path = write_arrays(folder / FILE, arrays, meta)
         write_card(folder, "clip-text", self.card, [FILE], self.drawn)
         return path
@@ -187,11 +200,26 @@ class ClipText(OneTrack):
         arrays, meta = read_arrays(folder / FILE)
         if meta.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected {FORMAT}, got {meta.get('format')!r}")
-        every = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
-        weights = {name: value for name, value in every.items() if not name.startswith(PREFIX)}
+        weights: dict[str, Tensor] = {}
+        tower: dict[str, Tensor] = {}
+        summary: dict[str, np.ndarray] = {}
+        for name, value in arrays.items():
+            if name.startswith(_SUMMARY):
+                summary[name.removeprefix(_SUMMARY)] = value
+            elif name.startswith(PREFIX):
+                tower[name] = torch.from_numpy(value.copy())
+            else:
+                weights[name] = torch.from_numpy(value.copy())
         settings = {name: meta[name] for name in _PLAIN}
-        image = ImageTower.of(every, meta["image"]) if "image" in meta else None
-        return cls(task_from(meta["task"]), weights, card=meta["card"], image=image, **settings)
+        image = ImageTower.of(tower, meta["image"]) if tower else None
+        return cls(
+            task_from(meta["task"]),
+            weights,
+            card=meta["card"],
+            image=image,
+            summary=summary,
+            **settings,
+        )
 
 
 def window_indices(n: int, length: int) -> Tensor:

@@ -10,7 +10,7 @@ class. No source picture is in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -56,6 +56,8 @@ class Dsfda(OneTrack):
     """
 
     instead: ClassVar[str] = "Train a DSFDA on real people (docs/dsfda.md)"
+    #: What makes the summary of source people, where the model has none.
+    summary_by: ClassVar[str] = "twomind train dsfda --model THIS --data FOLDER --out OTHER"
 
     task: Task
     weights: Mapping[str, Tensor]
@@ -84,6 +86,11 @@ class Dsfda(OneTrack):
             raise BadInput(
                 f"DSFDA.neutral: expected a class of 0 … {n_classes - 1}, got {self.neutral}"
             )
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the face crops that it reads."""
+        return self.size.px
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
