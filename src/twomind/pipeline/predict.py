@@ -27,7 +27,8 @@ from twomind.pipeline import adapt as adaptation
 from twomind.pipeline import asking
 from twomind.pipeline.adapt import People
 from twomind.pipeline.answer import Loaded, predict_one
-from twomind.pipeline.jobs import Job, Options, fingerprint
+from twomind.pipeline.enrolled_start import missing
+from twomind.pipeline.jobs import Job, Options, fingerprint, start_path
 from twomind.pipeline.rows import (
     Row,
     folder_of,
@@ -225,11 +226,16 @@ def _ready_to_adapt(jobs: Sequence[Job], options: Options, recogniser: Any) -> A
             "leaves behind"
         )
     recogniser = recogniser if recogniser is not None else load(options.model or "words")
-    neutral = () if options.neutral else None
+    without = [job.subject for job in jobs if start_path(job, options) is None]
+    neutral = () if options.neutral or not without else None
+    needs_neutral = Access.NEUTRAL in how.adapter().needs
+    if needs_neutral and neutral is None and options.profiles is not None:
+        person = options.person or without[0]
+        raise BadInput(f"--adapt {how.method}: {missing(options.profiles, person, how.method)}")
     given = Given(how.seed, summary=adaptation.summary_of(recogniser), neutral=neutral)
     adaptation.check(recogniser, how, given)
     subjects = sorted({job.subject for job in jobs})
-    if Access.NEUTRAL in how.adapter().needs and len(subjects) > 1:
+    if needs_neutral and without and len(subjects) > 1:
         raise BadInput(
             f"--adapt {how.method} needs a neutral clip of the person, and --neutral is one clip "
             f"for {len(subjects)} people ({', '.join(subjects[:3])} …): run it once per person"

@@ -396,7 +396,14 @@ def _head(table: Table) -> list[str]:
         head += [f"{column}: {TITLES[metric]} %" for metric in table.metrics]
         head += [f"{column}: settings tried", f"{column}: chosen by"]
     head += [f"published: {TITLES[metric]} %" for metric in table.metrics]
-    return [*head, "sd of people", "sd of training seeds", "gain", "harmed", "p"]
+    return [*head, *_OF_LABEL_FREE]
+
+
+#: Columns of the label-free figures alone, in the first metric.
+_OF_LABEL_FREE = (
+    *("people", "sd of people", "training seeds", "sd of training seeds", "method seeds"),
+    *("answered %", "gain", "harmed", "p"),
+)
 
 
 def _cells(table: Table, line: Line) -> list[str]:
@@ -417,8 +424,10 @@ def _cells(table: Table, line: Line) -> list[str]:
     cell = line.cells[Column.LABEL_FREE.value]
     first = cell.figures.get(table.metrics[0])
     if first is None:
-        return [*texts, *[DASH] * 5]
-    texts += [_number(first.sd_people), _number(first.sd_training)]
+        return [*texts, *[DASH] * len(_OF_LABEL_FREE)]
+    texts += [str(len(first.per_person)), _number(first.sd_people)]
+    texts += [str(cell.n_training_seeds or DASH), _number(first.sd_training)]
+    texts += [str(cell.n_method_seeds or DASH), _number(100 * cell.coverage)]
     if not math.isfinite(cell.gain):
         return [*texts, *[DASH] * 3]
     low, high = cell.gain_ci
