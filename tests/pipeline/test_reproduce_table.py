@@ -15,8 +15,9 @@ pytest.importorskip("torch")
 
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
+from twomind.datasets import unbc
 from twomind.evaluation.refusals import Refusal
-from twomind.pipeline.reproduce import steps_of
+from twomind.pipeline.reproduce import Place, opened, steps_of
 from twomind.pipeline.reproduce_recipe import (
     Recipe,
     load_recipe,
@@ -271,3 +272,17 @@ def test_people_with_rows_of_one_class_are_told() -> None:
         flat.append(replace(run, rows=levels) if run.fold.name == "b" else run)
     said = markdown(table_of(_recipe(), [replace(made[0], runs=flat)], {}))
     assert "1 of the test people have coded rows of one class alone (b)" in said
+
+
+def test_on_unbc_every_frame_is_judged_by_its_own_code(tmp_path: Path) -> None:
+    """Pain shows in single frames: judged every quarter of a second, it is not there."""
+    unbc.fake(tmp_path / "unbc", 0, unbc.FAKE_PEOPLE)
+    recipe = load_recipe("unbc", "dsfda", sets=["protocol.label_free=leave-one-person-out"])
+    data = opened(recipe, Place(tmp_path / "unbc", tmp_path / "out", tmp_path / "store"))
+    pain = "aa901t2aeaff"  # its third frame of five
+    x = data.reading(recipe.models[0])(pain)
+    times_s = data.labels.windows.frames(x.span_s)
+    assert data.labels.of_frames(pain, times_s).tolist() == [0, 0, 1, 0, 0]
+    windows = [data.labels.of_window(pain, one.span_s) for one in data.labels.windows.cut(x)]
+    assert windows == [0, 0, 1, 0, 0]
+    assert any("unaff" in text for text in recipe.differs)

@@ -230,9 +230,7 @@ def read_steps(model: Trainable, x: Features) -> tuple[Array, Array] | Predictio
 def _not_measured(model: Trainable, x: Features) -> Prediction | None:
     """The answer of a model that knows without a look at the rows that it cannot measure."""
     absent = getattr(model, "absent", None)
-    if absent is None:
-        prediction = model.predict(x)
-    elif absent(x):
+    if absent is None or absent(x):
         prediction = model.predict(x)
     else:
         return None

@@ -186,8 +186,8 @@ class Unbc(Folder):
         return FrameFolder(folder, CLOCK) if folder.is_dir() else None
 
     def takes(self) -> tuple[Take, ...]:
-        """Sequences; those of the shoulder that does not hurt (``…unaff``) were elicited without
-        pain.
+        """Sequences; those of the shoulder that does not hurt (``…unaff``) are taken to be elicited
+        without pain. The archive does not say so, and some of their frames may be coded as pain.
         """
         found = []
         for sequence, person in self.sequences.items():
@@ -205,6 +205,10 @@ class Unbc(Folder):
         known = [self._folder("Images", name) for name in self.sequences]
         images = self.root / "Images"
         found.extra += not_listed(images, known, self.root, "not in a sequence's folder")
+        found.notes.append(
+            f"neutral: sequences whose names end in {_UNAFFECTED} (the shoulder that does not hurt); "
+            "an assumption of this reader, not of the archive"
+        )
         n_people = len(self.people())
         if n_people != N_PEOPLE:
             found.notes.append(f"the archive has {N_PEOPLE} people; here are {n_people}")
