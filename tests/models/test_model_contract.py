@@ -105,7 +105,10 @@ def sfda_pft() -> tuple[Any, list[Features]]:
     from twomind.models.sfda_pft import net
     from twomind.models.sfda_pft.recogniser import PftRecogniser
 
-    weights = {f"f.{name}": torch.full(shape, 0.01) for name, shape in net.shapes().items()}
+    weights = {}
+    for name, shape in net.shapes().items():
+        value = 1.0 if name.endswith("running_var") else 0.01
+        weights[f"f.{name}"] = torch.full(shape, value)
     weights |= {"head.weight": torch.full((2, net.DIM), 0.1), "head.bias": torch.zeros(2)}
     rng = np.random.default_rng(0)
     xs = []

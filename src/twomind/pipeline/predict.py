@@ -227,20 +227,37 @@ def _ready_to_adapt(jobs: Sequence[Job], options: Options, recogniser: Any) -> A
         )
     recogniser = recogniser if recogniser is not None else load(options.model or "words")
     without = [job.subject for job in jobs if start_path(job, options) is None]
+    _check_neutral(jobs, options, without)
     neutral = () if options.neutral or not without else None
-    needs_neutral = Access.NEUTRAL in how.adapter().needs
-    if needs_neutral and neutral is None and options.profiles is not None:
-        person = options.person or without[0]
-        raise BadInput(f"--adapt {how.method}: {missing(options.profiles, person, how.method)}")
     given = Given(how.seed, summary=adaptation.summary_of(recogniser), neutral=neutral)
     adaptation.check(recogniser, how, given)
+    return recogniser
+
+
+def _check_neutral(jobs: Sequence[Job], options: Options, without: Sequence[str]) -> None:
+    """A method that begins with a neutral clip has one of each person, or what was kept of one.
+
+    Args:
+        jobs: what is predicted.
+        options: with a method.
+        without: people for whom nothing was kept at enrolment.
+
+    Raises:
+        BadInput: it has not.
+    """
+    how = options.adapt
+    assert how is not None
+    if Access.NEUTRAL not in how.adapter().needs or not without:
+        return
+    if options.neutral is None and options.profiles is not None:
+        person = options.person or without[0]
+        raise BadInput(f"--adapt {how.method}: {missing(options.profiles, person, how.method)}")
     subjects = sorted({job.subject for job in jobs})
-    if needs_neutral and without and len(subjects) > 1:
+    if options.neutral is not None and len(subjects) > 1:
         raise BadInput(
             f"--adapt {how.method} needs a neutral clip of the person, and --neutral is one clip "
             f"for {len(subjects)} people ({', '.join(subjects[:3])} …): run it once per person"
         )
-    return recogniser
 
 
 def _is_bystander(row: Row) -> bool:

@@ -66,6 +66,21 @@ class Opened:
     labels: Labels
     place: Place
 
+    def folds(self, protocol: str) -> tuple[Fold, ...]:
+        """The folds of a protocol.
+
+        Raises:
+            BadInput: these people cannot be split so; the message says what a recipe can ask for.
+        """
+        try:
+            found: tuple[Fold, ...] = self.dataset.folds(protocol, 0)
+        except BadInput as error:
+            raise BadInput(
+                f"{error} In a recipe: --set protocol.label_free=targets-N --set "
+                "protocol.as_published= (then no published number is of these people)"
+            ) from error
+        return found
+
     def reading(self, base: Base) -> Callable[[str], Features]:
         """recording id → what a model reads of it; one that cannot be read is absent, with the
         reason.
@@ -311,7 +326,7 @@ def _walked(recipe: Recipe, step: Step, data: Opened, talk: Talk) -> Made:
     trained on these data has no run, and says why.
     """
     place = data.place
-    folds: tuple[Fold, ...] = data.dataset.folds(step.protocol, 0)
+    folds = data.folds(step.protocol)
 
     def trained(what: str, n: float, total: float) -> None:
         # A third for the models: how long each part takes is only known afterwards.

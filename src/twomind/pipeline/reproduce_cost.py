@@ -119,7 +119,7 @@ def _counted(recipe: Recipe, base: Base, steps: list[Step], data: Opened) -> Cou
     training, adaptation = 0, 0
     trained: set[tuple[int, tuple[str, ...]]] = set()
     for step in steps:
-        folds = data.dataset.folds(step.protocol, 0)
+        folds = data.folds(step.protocol)
         for fold in folds:
             key = (step.training_seed, fold.train)
             if key not in trained:
@@ -133,7 +133,7 @@ def _counted(recipe: Recipe, base: Base, steps: list[Step], data: Opened) -> Cou
 
 
 def _n_runs(recipe: Recipe, step: Step, data: Opened) -> int:
-    folds = data.dataset.folds(step.protocol, 0)
+    folds = data.folds(step.protocol)
     return len(folds) * recipe.seeds.method * (1 + len(step.methods))
 
 

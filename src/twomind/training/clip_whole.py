@@ -95,12 +95,15 @@ class _State:
 
     def rows(self, pixels: Tensor) -> Tensor:
         """Unit rows of prepared pictures."""
-        return F.normalize(image_features(self._tower(self.towers.image), pixels), dim=-1)
+        tower = self._tower(self.towers.image)
+        found = image_features(tower, pixels)
+        return F.normalize(found, dim=-1)
 
     def text(self) -> Tensor:
         """Unit rows of the classes."""
         tower = self._tower(self.towers.text)
-        found = text_features(tower, embed_tokens(tower, self.ids), self.read_at, truncate=False)
+        tokens = embed_tokens(tower, self.ids)
+        found = text_features(tower, tokens, self.read_at, truncate=False)
         return F.normalize(found, dim=-1)
 
     def _tower(self, tower: Tower) -> Tower:
@@ -133,7 +136,9 @@ def train(
     settings = settings or TrainSettings()
     towers = towers_of(start.encoder)
     clips = _clips(examples, per_recording)
-    y = np.repeat([example.y for example, _ in clips], [len(own) for _, own in clips])
+    classes = [example.y for example, _ in clips]
+    n_of_each = [len(own) for _, own in clips]
+    y = np.repeat(classes, n_of_each)
     if len(set(y.tolist())) < 2:
         raise BadInput(
             f"training: expected readable clips of at least two classes, got {len(clips)} clips"
@@ -141,24 +146,28 @@ def train(
     pictures = [picture for _, own in clips for picture in own]
     state = _started(towers, start, settings)
     any_length = asdict(settings) | {"epochs": 0}
-    mark = repr((any_length, asdict(start), towers.fingerprint, len(y), per_recording))
+    what = (any_length, asdict(start), towers.fingerprint, len(y), per_recording)
+    mark = repr(what)
     first, history = _resumed(keep, state, mark)
     for epoch in range(first, settings.epochs):
-        history.append({"epoch": epoch, "loss": _epoch(state, pictures, y, settings, epoch)})
+        loss = _epoch(state, pictures, y, settings, epoch)
+        history.append({"epoch": epoch, "loss": loss})
         if keep is not None:
             _save(keep, state, mark, epoch + 1, history)
         if progress is not None:
             progress("train whole CLIP", epoch + 1, settings.epochs)
     people = {example.x.subject for example, _ in clips}
+    per_class = np.bincount(y, minlength=len(start.task.classes))
     how = {
         "settings": asdict(settings),
         "n_people": len(people),
         "n_windows": len(clips),
         "n_pictures": len(y),
-        "per_class": np.bincount(y, minlength=len(start.task.classes)).tolist(),
+        "per_class": per_class.tolist(),
         "history": history,
     }
-    return _model(state, start, how, drawn=all(example.x.drawn for example, _ in clips))
+    drawn = all(example.x.drawn for example, _ in clips)
+    return _model(state, start, how, drawn)
 
 
 def _clips(
@@ -181,8 +190,9 @@ def _started(towers: Towers, start: Start, settings: TrainSettings) -> _State:
             f"class text: expected {len(start.task.classes)} words, got {list(start.words)}"
         )
     place = device.chosen()
-    w = leaves(placed({**towers.image.weights, **towers.text.weights}, place))
-    first = torch.tensor(float(np.log(_MOST)), device=place)
+    both = {**towers.image.weights, **towers.text.weights}
+    w = leaves(placed(both, place))
+    first = torch.tensor(_MOST, device=place).log()
     w[SCALE] = first.requires_grad_()
     others = [value for name, value in w.items() if name != SCALE]
     groups = [
@@ -208,6 +218,7 @@ def _epoch(
     """
     rng = np.random.default_rng((settings.seed, epoch))
     order = rng.permutation(len(y))
+    most = float(np.log(_MOST))
     losses = []
     for at in range(0, len(order), settings.batch):
         batch = order[at : at + settings.batch]
@@ -215,22 +226,27 @@ def _epoch(
         total = 0.0
         for of_part in range(0, len(batch), PART):
             i = batch[of_part : of_part + PART]
-            loss = _loss(state, [pictures[k] for k in i], y[i]) * (len(i) / len(batch))
+            part = [pictures[k] for k in i]
+            share = len(i) / len(batch)
+            loss = share * _loss(state, part, y[i])
             loss.backward()
             total += float(loss.detach())
         state.optimiser.step()
         with torch.no_grad():
-            state.w[SCALE].clamp_(max=float(np.log(_MOST)))
+            state.w[SCALE].clamp_(max=most)
         losses.append(total)
     return float(np.mean(losses))
 
 
 def _loss(state: _State, pictures: Sequence[np.ndarray], y: np.ndarray) -> Tensor:
     place = state.w[SCALE].device
-    prepared = np.stack([state.towers.prepare(picture) for picture in pictures])
-    rows = state.rows(torch.from_numpy(prepared).to(place))
-    logits = state.w[SCALE].exp() * rows @ state.text().T
-    return F.cross_entropy(logits, torch.from_numpy(y).to(place))
+    prepared = [state.towers.prepare(picture) for picture in pictures]
+    pixels = torch.from_numpy(np.stack(prepared))
+    rows = state.rows(pixels.to(place))
+    scale = state.w[SCALE].exp()
+    logits = scale * rows @ state.text().T
+    wanted = torch.from_numpy(y).to(place)
+    return F.cross_entropy(logits, wanted)
 
 
 def one_part(encoder: str, pictures: Sequence[np.ndarray]) -> Callable[[], None]:
@@ -259,10 +275,9 @@ def one_part(encoder: str, pictures: Sequence[np.ndarray]) -> Callable[[], None]
 def _model(state: _State, start: Start, how: Mapping[str, Any], drawn: bool) -> ClipText:
     with torch.no_grad():
         text = state.text().cpu()
-    still = {name: value.detach().cpu() for name, value in state.w.items()}
-    tower = replace(
-        state.towers.image, weights={name: still[name] for name in state.towers.image.weights}
-    )
+    image = state.towers.image
+    weights = {name: state.w[name].detach().cpu() for name in image.weights}
+    tower = replace(image, weights=weights)
     card = {"class_text": start.sentences, "training": dict(how)}
     return ClipText(
         start.task,
@@ -303,20 +318,21 @@ def _resumed(path: Path | None, state: _State, mark: str) -> tuple[int, list[dic
         return 0, []
     with torch.no_grad():
         for name, value in state.w.items():
-            value.copy_(torch.from_numpy(arrays[f"w.{name}"].reshape(value.shape)))
+            value.copy_(_like(value, arrays[f"w.{name}"]))
     for name, value in state.w.items():
         if f"m.{name}" in arrays:
-            state.optimiser.state[value] = {
-                "step": torch.tensor(float(meta["n_steps"])),
-                "exp_avg": _like(value, arrays[f"m.{name}"]),
-                "exp_avg_sq": _like(value, arrays[f"v.{name}"]),
-            }
+            first = _like(value, arrays[f"m.{name}"])
+            second = _like(value, arrays[f"v.{name}"])
+            step = torch.tensor(float(meta["n_steps"]))
+            moments = {"step": step, "exp_avg": first, "exp_avg_sq": second}
+            state.optimiser.state[value] = moments
     return int(meta["epoch"]), list(meta["history"])
 
 
 def _like(value: Tensor, kept: np.ndarray) -> Tensor:
     """What was kept of a tensor, in its shape and on its device; a lone number is kept as one row."""
-    return torch.from_numpy(kept.reshape(value.shape).copy()).to(value.device)
+    own = kept.reshape(value.shape).copy()
+    return torch.from_numpy(own).to(value.device)
 
 
 @dataclass(frozen=True)

@@ -348,11 +348,15 @@ def read_prototypes(path: Path, task: Task, person: str = "") -> tuple[Tensor, T
         known = _class_of(said, task)
         if known is None:
             raise BadInput(f"{path}: prototypes of the class {said!r}; the task has {task.classes}")
-        for row in value if person in ("", target) else ():
+        if person and person != target:
+            continue
+        for row in value:
             # Several targets have the same source people near them.
-            kept.setdefault((known, row.numpy().tobytes()), row)
+            content = row.numpy().tobytes()
+            kept.setdefault((known, content), row)
     classes = [c for c, _ in kept]
-    return torch.stack(list(kept.values())), torch.tensor(classes), people
+    every = torch.stack(list(kept.values()))
+    return every, torch.tensor(classes), people
 
 
 def _prototype_rows(path: Path) -> dict[str, Tensor]:

@@ -37,9 +37,12 @@ def why_unread(x: Features) -> str:
     """Why nothing of a recording could be read; "" where something could."""
     if any(track.valid.any() for track in x.tracks.values()):
         return ""
-    reasons = [reason for track in x.tracks.values() for reason in track.reasons if reason]
-    reasons += x.notes.values()
-    return reasons[0] if reasons else "no frame could be read"
+    for track in x.tracks.values():
+        said = [reason for reason in track.reasons if reason]
+        if said:
+            return said[0]
+    notes = list(x.notes.values())
+    return notes[0] if notes else "no frame could be read"
 
 
 __all__ = ["OF_ONE_FILE", "unread", "why_unread"]
