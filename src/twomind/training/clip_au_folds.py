@@ -205,7 +205,8 @@ def make_rows(
         if n % 50 == 0 or n == len(todo):
             tell("frame embeddings", n, len(todo))
     said = [*failed, *(f"{name}: {why}" for name, why in unread.items())]
-    message = f"{len(said)} of {len(todo)} recordings could not be read; first: {said[:1]}"
+    first = said[0] if said else ""
+    message = f"{len(said)} of {len(todo)} recordings could not be read; first: {first}"
     if todo and len(said) == len(todo):
         raise BadInput(message)
     if failed:
