@@ -99,7 +99,28 @@ def described() -> tuple[Any, list[Features]]:
     return replace(fit_described(examples, TASK), card=CARD), cut[:2]
 
 
-BUILT_IN = {f.__name__: f for f in (words, fusion, clip_au, clip_text, dsfda, embedding, described)}
+def sfda_pft() -> tuple[Any, list[Features]]:
+    import torch
+
+    from twomind.models.sfda_pft import net
+    from twomind.models.sfda_pft.recogniser import PftRecogniser
+
+    weights = {}
+    for name, shape in net.shapes().items():
+        value = 1.0 if name.endswith("running_var") else 0.01
+        weights[f"f.{name}"] = torch.full(shape, value)
+    weights |= {"head.weight": torch.full((2, net.DIM), 0.1), "head.bias": torch.zeros(2)}
+    rng = np.random.default_rng(0)
+    xs = []
+    for seed in range(2):
+        pictures = rng.integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+        track = Track(pictures, np.arange(2) * 0.2, np.ones(2, bool))
+        xs.append(Features(f"r{seed}", "p", {"face_crop": track}, (0.0, 0.4)))
+    return PftRecogniser(TASK, weights, card=CARD), xs
+
+
+_MADE = (words, fusion, clip_au, clip_text, dsfda, sfda_pft, embedding, described)
+BUILT_IN = {f.__name__: f for f in _MADE}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

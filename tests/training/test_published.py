@@ -6,15 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from twomind.core.errors import BadInput  # noqa: E402
-from twomind.core.store import read_arrays  # noqa: E402
 from twomind.models.dsfda import net  # noqa: E402
 from twomind.models.dsfda.recogniser import Dsfda  # noqa: E402
+from twomind.pipeline.imports import import_weights  # noqa: E402
 from twomind.training import published  # noqa: E402
 
 ASKED = published.Asked(source="a test", licence="MIT")
@@ -50,7 +49,7 @@ def _save(path: Path, value: object) -> Path:
 def test_dsfda_by_order_and_shape(tmp_path: Path) -> None:
     tensors = _dsfda()
     path = _save(tmp_path / "a.pth", {"state_dict": {f"module.{k}": v for k, v in tensors.items()}})
-    published.import_weights(path, "dsfda", ASKED, tmp_path / "out")
+    import_weights(path, "dsfda", ASKED, tmp_path / "out")
     model = Dsfda.load(tmp_path / "out")
     wanted = net.new_weights(net.FULL, 2, 3, seed=5)
     assert set(model.weights) == set(wanted)
@@ -63,8 +62,9 @@ def test_dsfda_by_order_and_shape(tmp_path: Path) -> None:
 
 def test_critics_that_are_absent_are_drawn_and_the_card_says_so(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.pth", _dsfda(leave=("Dis_FR", "Dis_ER")))
-    found = published.import_weights(path, "dsfda", ASKED, tmp_path / "out")
+    found = import_weights(path, "dsfda", ASKED, tmp_path / "out")
     assert found["drawn_anew"] == ["Dis_FR", "Dis_ER"]
+    assert "train dsfda --model" in str(found["prototypes"])
 
 
 @pytest.mark.parametrize(
@@ -86,53 +86,8 @@ def test_what_does_not_fit_is_named(tmp_path: Path, change: str, wanted: str) ->
         tensors["head2.weight"] = torch.zeros(3)
     path = _save(tmp_path / "a.pth", tensors)
     with pytest.raises(BadInput, match=wanted):
-        published.import_weights(path, "dsfda", ASKED, tmp_path / "out")
+        import_weights(path, "dsfda", ASKED, tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_a_translator_alone_and_with_its_extractor(tmp_path: Path) -> None:
-    layers = {}
-    for k in (0, 2):
-        layers[f"net.{k}.weight"] = torch.randn(8, 8)
-        layers[f"net.{k}.bias"] = torch.randn(8)
-    published.import_weights(_save(tmp_path / "t.pt", layers), "sfda-pft", ASKED, tmp_path / "a")
-    arrays, meta = read_arrays(tmp_path / "a" / "sfda_pft.safetensors")
-    first = layers["net.0.weight"].numpy()
-    np.testing.assert_array_equal(arrays["pft.released.layers.0.weight"], first)
-    assert meta["licence"] == "MIT"
-    whole = {f"translator.{name}": value for name, value in layers.items()}
-    whole["feature_extractor.conv1.weight"] = torch.zeros(2, 3, 7, 7)
-    found = published.import_weights(
-        _save(tmp_path / "f.pt", whole), "sfda-pft", ASKED, tmp_path / "b"
-    )
-    assert found["n"] == 5
-    del layers["net.2.bias"]
-    with pytest.raises(BadInput, match=r"missing: layers\.2\.bias"):
-        published.import_weights(
-            _save(tmp_path / "t.pt", layers), "sfda-pft", ASKED, tmp_path / "c"
-        )
-
-
-def test_prototypes_of_people(tmp_path: Path) -> None:
-    rows = {"neutral": torch.randn(3, 4), "pain": torch.randn(2, 4)}
-    path = _save(tmp_path / "p.pt", {"personalized": {"081014_w_27": rows}, "meta": {"m": 3}})
-    found = published.import_weights(path, "tta-cap", ASKED, tmp_path / "out")
-    assert found["people"] == ["081014_w_27"]
-    arrays, _ = read_arrays(tmp_path / "out" / "prototypes.safetensors")
-    assert arrays["081014_w_27/prototypes"].shape == (5, 4)
-    assert arrays["081014_w_27/prototype_class"].tolist() == [0, 0, 0, 1, 1]
-    odd = _save(tmp_path / "q.pt", {"personalized": {"a": {"joy": torch.randn(3, 4)}}})
-    with pytest.raises(BadInput, match="class 'joy'"):
-        published.import_weights(odd, "tta-cap", ASKED, tmp_path / "no")
-
-
-def test_contexts_of_clip_autt(tmp_path: Path) -> None:
-    path = _save(tmp_path / "c.pt", {"prompt_learner": {"ctx": torch.zeros(46, 4, 512)}})
-    found = published.import_weights(path, "clip-autt", ASKED, tmp_path / "out")
-    assert found["shape"] == [46, 4, 512]
-    flat = _save(tmp_path / "d.pt", {"ctx": torch.zeros(4, 512)})
-    with pytest.raises(BadInput, match="wanted \\(phrases, tokens, width\\)"):
-        published.import_weights(flat, "clip-autt", ASKED, tmp_path / "no")
 
 
 class _Harm:
@@ -144,7 +99,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, capsys: pytest.CaptureFix
     path = _save(tmp_path / "evil.pth", {"a": _Harm()})
     for kind in ("dsfda", "sfda-pft", "tta-cap", "clip-autt"):
         with pytest.raises(BadInput, match="holds only weights"):
-            published.import_weights(path, kind, ASKED, tmp_path / "out")
+            import_weights(path, kind, ASKED, tmp_path / "out")
     assert "executed" not in capsys.readouterr().out
 
 
@@ -154,7 +109,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, suffix: str) 
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(content)
     with pytest.raises(BadInput):
-        published.import_weights(path, "dsfda", ASKED, tmp_path / "out")
+        import_weights(path, "dsfda", ASKED, tmp_path / "out")
 
 
 def test_a_model_that_is_a_checkpoint_is_pointed_to_the_importer(tmp_path: Path) -> None:

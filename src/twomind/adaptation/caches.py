@@ -211,28 +211,42 @@ def read_steps(model: Trainable, x: Features) -> tuple[Array, Array] | Predictio
     """
     import torch
 
-    got = read(model, x)
     by_frame = getattr(model, "step_rows", None)
-    if isinstance(got, Prediction):
-        return got
     if by_frame is None:
+        got = read(model, x)
+        if isinstance(got, Prediction):
+            return got
         z, logits = got
         return z[None], logits[None]
+    prediction = _not_measured(model, x)
+    if prediction is not None:
+        return prediction
     with torch.no_grad():
         rows = by_frame(x)
         weight, bias = model.head()
         return as_array(rows), as_array(rows @ weight.T + bias)
 
 
+def _not_measured(model: Trainable, x: Features) -> Prediction | None:
+    """The answer of a model that knows without a look at the rows that it cannot measure."""
+    absent = getattr(model, "absent", None)
+    if absent is None or absent(x):
+        prediction = model.predict(x)
+    else:
+        return None
+    return prediction if prediction.status is Status.NOT_MEASURED else None
+
+
 def prototype_rows(model: Trainable, x: Features) -> Array | Prediction:
     """What prototypes of one window are made of ``(T, D)``: the frames' own rows where the model has
     them (``frame_rows``), else the window's embedding; or the model's "not measured".
     """
-    got = read(model, x)
     by_frame = getattr(model, "frame_rows", None)
-    if isinstance(got, Prediction):
-        return got
-    return got[0][None] if by_frame is None else np.asarray(by_frame(x), np.float32)
+    if by_frame is None:
+        got = read(model, x)
+        return got if isinstance(got, Prediction) else got[0][None]
+    prediction = _not_measured(model, x)
+    return np.asarray(by_frame(x), np.float32) if prediction is None else prediction
 
 
 def readings(model: Trainable, xs: Sequence[Features]) -> list[tuple[Array, Array]]:

@@ -16,6 +16,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -182,7 +183,7 @@ class TTACap:
         after = dict(state)
         if self.reset_scope == "video" and x.recording != state["recording"]:
             after |= _fresh(self, n_classes, dim)
-        bank = Bank(state["prototypes"], state["prototype_class"], n_classes)
+        bank = _bank_of(state["prototypes"], state["prototype_class"], n_classes)
         w = look(self, z, logits, bank)
         after, rows = self._walked(after, w)
         fused = fuse(self, w, bank, head, *rows)
@@ -266,51 +267,69 @@ class Bank:
             )
         return cls(unit(rows), classes, n_classes)
 
+    @cached_property
+    def by_class(self) -> dict[int, Array]:
+        """The rows of each class that has any."""
+        found = {}
+        for c in range(self.n_classes):
+            own = np.ascontiguousarray(self.rows[self.classes == c])
+            if len(own):
+                found[c] = own
+        return found
+
+    @cached_property
+    def centres(self) -> Array:
+        """``l2n`` of the mean of each class that has rows."""
+        return unit(np.stack([rows.mean(axis=0) for rows in self.by_class.values()]))
+
     def scores(self, z: Array, k: int) -> Array:
         """Mean of the ``k`` largest cosines per class ``(T, C)``; ``MISSING`` of a class without
         prototypes.
         """
         out = np.full((len(z), self.n_classes), MISSING, np.float32)
-        cosine = z @ self.rows.T
-        for c in range(self.n_classes):
-            own = cosine[:, self.classes == c]
-            if own.shape[1]:
-                falling = np.sort(own, axis=1)[:, ::-1]
-                out[:, c] = falling[:, :k].mean(axis=1)
+        for c, rows in self.by_class.items():
+            falling = np.sort(z @ rows.T, axis=1)[:, ::-1]
+            out[:, c] = falling[:, :k].mean(axis=1)
         return out
 
     def mix(self, scores: Array, gamma: float) -> Array:
         """``l2n(sum_c softmax(gamma s)_c mu_c)`` over the classes that have prototypes,
         ``(T, D)``.
         """
-        there = []
-        means = []
-        for c in range(self.n_classes):
-            own = self.classes == c
-            if own.any():
-                there.append(c)
-                means.append(self.rows[own].mean(axis=0))
+        there = list(self.by_class)
         if not there:
             return np.zeros((len(scores), self.rows.shape[1]), np.float32)
-        centres = unit(np.stack(means))
         share = softmax(gamma * scores[:, there])
-        return unit(share @ centres)
+        return unit(share @ self.centres)
 
     def nearest(self, z: Array, pred: Array, k: int) -> Array:
         """``l2n`` of the mean of the ``k`` nearest prototypes of each query's own class; zero
         without one.
         """
         out = np.zeros_like(z)
-        for c in range(self.n_classes):
+        for c, rows in self.by_class.items():
             mine = np.flatnonzero(pred == c)
-            rows = self.rows[self.classes == c]
-            if not len(mine) or not len(rows):
+            if not len(mine):
                 continue
             cosine = z[mine] @ rows.T
             order = np.argsort(-cosine, axis=1, kind="stable")
             chosen = rows[order[:, :k]]
             out[mine] = unit(chosen.mean(axis=1))
         return out
+
+
+#: The bank of the person who was stepped last: its rows stay the same from window to window.
+_last: list[Bank] = []
+
+
+def _bank_of(rows: Array, classes: Array, n_classes: int) -> Bank:
+    """The prototypes of a state, sorted by class once and not at every window."""
+    for bank in _last:
+        if bank.rows is rows and bank.classes is classes and bank.n_classes == n_classes:
+            return bank
+    found = Bank(rows, classes, n_classes)
+    _last[:] = [found]
+    return found
 
 
 @dataclass(frozen=True)
@@ -346,7 +365,7 @@ def look(config: TTACap, z: Array, logits: Array, bank: Bank) -> Look:
     probs = softmax(logits)
     pred = probs.argmax(axis=1)
     scores = bank.scores(own, config.proto_top_k)
-    there = len(np.unique(bank.classes))
+    there = len(bank.by_class)
     falling = np.sort(scores, axis=1)[:, ::-1]
     margin = falling[:, 0] - falling[:, 1]
     if there < 2 and (config.empty_class == "unavailable" or not there):

@@ -123,6 +123,8 @@ def score_personalise_verb(
         found = personalise(settings, place, Talk(_tell, _say_trained))
     for method, why in found.left_out.items():
         say(f"left out: {method}: {why}")
+    for recording, why in found.unread.items():
+        say(f"not read: {recording}: {why}")
     if as_json:
         print_json(_plain(found))
     for board, harm in zip(found.boards, found.harms, strict=True):
@@ -156,6 +158,7 @@ def _plain(found: Compared) -> dict[str, Any]:
     return {
         "n_runs": found.n_runs,
         "left_out": found.left_out,
+        "unread": dict(found.unread),
         "models": found.models,
         "boards": [board["html"] for board in found.boards],
         "harm": [harm["html"] for harm in found.harms],

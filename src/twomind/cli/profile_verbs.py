@@ -24,6 +24,7 @@ from twomind.core.errors import BadInput
 
 if TYPE_CHECKING:
     from twomind.core.store import Store
+    from twomind.pipeline.adapt import Adaptation
     from twomind.pipeline.profiles import Checked
 
 _PROFILES = click.option(
@@ -66,6 +67,9 @@ class _Enrol(_Person):
     force: bool
     min_seconds: float
     speaker: str | None
+    model: str | None
+    adapt: str | None
+    sets: tuple[str, ...]
 
 
 @click.command("enrol")
@@ -95,11 +99,23 @@ class _Enrol(_Person):
     help="Who in the clips' transcripts is the person: a name in them, or longest for whoever says "
     "most.",
 )
+@click.option("--model", help="With --adapt: the trained model that is adapted.")
+@click.option(
+    "--adapt",
+    metavar="METHOD",
+    help="Also keep what this method needs of the clips (dsfda …); a profile alone holds no face.",
+)
+@click.option(
+    "--set", "sets", multiple=True, metavar="adapt.NAME=VALUE", help="A setting of the method."
+)
 @verb
 @taking(_Enrol)
 def enrol_verb(asked: _Enrol) -> int:
     """Make or extend PERSON's profile from neutral CLIPS (each is one visit); refuses a clip that
     is not neutral.
+
+    With --model and --adapt the method begins with the clips, and its state is kept beside the
+    profile: `predict --adapt METHOD --profiles DIR` then needs no clip.
 
     Whether the person agreed is for you to know; here is only what is stored of them.
     """
@@ -108,6 +124,7 @@ def enrol_verb(asked: _Enrol) -> int:
 
     limits = NeutralLimits(min_seconds=asked.min_seconds)
     how = Clips(asked.spoken, asked.force, limits, speaker=asked.speaker)
+    method = _method(asked)
     profile, checked = enrol(asked.people, asked.person, asked.clips, asked.place, how)
     found = stored(profile, asked.people, asked.place.study)
     found["clips"] = [_clip(c) for c in checked]
@@ -119,7 +136,29 @@ def enrol_verb(asked: _Enrol) -> int:
         for remark in c.remarks:
             say(f"no reason to refuse a spoken clip: {c.clip}: {remark}")
     _tell(found)
+    if method is not None and asked.model is not None:
+        from twomind.pipeline.enrolled_start import begin
+
+        people, person = asked.people, asked.person
+        path = begin(people, person, asked.clips, asked.model, method, asked.place)
+        say(f"what {method.method} learnt of the clips: {path}")
     return 0
+
+
+def _method(asked: _Enrol) -> Adaptation | None:
+    """The method of ``--adapt`` with its settings.
+
+    Raises:
+        BadInput: no such method or setting, or one of ``--model`` and ``--adapt`` alone.
+    """
+    from twomind.pipeline.adapt import Adaptation, read_settings
+
+    if asked.adapt is None or asked.model is None:
+        if asked.adapt or asked.model or asked.sets:
+            raise BadInput("--model, --adapt and --set: expected --model and --adapt together")
+        return None
+    pairs = [text.removeprefix("adapt.") for text in asked.sets]
+    return Adaptation(asked.adapt, read_settings(asked.adapt, pairs, "--set"))
 
 
 def _clip(checked: Checked) -> dict[str, Any]:

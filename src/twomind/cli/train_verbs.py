@@ -50,6 +50,7 @@ def train_clip_au_verb(**options: Any) -> int:
 
 @click.command("dsfda", cls=Command, schema=f"{_PLACE}:DSFDA")
 @_data_options
+@click.option("--model", type=PATH, help="A trained or imported DSFDA: only prototypes are made.")
 @click.option(
     "--size", type=click.Choice(["full", "small", "tiny"]), help="Of the networks.  [default: full]"
 )

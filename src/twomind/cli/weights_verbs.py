@@ -98,6 +98,9 @@ class _Import(Common):
     classes: tuple[str, ...] | None
     encoder: str
     phrases: Path | None
+    beside: tuple[Path, ...]
+    onto: Path | None
+    person: str
 
 
 @weights_group.command("import")
@@ -109,31 +112,60 @@ class _Import(Common):
     required=True,
     help="What the file is a checkpoint of.",
 )
-@click.option("--out", type=PATH, required=True, help="Folder for the safetensors and the card.")
+@click.option("--out", type=PATH, required=True, help="Folder of the model.")
 @click.option("--source", default="", help="Where the file came from, for the card.")
 @click.option("--licence", default="", help="Its licence, for the card.")
 @click.option(
     "--classes", callback=names, help="Its classes in order, with commas.  [default: neutral,pain]"
 )
-@click.option("--encoder", default="vit-b-32", show_default=True, help="The CLIP of a CLIP-AU.")
+@click.option(
+    "--encoder",
+    default="vit-b-32",
+    show_default=True,
+    help="The CLIP that it was trained on: a name or a folder.",
+)
 @click.option("--phrases", type=PATH, help="The phrases of a CLIP-AU: FACS number, tab, words.")
+@click.option(
+    "--beside",
+    type=PATH,
+    multiple=True,
+    help="More files of the same publication, each of another part; repeatable.",
+)
+@click.option("--onto", type=PATH, help="Of clip-autt: the CLIP-AU that the prompts belong to.")
+@click.option("--person", default="", help="Of tta-cap: whose prototypes.  [default: all]")
 @verb
 @taking(_Import)
 def weights_import(asked: _Import) -> int:
-    """Read a published checkpoint FILE by name and shape, and write it as safetensors with a card.
+    """Read a published checkpoint FILE by name and shape, and write the model that it makes.
 
-    Nothing in the file is executed. What does not fit is said name by name.
+    `predict --model` and `score personalise --model` take it. Nothing in the file is executed. What
+    does not fit is said name by name. A part of a model alone is put onto the rest of it: --beside
+    source_B.pt --beside source_C.pt (sfda-pft), --onto CLIP-AU (clip-autt).
     """
-    from twomind.training.published import Asked, import_weights
+    from twomind.pipeline.imports import import_weights
+    from twomind.training.published import Asked
     from twomind.types import Task
 
     classes = asked.classes or ("neutral", "pain")
     task = Task(classes[-1], classes, "clip")
-    said = Asked(asked.source, asked.licence, task, asked.encoder, asked.phrases)
+    said = Asked(
+        asked.source,
+        asked.licence,
+        task,
+        asked.encoder,
+        asked.phrases,
+        asked.beside,
+        asked.onto,
+        asked.person,
+    )
     found = import_weights(asked.file, asked.kind, said, asked.out)
     if asked.as_json:
         print_json(found)
     say(f"{found['as']}: {found['n']} tensors, written to {found['model']}")
+    for name, value in found.items():
+        if name not in ("as", "model", "n"):
+            say(f"  {name}: {value}")
+    say(f"use it with: twomind predict --model {found['model']} FILM")
     if not asked.licence:
         say("the licence is not stated; give --licence where you know it")
     return 0

@@ -44,6 +44,9 @@ CLOCK = Clock(
     30000 / 1001, "nominal: frame number / 29.97 (the layout carries no times; NTSC is assumed)"
 )
 
+#: A time that comes this much (of a frame) too early is still the frame's.
+_EARLY = 1e-3
+
 #: How the name of a sequence ends in which the other shoulder was moved.
 _UNAFFECTED = "unaff"
 
@@ -156,7 +159,9 @@ class Unbc(Folder):
 
     def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
         common.known_task(self.tasks, task_name)
-        numbers = np.round(np.asarray(times_s, float) * CLOCK.per_s).astype(np.int64)
+        # A frame is shown until the next one comes.
+        on_show = np.floor(np.asarray(times_s, float) * CLOCK.per_s + _EARLY)
+        numbers = on_show.astype(np.int64)
         return self._labels(recording_id).at(numbers)
 
     def people(self) -> Mapping[str, Mapping[str, str]]:
@@ -181,8 +186,8 @@ class Unbc(Folder):
         return FrameFolder(folder, CLOCK) if folder.is_dir() else None
 
     def takes(self) -> tuple[Take, ...]:
-        """Sequences; those of the shoulder that does not hurt (``…unaff``) were elicited without
-        pain.
+        """Sequences; those of the shoulder that does not hurt (``…unaff``) are taken to be elicited
+        without pain. The archive does not say so, and some of their frames may be coded as pain.
         """
         found = []
         for sequence, person in self.sequences.items():
@@ -200,6 +205,10 @@ class Unbc(Folder):
         known = [self._folder("Images", name) for name in self.sequences]
         images = self.root / "Images"
         found.extra += not_listed(images, known, self.root, "not in a sequence's folder")
+        found.notes.append(
+            f"neutral: sequences whose names end in {_UNAFFECTED} (the shoulder that does not hurt); "
+            "an assumption of this reader, not of the archive"
+        )
         n_people = len(self.people())
         if n_people != N_PEOPLE:
             found.notes.append(f"the archive has {N_PEOPLE} people; here are {n_people}")

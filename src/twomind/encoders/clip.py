@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,37 +90,65 @@ def load_clip(
             f"runtime (or ${RUNTIME_VARIABLE}): expected one of {', '.join(RUNTIMES)}, got "
             f"{runtime!r}"
         )
-    folder = find_clip(name, offline=offline)
-    model, config = _read_model(folder)
-    from twomind.encoders.clip_towers import from_transformers, image_tower, text_tower
-
-    state = from_transformers(model)
-    vision, text = config["vision_config"], config["text_config"]
-    size_px = vision["image_size"]
-    image = image_tower(
-        state, n_heads=vision["num_attention_heads"], activation=vision["hidden_act"]
-    )
-    words = text_tower(state, n_heads=text["num_attention_heads"], activation=text["hidden_act"])
-    of_weights = _fingerprint(folder)
+    towers = open_towers(name, offline=offline)
+    image, size_px = towers.image, towers.prepare.size_px
     place = device.name_of()
     if place == "cpu":
-        images, ran = _images(image, size_px, of_weights, runtime, cache)
+        images, ran = _images(image, size_px, towers.fingerprint, runtime, cache)
     else:
         images, ran = _on_card(image, place, runtime)
     return Encoder(
         name=str(name),
         track="clip",
         dim=image.dim,
-        prepare=_preprocessing(folder, size_px),
+        prepare=towers.prepare,
         images=images,
         opened_by=__name__,
-        tokenise=tokeniser(folder, text["vocab_size"], text["max_position_embeddings"]),
-        text=words,
-        fingerprint=f"{of_weights[:32]}-{ran}",
+        tokenise=towers.tokenise,
+        text=towers.text,
+        fingerprint=f"{towers.fingerprint[:32]}-{ran}",
         crop_px=size_px,
         batch=batch_size(image, size_px),
         runtime=ran,
     )
+
+
+@dataclass(frozen=True)
+class Towers:
+    """Both towers of a CLIP with what goes into them: what a training of the whole starts from."""
+
+    image: Tower
+    text: Tower
+    prepare: Preprocessing
+    tokenise: Callable[[Sequence[str]], Tokens]
+    fingerprint: str  # of the weights' files
+
+
+def open_towers(name: str | Path = DEFAULT, *, offline: bool | None = None) -> Towers:
+    """The towers of a CLIP, as :func:`load_clip` finds it, in float32 on the processor.
+
+    Args:
+        name: as :func:`load_clip` takes it.
+        offline: whether fetching is forbidden.
+
+    Raises:
+        BadInput: there is no such CLIP, or files are absent from it.
+        MissingWeights, Offline: it cannot be fetched.
+        MissingExtra: no transformers.
+    """
+    folder = find_clip(name, offline=offline)
+    model, config = _read_model(folder)
+    from twomind.encoders.clip_towers import from_transformers, image_tower, text_tower
+
+    state = from_transformers(model)
+    vision, text = config["vision_config"], config["text_config"]
+    image = image_tower(
+        state, n_heads=vision["num_attention_heads"], activation=vision["hidden_act"]
+    )
+    words = text_tower(state, n_heads=text["num_attention_heads"], activation=text["hidden_act"])
+    tokenise = tokeniser(folder, text["vocab_size"], text["max_position_embeddings"])
+    prepare = _preprocessing(folder, vision["image_size"])
+    return Towers(image, words, prepare, tokenise, _fingerprint(folder))
 
 
 def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:

@@ -182,7 +182,11 @@ def check(model: Any, adaptation: Adaptation, given: Given) -> None:
         )
     adapter = adaptation.adapter()
     if missing := adapter.needs & ~given.access:
-        why = "; ".join(text for flag, text in _WHY_NOT.items() if flag in missing)
+        said = [text for flag, text in _WHY_NOT.items() if flag in missing]
+        made_by = getattr(model, "summary_by", "")
+        if Access.SUMMARY in missing and made_by:
+            said.append(f"`{made_by}` makes it")
+        why = "; ".join(said)
         raise BadInput(f"--adapt {adaptation.method} needs {missing.words()}: {why}")
     if traits.wraps(adapter) and Access.NEUTRAL in adapter.needs and not pools(model):
         raise BadInput(

@@ -26,7 +26,8 @@ from twomind.media.recording import open_recording
 from twomind.models.base import BaseModel, bare, complete
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline.adapt import Adaptation, Adapted, People
-from twomind.pipeline.jobs import Job, Options, profile_of, stream_before
+from twomind.pipeline.enrolled_start import start_of
+from twomind.pipeline.jobs import Job, Options, profile_of, start_path, stream_before
 from twomind.reporting.result import NotMeasured, Result
 from twomind.transcripts.words import words_of_text
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
@@ -138,7 +139,7 @@ def predict_one(
         progress=progress,
     )
     work = _Work(options, store, neutral, loaded.people)
-    return _result(job, work, made, _estimate(made, work, recogniser))
+    return _result(job, work, made, _estimate(made, work, recogniser, job))
 
 
 def _model(options: Options, loaded: Loaded) -> BaseModel | None:
@@ -247,7 +248,7 @@ def _change_talk(name: str) -> Any:
 # --- the model
 
 
-def _estimate(made: Description, work: _Work, model: BaseModel | None) -> _Estimate:
+def _estimate(made: Description, work: _Work, model: BaseModel | None, job: Job) -> _Estimate:
     options = work.options
     if model is None:
         reason = "features alone were asked for"
@@ -257,7 +258,7 @@ def _estimate(made: Description, work: _Work, model: BaseModel | None) -> _Estim
     recogniser.refuse(made.features)
     x = work.prepared(recogniser, made.features, made.recording)
     if options.adapt is not None:
-        adapted = _adapt(bare(recogniser), options.adapt, work, x, made.content)
+        adapted = _adapt(bare(recogniser), options.adapt, work, x, made.content, job)
         about |= {"locates": False, "locates_reason": NOT_WHEN}
         return _Estimate(adapted.prediction, about, adapted=adapted)
     prediction = recogniser.predict(x)
@@ -299,14 +300,23 @@ def _frame_score(recogniser: Any, x: Features) -> Track:
 # --- adaptation
 
 
-def _adapt(recogniser: Any, how: Adaptation, work: _Work, x: Features, content: str) -> Adapted:
+def _adapt(
+    recogniser: Any, how: Adaptation, work: _Work, x: Features, content: str, job: Job
+) -> Adapted:
     """One recording with the person's state; the state after it is kept."""
     given = _given(recogniser, how, work)
+    start = start_path(job, work.options)
+    if start is not None:
+        # The neutral clip was seen at enrolment.
+        given = replace(given, neutral=())
     adaptation.check(recogniser, how, given)
     people = work.people or People(how, work.store.study)
     mark = adaptation.mark_of(recogniser)
     people.check_model(x.subject, mark)
-    adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, content))
+    state = people.state(x.subject, content)
+    if state is None and start is not None:
+        state = start_of(start, recogniser, how)
+    adapted = adaptation.adapt(recogniser, how, x, given, state)
     before = people.before(x.subject, content)
     if how.state is not None:
         # So that erasing the person looks there, whether or not the folder is named then.

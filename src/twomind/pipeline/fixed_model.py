@@ -16,9 +16,10 @@ from twomind.evaluation.runs import find_runs, load_run, save_run, stored_key
 from twomind.evaluation.windows import Windows
 from twomind.features.describe import describe
 from twomind.models import load
-from twomind.models.base import CARD, Model, bare, complete, is_trainable, read_card
+from twomind.models.base import CARD, Model, bare, complete, is_trainable, read_card, track_of
 from twomind.reporting.leaderboard import report
 from twomind.training import clip_au_folds
+from twomind.training.readable import OF_ONE_FILE
 from twomind.types import Features, Fold, Recording, Task
 
 #: What every run of such a model says.
@@ -100,7 +101,10 @@ class Prepared:
         x = self.reading(recording)
         model = complete(allowed(self.place, self.allow_drawn))
         model.refuse(x)
-        return model.prepare(x, recordings[recording], Store(self.store))
+        try:
+            return model.prepare(x, recordings[recording], Store(self.store))
+        except OF_ONE_FILE as error:
+            return replace(x, notes={**x.notes, track_of(model): str(error)})
 
 
 def note_on_runs(folder: Path, model_name: str, notes: tuple[str, ...] = (NOTE,)) -> None:

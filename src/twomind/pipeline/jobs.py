@@ -263,7 +263,10 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
         if path is not None:
             parts[name] = content_hash(path)
     if options.adapt is not None:
+        start = _content_of(start_path(job, options))
         parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
+        if start:
+            parts["enrolled"] = start
     return settings_hash(parts)
 
 
@@ -333,6 +336,19 @@ def profile_of(job: Job, options: Options) -> Profile | None:
     if options.person is not None and options.profiles is not None:
         return profiles.load(options.profiles, options.person)
     return read_profile(path)
+
+
+def start_path(job: Job, options: Options) -> Path | None:
+    """What was kept of the person at enrolment for the method that is asked for; None where there
+    is nothing, or a neutral clip is given.
+    """
+    if options.adapt is None or options.profiles is None or options.neutral is not None:
+        return None
+    person = options.person or job.subject
+    if not profiles.is_name(person):
+        return None
+    path = profiles.state_path(options.profiles, person, f"start-{options.adapt.method}")
+    return path if path.is_file() else None
 
 
 def _model_mark(model: str | None) -> str:

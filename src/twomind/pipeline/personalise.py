@@ -64,6 +64,8 @@ class Compared:
     models: Sequence[Mapping[str, Any]]
     boards: Sequence[Mapping[str, Any]]
     harms: Sequence[Mapping[str, Any]]
+    #: recordings of which nothing could be read, with the reason; they count as the training rate
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class _Models:
     reading: Reading
     cards: Sequence[Mapping[str, Any]] = ()
     fixed: bool = False
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Compared:
@@ -133,7 +136,7 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         pages = place.out / order
         boards.append(report([_runs_of(place, order)], pages, metric="macro_f1", title=title))
         harms.append(write_harm(runs, pages, title=title))
-    return Compared(n_runs, left_out, models.cards, boards, harms)
+    return Compared(n_runs, left_out, models.cards, boards, harms, models.unread)
 
 
 def _from_anywhere(settings: PersonaliseSettings) -> PersonaliseSettings:
@@ -203,7 +206,7 @@ def _models(
         settings.synthetic.visits,
         settings.data.faces,
     )
-    reading, models, encoder, cards = clip_au_folds.prepare(
+    made = clip_au_folds.prepare(
         source,
         comparison.labels,
         comparison.folds,
@@ -212,9 +215,10 @@ def _models(
         place.workers,
         partial(talk.progress, "clip-au"),
     )
-    talk.trained(cards)
-    bits = device.label(clip_au_folds.encoder_of(encoder).runtime)
-    return _Models(f"clip-au ({encoder}, {bits})", models, reading, cards)
+    talk.trained(made.cards)
+    bits = device.label(clip_au_folds.encoder_of(made.encoder).runtime)
+    name = f"clip-au ({made.encoder}, {bits})"
+    return _Models(name, made.models, made.reading, made.cards, unread=made.unread)
 
 
 def _clip_au(settings: PersonaliseSettings) -> clip_au_folds.Options:
@@ -229,9 +233,10 @@ def _fixed(settings: PersonaliseSettings, comparison: _Comparison, place: Place)
     check_task(model.task, comparison.labels.task)
     reading = comparison.reading
     data = settings.data
-    if data.folder is not None and fixed_model.kind_of(name) == "dsfda":
+    crop_px = getattr(model, "crop_px", 0)
+    if data.folder is not None and crop_px:
         # Pictures that are there need no film, and nothing measured of one.
-        reading = dsfda_folds.Cropped(data.folder, data.name, model.size.px, faces=data.faces)
+        reading = dsfda_folds.Cropped(data.folder, data.name, crop_px, faces=data.faces)
     elif data.folder is not None:
         reading = fixed_model.Prepared(
             reading, name, data.folder, data.name, place.store, allow_drawn

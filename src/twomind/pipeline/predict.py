@@ -27,7 +27,8 @@ from twomind.pipeline import adapt as adaptation
 from twomind.pipeline import asking
 from twomind.pipeline.adapt import People
 from twomind.pipeline.answer import Loaded, predict_one
-from twomind.pipeline.jobs import Job, Options, fingerprint
+from twomind.pipeline.enrolled_start import missing
+from twomind.pipeline.jobs import Job, Options, fingerprint, start_path
 from twomind.pipeline.rows import (
     Row,
     folder_of,
@@ -225,16 +226,38 @@ def _ready_to_adapt(jobs: Sequence[Job], options: Options, recogniser: Any) -> A
             "leaves behind"
         )
     recogniser = recogniser if recogniser is not None else load(options.model or "words")
-    neutral = () if options.neutral else None
+    without = [job.subject for job in jobs if start_path(job, options) is None]
+    _check_neutral(jobs, options, without)
+    neutral = () if options.neutral or not without else None
     given = Given(how.seed, summary=adaptation.summary_of(recogniser), neutral=neutral)
     adaptation.check(recogniser, how, given)
+    return recogniser
+
+
+def _check_neutral(jobs: Sequence[Job], options: Options, without: Sequence[str]) -> None:
+    """A method that begins with a neutral clip has one of each person, or what was kept of one.
+
+    Args:
+        jobs: what is predicted.
+        options: with a method.
+        without: people for whom nothing was kept at enrolment.
+
+    Raises:
+        BadInput: it has not.
+    """
+    how = options.adapt
+    assert how is not None
+    if Access.NEUTRAL not in how.adapter().needs or not without:
+        return
+    if options.neutral is None and options.profiles is not None:
+        person = options.person or without[0]
+        raise BadInput(f"--adapt {how.method}: {missing(options.profiles, person, how.method)}")
     subjects = sorted({job.subject for job in jobs})
-    if Access.NEUTRAL in how.adapter().needs and len(subjects) > 1:
+    if options.neutral is not None and len(subjects) > 1:
         raise BadInput(
             f"--adapt {how.method} needs a neutral clip of the person, and --neutral is one clip "
             f"for {len(subjects)} people ({', '.join(subjects[:3])} …): run it once per person"
         )
-    return recogniser
 
 
 def _is_bystander(row: Row) -> bool:

@@ -34,6 +34,7 @@ from twomind.training.clip_text import TrainSettings as ClipTextSettings
 from twomind.training.dsfda import TrainSettings as DsfdaSettings
 from twomind.training.dsfda_folds import Cropped, DsfdaRecipe
 from twomind.training.fold_models import FoldModels, train_all
+from twomind.training.readable import why_unread
 from twomind.types import Adapter, Features, Fold, Task
 
 #: The two ways in which a table is walked, with the recipe's protocol for each.
@@ -65,6 +66,21 @@ class Opened:
     labels: Labels
     place: Place
 
+    def folds(self, protocol: str) -> tuple[Fold, ...]:
+        """The folds of a protocol.
+
+        Raises:
+            BadInput: these people cannot be split so; the message says what a recipe can ask for.
+        """
+        try:
+            found: tuple[Fold, ...] = self.dataset.folds(protocol, 0)
+        except BadInput as error:
+            raise BadInput(
+                f"{error} In a recipe: --set protocol.label_free=targets-N --set "
+                "protocol.as_published= (then no published number is of these people)"
+            ) from error
+        return found
+
     def reading(self, base: Base) -> Callable[[str], Features]:
         """recording id → what a model reads of it; one that cannot be read is absent, with the
         reason.
@@ -76,11 +92,8 @@ class Opened:
         return Either(names, self._of(base, self.place.source, None), own)
 
     def _of(self, base: Base, root: Path, name: str | None) -> Callable[[str], Features]:
-        if base.kind == "dsfda":
-            from twomind.models.dsfda import net
-
-            px = net.SIZES[base.size].px
-            return Cropped(root, name, px, base.hop_s, self.place.faces)
+        if base.reads_crops:
+            return Cropped(root, name, _crop_px(base), base.hop_s, self.place.faces)
         return clip_au_folds.Filmed(
             root,
             name,
@@ -89,8 +102,18 @@ class Opened:
             self.place.store,
             self.place.allow_drawn,
             self.place.faces,
-            forgiving=True,
         )
+
+
+def _crop_px(base: Base) -> int:
+    """Side of the face crops that a model reads."""
+    if base.kind == "dsfda":
+        from twomind.models.dsfda import net
+
+        return net.SIZES[base.size].px
+    from twomind.training.clip_whole import towers_of
+
+    return towers_of(base.encoder).prepare.size_px
 
 
 def opened(recipe: Recipe, place: Place) -> Opened:
@@ -111,7 +134,15 @@ def opened(recipe: Recipe, place: Place) -> Opened:
     length_s = asked or None
     if asked < 0:
         length_s = None if task.grain == "clip" else WINDOW_S
-    return Opened(whole, task, Labels(whole, task, Windows(length_s)), place)
+    return Opened(whole, task, Labels(whole, task, _windows(length_s)), place)
+
+
+def _windows(length_s: float | None) -> Windows:
+    """Windows of a length; moments are judged no farther apart than the windows are."""
+    usual = Windows(length_s)
+    if length_s is None or length_s >= usual.frame_hop_s:
+        return usual
+    return replace(usual, frame_hop_s=length_s)
 
 
 def _task(dataset: Any, name: str) -> Task:
@@ -186,6 +217,13 @@ def models_of(data: Opened, recipe: Recipe, base: Base, seed: int, out: Path) ->
     if base.kind == "dsfda":
         settings = DsfdaSettings(seed=seed, epochs=base.epochs)
         made = DsfdaRecipe(base.size, settings, base.per_recording)
+    elif base.reads_crops:
+        from twomind.training import clip_whole
+
+        rules_of = clip_whole.TrainSettings(seed=seed, epochs=base.epochs)
+        made = clip_whole.ClipWholeRecipe(
+            base.encoder, base.classes, base.hop_s, base.per_recording, rules_of
+        )
     else:
         how = ClipTextSettings(seed=seed, epochs=base.epochs)
         mode = base.mode or "temporal"
@@ -247,7 +285,11 @@ def reproduce(recipe: Recipe, place: Place, talk: Talk) -> Table:
             for step in steps_of(recipe):
                 made.append(_walked(recipe, step, data, talk))
                 talk.finished(step.name)
-        table = table_of(recipe, made, _notes(recipe, place, data))
+        trained = [one for one in made if not one.why]
+        if not trained:
+            raise BadInput(f"no model of the table could be trained; {made[0].why}")
+        first = recipe.model(trained[0].model)
+        table = table_of(recipe, made, _notes(recipe, place, data, first))
         write_table(table, place.out)
         return table
 
@@ -280,12 +322,22 @@ def _same_recipe(recipe: Recipe, place: Place) -> None:
 
 
 def _walked(recipe: Recipe, step: Step, data: Opened, talk: Talk) -> Made:
-    """The models of a step trained, and its methods walked on every fold."""
+    """The models of a step trained, and its methods walked on every fold; a model that cannot be
+    trained on these data has no run, and says why.
+    """
     place = data.place
-    models = models_of(data, recipe, step.base, step.training_seed, place.out)
-    folds: tuple[Fold, ...] = data.dataset.folds(step.protocol, 0)
-    # A third for the models: how long each part takes is only known afterwards.
-    train_all(models, folds, lambda what, n, total: talk.at(f"{step.name}: {what}", n / total / 3))
+    folds = data.folds(step.protocol)
+
+    def trained(what: str, n: float, total: float) -> None:
+        # A third for the models: how long each part takes is only known afterwards.
+        talk.at(f"{step.name}: {what}", n / total / 3)
+
+    try:
+        models = models_of(data, recipe, step.base, step.training_seed, place.out)
+        train_all(models, folds, trained)
+    except BadInput as error:
+        why = f"not trained: {error}"
+        return Made(step.base.name, step.training_seed, Column(step.column), (), (), why)
     methods: dict[str, Adapter] = {spec: configured(spec) for spec in step.methods}
     asked_for = dict.fromkeys(traits.source_summary(method) for method in methods.values())
     summaries = tuple(one for one in asked_for if one is not None)
@@ -315,39 +367,38 @@ def label_of(base: Base) -> str:
     """The model's name in runs: the encoder and the precision are part of it."""
     if base.kind == "dsfda":
         return f"dsfda ({base.size}, float32)"
+    if base.reads_crops:
+        bits = "bfloat16" if base.precision == "bfloat16" else "float32"
+        return f"{base.name} ({base.encoder}, {bits})"
     bits = device.label(clip_au_folds.encoder_of(base.encoder).runtime)
     return f"{base.name} ({base.encoder}, {bits})"
 
 
-def _notes(recipe: Recipe, place: Place, data: Opened) -> dict[str, Any]:
-    """What every page of the table says besides its numbers."""
+def _notes(recipe: Recipe, place: Place, data: Opened, first: Base) -> dict[str, Any]:
+    """What every page of the table says besides its numbers; ``first`` is a model that was trained."""
     drawn = all(one.drawn for one in data.dataset.recordings())
     notes: dict[str, Any] = {
         "data": data.dataset.name,
         "device": device.name_of(),
         "drawn": drawn,
         "differs": list(recipe.differs),
-        "unreadable": unreadable(data, recipe),
+        "unreadable": unreadable(data, first),
     }
     if place.source is not None:
         notes["differs"] = [*recipe.differs, "trained on another data set: no published number"]
     return notes
 
 
-def unreadable(data: Opened, recipe: Recipe) -> Mapping[str, str]:
-    """Recordings of which nothing could be read, with the reason, for the first model that reads
-    them.
-    """
-    reading = data.reading(recipe.models[0])
+def unreadable(data: Opened, base: Base) -> Mapping[str, str]:
+    """Recordings of which nothing could be read by a model, with the reason."""
+    reading = data.reading(base)
     found = {}
     for one in data.dataset.recordings():
         if data.labels.of_recording(one.id) < 0:
             continue
-        x = reading(one.id)
-        tracks = x.tracks.values()
-        if not any(track.valid.any() for track in tracks):
-            reasons = [reason for track in tracks for reason in track.reasons if reason]
-            found[one.id] = reasons[0] if reasons else "no frame could be read"
+        why = why_unread(reading(one.id))
+        if why:
+            found[one.id] = why
     return found
 
 

@@ -28,6 +28,8 @@ _CALIBRATION_S = 15.0
 _DSFDA_STEPS = 100
 #: A forward and a backward pass, in forward passes.
 _BOTH_WAYS = 3
+#: Side of CLIP's pictures.
+_CLIP_PX = 224
 #: Bytes of a number.
 _FLOAT = 4
 
@@ -117,7 +119,7 @@ def _counted(recipe: Recipe, base: Base, steps: list[Step], data: Opened) -> Cou
     training, adaptation = 0, 0
     trained: set[tuple[int, tuple[str, ...]]] = set()
     for step in steps:
-        folds = data.dataset.folds(step.protocol, 0)
+        folds = data.folds(step.protocol)
         for fold in folds:
             key = (step.training_seed, fold.train)
             if key not in trained:
@@ -131,7 +133,7 @@ def _counted(recipe: Recipe, base: Base, steps: list[Step], data: Opened) -> Cou
 
 
 def _n_runs(recipe: Recipe, step: Step, data: Opened) -> int:
-    folds = data.dataset.folds(step.protocol, 0)
+    folds = data.folds(step.protocol)
     return len(folds) * recipe.seeds.method * (1 + len(step.methods))
 
 
@@ -160,6 +162,9 @@ def _training_steps(base: Base, source: tuple[str, ...], frames: dict[str, int])
     if base.kind == "dsfda":
         n_items = sum(min(frames.get(name, 0), base.per_recording) for name in source)
         batch = 20
+    elif base.mode == "whole":
+        n_items = sum(min(frames.get(name, 0), base.per_recording) for name in source)
+        batch = 64
     elif base.kind == "clip-text":
         n_items, batch = 8 * len(source), 64
     return base.epochs * -(-n_items // batch)
@@ -170,6 +175,9 @@ def _memory_mb(base: Base, count: Count) -> float:
     if base.kind == "dsfda":
         px = 128 if base.size == "full" else 64
         return count.frames * 3 * px * px * _FLOAT / 2**20 + 36.6 * 4 * _FLOAT
+    if base.mode == "whole":
+        # Pictures of all clips, and the weights of both towers with gradients and moments.
+        return count.frames * 3 * _CLIP_PX**2 / 2**20 + 151 * 4 * _FLOAT
     rows = min(count.frames * 512 * _FLOAT, clip_au_folds.REMEMBERED_BYTES) / 2**20
     return rows + 151 * _FLOAT + 512
 
@@ -177,7 +185,9 @@ def _memory_mb(base: Base, count: Count) -> float:
 def _timed(base: Base) -> dict[str, float]:
     """Seconds of one frame, training step and adapted clip; empty where nothing can be timed."""
     try:
-        return _timed_dsfda(base) if base.kind == "dsfda" else _timed_clip(base)
+        if base.kind == "dsfda":
+            return _timed_dsfda(base)
+        return _timed_whole(base) if base.mode == "whole" else _timed_clip(base)
     except TwomindError:
         return {}
 
@@ -195,6 +205,23 @@ def _timed_clip(base: Base) -> dict[str, float]:
         # Prompts are tuned through the text tower, one pass each way for all phrases.
         adapting += _BOTH_WAYS * _seconds(lambda: _texts(encoder))
     return {"frame": per_frame, "training": small, "adaptation": adapting}
+
+
+def _timed_whole(base: Base) -> dict[str, float]:
+    """A part of a batch through both towers and back, and a picture through one."""
+    from twomind.training import clip_whole
+
+    towers = clip_whole.towers_of(base.encoder)
+    px = towers.prepare.size_px
+    n = 4
+    noise = np.random.default_rng(0).integers(0, 256, (n, px, px, 3)).astype(np.uint8)
+    per_part = _seconds(clip_whole.one_part(base.encoder, list(noise)))
+    per_picture = per_part / n
+    return {
+        "frame": 0.0,
+        "training": 64 * per_picture,
+        "adaptation": per_picture / _BOTH_WAYS * base.per_recording,
+    }
 
 
 def _texts(encoder: Encoder) -> None:

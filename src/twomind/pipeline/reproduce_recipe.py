@@ -19,6 +19,13 @@ from twomind.core.store import settings_hash
 
 METRICS = ("war", "macro_f1", "uar")
 KINDS = ("clip-au", "clip-text", "dsfda")
+#: How a model of a kind is made; the first is meant where a recipe says nothing. ``whole``: CLIP
+#: fine-tuned as a whole; ``temporal``: CLIP frozen, with a transformer over frames.
+MODES: Mapping[str, tuple[str, ...]] = {
+    "clip-au": ("corrected", "released"),
+    "clip-text": ("temporal", "zero-shot", "whole"),
+    "dsfda": ("",),
+}
 _FOLDER = "recipes"
 Part = TypeVar("Part")
 
@@ -42,12 +49,12 @@ class Base:
     kind: str  # one of KINDS
     encoder: str = "vit-b-32"
     precision: str = "float32"
-    mode: str = ""  # clip-text: zero-shot or temporal; clip-au: corrected or released
+    mode: str = ""  # of MODES, by kind
     frames: int = 16  # of a clip, or of a step's window
     hop_s: float = 0.08
     epochs: int = 10
     size: str = "full"  # dsfda
-    per_recording: int = 75  # dsfda: pictures of a recording
+    per_recording: int = 75  # dsfda, clip-text whole: pictures of a recording that it learns from
     classes: tuple[str, ...] = ()  # clip-text: the words of the classes
 
     def __post_init__(self) -> None:
@@ -55,8 +62,18 @@ class Base:
             raise BadInput(
                 f"model {self.name!r}: expected a kind of {', '.join(KINDS)}, got {self.kind!r}"
             )
+        if self.mode and self.mode not in MODES[self.kind]:
+            known = ", ".join(MODES[self.kind])
+            raise BadInput(
+                f"model {self.name!r}, mode: expected {known or 'none'}, got {self.mode!r}"
+            )
         if self.frames < 1 or self.epochs < 1 or self.hop_s <= 0:
             raise BadInput(f"model {self.name!r}: expected frames, epochs and hop_s above 0")
+
+    @property
+    def reads_crops(self) -> bool:
+        """Whether it reads pictures of faces; the others read rows of an encoder."""
+        return self.kind == "dsfda" or self.mode == "whole"
 
 
 @dataclass(frozen=True)

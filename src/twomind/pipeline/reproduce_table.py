@@ -11,7 +11,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Made:
     column: Column
     runs: Sequence[Run]
     refusals: Sequence[Refusal]
+    why: str = ""  # there is no run, since the model could not be trained
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Cell:
     n_training_seeds: int = 0
     n_method_seeds: int = 0
     coverage: float = math.nan
+    refused: str = ""  # on how many folds the method refused, and why
     #: against no adaptation of the same model, person by person, in the first metric
     gain: float = math.nan
     gain_ci: tuple[float, float] = (math.nan, math.nan)
@@ -144,8 +146,20 @@ def table_of(recipe: Recipe, made: Sequence[Made], notes: Mapping[str, Any]) -> 
         recipe.metrics,
         protocols,
         tuple(lines),
-        notes,
+        {**notes, "one_class": _with_one_class(made)},
     )
+
+
+def _with_one_class(made: Sequence[Made]) -> list[str]:
+    """Test people whose coded rows are all of one class, in the label-free column."""
+    found: dict[str, set[int]] = {}
+    for one in made:
+        for run in one.runs if one.column is Column.LABEL_FREE else ():
+            rows = run.rows[run.level]
+            for person, y in zip(rows.subject.tolist(), rows.y.tolist(), strict=True):
+                if y >= 0:
+                    found.setdefault(person, set()).add(y)
+    return sorted(person for person, classes in found.items() if len(classes) == 1)
 
 
 def _cell(recipe: Recipe, row: Row, made: Sequence[Made], column: Column) -> Cell:
@@ -153,6 +167,9 @@ def _cell(recipe: Recipe, row: Row, made: Sequence[Made], column: Column) -> Cel
     own = [one for one in made if one.column is column]
     if not own:
         return Cell(why="no such protocol in this recipe")
+    untrained = [one.why for one in own if one.why]
+    if untrained:
+        return Cell(why=untrained[0])
     if row.is_base:
         specs: tuple[str, ...] = (BASE,)
     elif column is Column.LABEL_FREE:
@@ -161,32 +178,55 @@ def _cell(recipe: Recipe, row: Row, made: Sequence[Made], column: Column) -> Cel
         specs = row.as_published
     if not specs:
         return Cell(why="not run in this column")
-    n_folds = len({run.fold.name for one in own for run in one.runs})
-    whole = [spec for spec in specs if _n_folds(own, spec) == n_folds]
-    if not whole:
-        return Cell(why=_why_refused(own, specs, n_folds), n_tried=len(specs))
-    return _measured(recipe, row, own, whole, column)
+    ran = [spec for spec in specs if _ran(own, spec)]
+    refused = _why_refused(own, specs)
+    if not ran:
+        return Cell(why=refused or "no run on any fold", n_tried=len(specs))
+    return _measured(recipe, row, _with_stand_ins(own, ran), ran, column, refused)
 
 
-def _n_folds(made: Sequence[Made], spec: str) -> int:
-    """On how many folds a method ran in every training seed."""
-    counts = []
+def _ran(made: Sequence[Made], spec: str) -> bool:
+    """Whether a method ran on some fold in every training seed."""
+    each = []
     for one in made:
-        counts.append(len({run.fold.name for run in one.runs if run.method == spec}))
-    return min(counts)
+        each.append(any(run.method == spec for run in one.runs))
+    return all(each)
 
 
-def _why_refused(made: Sequence[Made], specs: Sequence[str], n_folds: int) -> str:
+def _why_refused(made: Sequence[Made], specs: Sequence[str]) -> str:
+    """On how many folds the methods refused, with the first reason; "" where they ran on all."""
+    n_folds = len({run.fold.name for one in made for run in one.runs})
     for one in made:
         said = [refusal for refusal in one.refusals if refusal.method in specs]
         if said:
             folds = len({refusal.fold for refusal in said})
             return f"refused {folds} of {n_folds} folds: {said[0].why}"
-    return "no run on every fold"
+    return ""
+
+
+def _with_stand_ins(made: Sequence[Made], specs: Sequence[str]) -> list[Made]:
+    """The same runs, and the unadapted ones of a fold in place of a method that refused it: that
+    person stays with the model as it is.
+    """
+    found = []
+    for one in made:
+        more = []
+        for spec in specs:
+            own = {(run.fold.name, run.seed) for run in one.runs if run.method == spec}
+            for run in one.runs:
+                if run.method == BASE and (run.fold.name, run.seed) not in own:
+                    more.append(replace(run, method=spec))
+        found.append(replace(one, runs=[*one.runs, *more]))
+    return found
 
 
 def _measured(
-    recipe: Recipe, row: Row, made: Sequence[Made], specs: Sequence[str], column: Column
+    recipe: Recipe,
+    row: Row,
+    made: Sequence[Made],
+    specs: Sequence[str],
+    column: Column,
+    refused: str,
 ) -> Cell:
     figures = {}
     for metric in recipe.metrics:
@@ -206,6 +246,7 @@ def _measured(
         n_training_seeds=len(made),
         n_method_seeds=len({run.seed for run in runs}),
         coverage=_coverage(runs),
+        refused=refused,
     )
     if row.is_base:
         return cell
@@ -291,9 +332,8 @@ def _coverage(runs: Sequence[Run]) -> float:
 
 
 def _shortcut_lines(recipe: Recipe, made: Sequence[Made]) -> list[Line]:
-    """What can be had without looking at the person, on the label-free folds of the first model."""
-    first = recipe.models[0].name
-    own = [one for one in made if one.model == first and one.column is Column.LABEL_FREE]
+    """What can be had without looking at the person, on the label-free folds of a model."""
+    own = [one for one in made if one.runs and one.column is Column.LABEL_FREE]
     lines = []
     for name in _SHORTCUTS:
         runs = [run for one in own[:1] for run in one.runs if run.method == BASE]
@@ -356,7 +396,14 @@ def _head(table: Table) -> list[str]:
         head += [f"{column}: {TITLES[metric]} %" for metric in table.metrics]
         head += [f"{column}: settings tried", f"{column}: chosen by"]
     head += [f"published: {TITLES[metric]} %" for metric in table.metrics]
-    return [*head, "sd of people", "sd of training seeds", "gain", "harmed", "p"]
+    return [*head, *_OF_LABEL_FREE]
+
+
+#: Columns of the label-free figures alone, in the first metric.
+_OF_LABEL_FREE = (
+    *("people", "sd of people", "training seeds", "sd of training seeds", "method seeds"),
+    *("answered %", "gain", "harmed", "p"),
+)
 
 
 def _cells(table: Table, line: Line) -> list[str]:
@@ -369,13 +416,18 @@ def _cells(table: Table, line: Line) -> list[str]:
                 texts.append(_with_interval(cell.figures[metric]))
             else:
                 texts.append(cell.why if n == 0 else DASH)
-        texts += [str(cell.n_tried or DASH), cell.choice or DASH]
+        chosen = cell.choice or DASH
+        if cell.figures and cell.refused:
+            chosen = f"{chosen} ({cell.refused}; those people count as unadapted)"
+        texts += [str(cell.n_tried or DASH), chosen]
     texts += [_number(line.published.get(metric, math.nan)) for metric in table.metrics]
     cell = line.cells[Column.LABEL_FREE.value]
     first = cell.figures.get(table.metrics[0])
     if first is None:
-        return [*texts, *[DASH] * 5]
-    texts += [_number(first.sd_people), _number(first.sd_training)]
+        return [*texts, *[DASH] * len(_OF_LABEL_FREE)]
+    texts += [str(len(first.per_person)), _number(first.sd_people)]
+    texts += [str(cell.n_training_seeds or DASH), _number(first.sd_training)]
+    texts += [str(cell.n_method_seeds or DASH), _number(100 * cell.coverage)]
     if not math.isfinite(cell.gain):
         return [*texts, *[DASH] * 3]
     low, high = cell.gain_ci
@@ -414,6 +466,12 @@ def remarks(table: Table) -> list[str]:
         said.append(
             f"{len(lost)} recordings could not be read and count as the training rate; first: "
             f"{first}: {why}."
+        )
+    flat = table.notes.get("one_class", ())
+    if flat:
+        said.append(
+            f"{len(flat)} of the test people have coded rows of one class alone ({flat[0]}): an "
+            "answer that never changes gets 0 or 100 % of them, and neither says anything."
         )
     return said
 

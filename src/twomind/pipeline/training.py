@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from twomind.core import device
 from twomind.core.errors import BadInput
@@ -19,7 +19,11 @@ from twomind.core.settings import FILE, Bounds, Schema, check_bounds
 from twomind.core.store import default_root
 from twomind.evaluation.windows import Labels, Windows
 from twomind.training import clip_au_folds
+from twomind.training.readable import why_unread
 from twomind.types import Example, Features, Fold, Progress, Task
+
+if TYPE_CHECKING:
+    from twomind.models.dsfda.recogniser import Dsfda
 
 #: Length of a window (s) where moments are labelled; whole clips otherwise.
 WINDOW_S = 2.0
@@ -63,6 +67,7 @@ class ClipAuSettings:
 class DsfdaSettings:
     """How DSFDA's source model is trained."""
 
+    model: Path | None = None  # a trained or imported one: only its prototypes are made
     size: Literal["full", "small", "tiny"] = "full"
     variant: Literal["paper", "released"] = "paper"
     epochs: Annotated[int, Bounds(1)] = 100
@@ -123,7 +128,13 @@ CLIP_AU = Schema(
 )
 DSFDA = Schema(
     TrainDsfda(),
-    short=_DATA | {"size": "train.size", "epochs": "train.epochs", "seed": "train.seed"},
+    short=_DATA
+    | {
+        "model": "train.model",
+        "size": "train.size",
+        "epochs": "train.epochs",
+        "seed": "train.seed",
+    },
 )
 PFT = Schema(TrainPft(), short=_DATA | {"model": "train.model"})
 
@@ -191,7 +202,6 @@ def train_clip_au(settings: TrainClipAu, place: Place) -> dict[str, Any]:
         place.store,
         how.allow_drawn,
         settings.data.faces,
-        forgiving=True,
     )
     source, skipped = _examples(data, data.source, reading, place)
     held, skipped_held = _examples(data, data.held, reading, place)
@@ -211,7 +221,8 @@ def train_clip_au(settings: TrainClipAu, place: Place) -> dict[str, Any]:
 
 
 def train_dsfda(settings: TrainDsfda, place: Place) -> dict[str, Any]:
-    """Train DSFDA's source model on face crops: those of the folder, or cut from its films.
+    """Train DSFDA's source model on face crops: those of the folder, or cut from its films. Of a
+    model that is there already, only the prototypes of these source people are made.
 
     Args:
         settings: what is trained on what.
@@ -228,9 +239,12 @@ def train_dsfda(settings: TrainDsfda, place: Place) -> dict[str, Any]:
     from twomind.training.dsfda_folds import Cropped, DsfdaRecipe
 
     data, how = _opened(settings.data), settings.train
-    px = net.SIZES[how.size].px
+    there = None if how.model is None else _trained_dsfda(how.model, data.task)
+    px = net.SIZES[how.size].px if there is None else there.size.px
     reading = Cropped(data.root, settings.data.name, px, how.hop_s, settings.data.faces)
     examples, skipped = _examples(data, (*data.source, *data.held), reading, place)
+    if there is not None:
+        return _with_prototypes(there, examples, settings, place, skipped)
     rules = TrainSettings(
         variant=how.variant,
         learning_rate=how.learning_rate,
@@ -243,6 +257,39 @@ def train_dsfda(settings: TrainDsfda, place: Place) -> dict[str, Any]:
     model.save(place.out)
     DSFDA.write(place.out / FILE, _from_anywhere(settings), _HEAD)
     return _said(place, model, skipped)
+
+
+def _trained_dsfda(folder: Path, task: Task) -> Dsfda:
+    from twomind.models.dsfda.recogniser import Dsfda
+
+    model = Dsfda.load(folder)
+    if model.task.classes != task.classes:
+        raise BadInput(
+            f"{folder}: it tells {model.task.classes}, and the task {task.name!r} has {task.classes}"
+        )
+    return model
+
+
+def _with_prototypes(
+    model: Dsfda,
+    examples: Sequence[Example],
+    settings: TrainDsfda,
+    place: Place,
+    skipped: list[dict[str, str]],
+) -> dict[str, Any]:
+    """The same weights with prototypes of source people, which adaptation in ``predict`` needs."""
+    from twomind.models.dsfda.recogniser import prototypes_of
+    from twomind.training.dsfda_folds import pictures_from
+
+    data = pictures_from(examples, model.size.px, settings.train.per_recording, model.neutral)
+    seed = settings.train.seed
+    prototypes, classes = prototypes_of(model.weights, data.x, data.classes, seed=seed)
+    told = {"n_people": len(data.names), "n_pictures": len(data.x)}
+    training = {**model.card.get("training", {}), "prototypes": "made here", **told}
+    card = {**model.card, "training": training}
+    made = replace(model, prototypes=prototypes, prototype_class=classes, card=card)
+    made.save(place.out)
+    return _said(place, made, skipped)
 
 
 def train_pft(settings: TrainPft, place: Place) -> dict[str, Any]:
@@ -279,7 +326,6 @@ def train_pft(settings: TrainPft, place: Place) -> dict[str, Any]:
         place.store,
         how.allow_drawn,
         settings.data.faces,
-        forgiving=True,
     )
     examples, skipped = _examples(data, (*data.source, *data.held), reading, place)
     model.save(place.out)
@@ -332,7 +378,7 @@ def _examples(
     skipped = []
     for n, recording in enumerate(recordings, 1):
         x = reading(recording)
-        why = _unread(x)
+        why = why_unread(x)
         if why:
             skipped.append({"recording": recording, "reason": why})
             continue
@@ -347,14 +393,6 @@ def _examples(
         first = skipped[0]["reason"] if skipped else "no recording has a label of this task"
         raise BadInput(f"{data.root}: nothing to train on; first: {first}")
     return tuple(found), skipped
-
-
-def _unread(x: Features) -> str:
-    """Why nothing of a recording could be read; "" where something could."""
-    if any(track.valid.any() for track in x.tracks.values()):
-        return ""
-    reasons = [reason for track in x.tracks.values() for reason in track.reasons if reason]
-    return reasons[0] if reasons else "no frame could be read"
 
 
 def _from_anywhere(settings: Any) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
 from twomind.core.settings import Bounds, check_bounds
+from twomind.training.readable import OF_ONE_FILE, why_unread
 from twomind.types import Example, Features, Fold, Recording, Task
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def opened(root: Path, name: str | None) -> tuple[Any, dict[str, Recording]]:
 @dataclass(frozen=True)
 class Filmed:
     """recording id → rows of its film or face crops, kept in the store; picklable, for worker
-    processes.
+    processes. One that cannot be read is one row without a value, with the reason.
     """
 
     root: Path
@@ -66,28 +67,28 @@ class Filmed:
     store: Path
     allow_real: bool = False
     faces: str = "auto"  # crops, film; auto: crops where they are
-    forgiving: bool = False  # a recording that cannot be read is one row without a value
 
     def __call__(self, recording: str) -> Features:
         return remembered(self, recording, self._read)
 
     def _read(self, recording: str) -> Features:
         from twomind.core.store import Store
+        from twomind.encoders.encoder import refuse_real
         from twomind.encoders.frame_rows import FrameSource, embedded, without_rows
 
         dataset, known = opened(self.root, self.name)
-        if recording not in known:
+        one = known.get(recording)
+        if one is None:
             raise BadInput(f"{self.root}: no recording {recording!r}")
         encoder = encoder_of(self.encoder)
-        store = Store(self.store)
-        folder = dataset.frame_folder(recording)
+        # Of every recording alike, so it is not taken for a damaged one.
+        refuse_real(encoder, one.drawn, one.id, self.allow_real)
         which = FrameSource(self.hop_s, self.faces, self.allow_real)
         try:
-            return embedded(known[recording], folder, encoder, which, store)
-        except BadInput as error:
-            if not self.forgiving:
-                raise
-            return without_rows(known[recording], encoder.track, (encoder.dim,), str(error))
+            folder = dataset.frame_folder(recording)
+            return embedded(one, folder, encoder, which, Store(self.store))
+        except OF_ONE_FILE as error:
+            return without_rows(one, encoder.track, (encoder.dim,), str(error))
 
 
 def remembered(reading: Any, recording: str, read: Callable[[str], Features]) -> Features:
@@ -171,11 +172,20 @@ class FoldModels:
 
 def make_rows(
     reading: Callable[[str], Features], folds: Sequence[Fold], workers: int, tell: Any
-) -> None:
+) -> dict[str, str]:
     """Every recording of the folds is drawn or decoded, and embedded, once.
 
+    Args:
+        reading: recording id → its rows.
+        folds: whose recordings.
+        workers: processes.
+        tell: is told how far it is.
+
+    Returns:
+        Recordings of which nothing could be read, with the reason: they stop nothing.
+
     Raises:
-        BadInput: none could be read. Partial: some could not; the others are kept.
+        BadInput: none could be read. Partial: a process died over some; the others are kept.
     """
     parts = ("train", "val", "neutral", "target", "few", "test")
     named: dict[str, None] = {}  # as a set that keeps its order
@@ -183,25 +193,30 @@ def make_rows(
         for part in parts:
             named |= dict.fromkeys(getattr(fold, part))
     todo = list(named)
-    failed = []
+    failed: list[str] = []
+    unread: dict[str, str] = {}
     n_processes = engine.n_workers(workers, len(todo))
-    outcomes = engine.run(partial(_touch, reading), todo, n_processes)
+    outcomes = engine.run(partial(_touched, reading), todo, n_processes)
     for n, done in enumerate(outcomes, 1):
         if not done.ok:
             failed.append(f"{done.item}: {done.error}")
+        elif done.result:
+            unread[done.item] = done.result
         if n % 50 == 0 or n == len(todo):
             tell("frame embeddings", n, len(todo))
+    said = [*failed, *(f"{name}: {why}" for name, why in unread.items())]
+    first = said[0] if said else ""
+    message = f"{len(said)} of {len(todo)} recordings could not be read; first: {first}"
+    if todo and len(said) == len(todo):
+        raise BadInput(message)
     if failed:
-        message = (
-            f"{len(failed)} of {len(todo)} recordings could not be embedded; first: {failed[0]}"
-        )
-        if len(failed) == len(todo):
-            raise BadInput(message)
         raise Partial(f"{message}. The others are kept; run again to try only what is missing")
+    return unread
 
 
-def _touch(reading: Callable[[str], Features], recording: str) -> None:
-    reading(recording)
+def _touched(reading: Callable[[str], Features], recording: str) -> str:
+    """Why nothing of it could be read."""
+    return why_unread(reading(recording))
 
 
 def make_models(
@@ -271,6 +286,17 @@ class Source:
     faces: str = "auto"
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What the folds are walked with."""
+
+    reading: Callable[[str], Features]
+    models: FoldModels
+    encoder: str
+    cards: list[dict[str, Any]]  # how each training went
+    unread: Mapping[str, str]  # recordings that could not be read, with the reason
+
+
 def prepare(
     source: Source,
     labels: Any,
@@ -279,9 +305,8 @@ def prepare(
     options: Options,
     workers: int,
     tell: Callable[[str, float, float], None],
-) -> tuple[Callable[[str], Features], FoldModels, str, list[dict[str, Any]]]:
-    """The reading of embeddings, the models of the folds, the encoder's name, and how training
-    went; all made and kept.
+) -> Prepared:
+    """Rows and models of the folds; all made and kept.
 
     Args:
         source: where the recordings come from.
@@ -293,9 +318,9 @@ def prepare(
         tell: is told how far it is.
 
     Raises:
-        BadInput: the encoder is not there, or knows drawn people only and somebody is real.
+        BadInput: the encoder is not there, or knows drawn people only and somebody is real; or
+            nothing could be read.
         MissingWeights, Offline: its weights are not there.
-        Partial: some recordings could not be embedded.
     """
     from twomind.core import synthetic
     from twomind.models.clip_au.clips import ClipSettings
@@ -322,9 +347,9 @@ def prepare(
         reading = Filmed(
             source.root, source.name, name, hop_s, source.store, options.allow_drawn, source.faces
         )
-    make_rows(reading, folds, workers, tell)
+    unread = make_rows(reading, folds, workers, tell)
     clips = ClipSettings(n_frames=N_FACES, hop_s=hop_s)
     settings = replace(TrainSettings(), epochs=options.epochs or EPOCHS)
     models = FoldModels(labels, reading, name, clips, settings, out / "models", options.allow_drawn)
     cards = make_models(models, folds, workers, tell)
-    return reading, models, name, cards
+    return Prepared(reading, models, name, cards, unread)

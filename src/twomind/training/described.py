@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twomind.core.errors import BadInput
 from twomind.training import clip_au_folds
+from twomind.training.readable import OF_ONE_FILE, unread
 from twomind.types import Example, Features, Fold, Task
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class DescribedSettings:
 @dataclass(frozen=True)
 class Described:
     """recording id → Features, measured once and kept in the store; picklable, for worker
-    processes.
+    processes. One that cannot be read has no tracks, and notes that say why.
     """
 
     root: Path
@@ -68,7 +69,10 @@ class Described:
         one = recordings.get(recording)
         if one is None:
             raise BadInput(f"{self.root}: no recording {recording!r}")
-        return describe(one, store=Store(self.store)).features
+        try:
+            return describe(one, store=Store(self.store)).features
+        except OF_ONE_FILE as error:
+            return unread(one, str(error), ("face", "voice", "words"))
 
 
 def fitted(

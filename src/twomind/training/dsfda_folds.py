@@ -15,13 +15,12 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.encoders.frame_rows import without_rows
 from twomind.models.dsfda import net
-from twomind.models.dsfda.crops import pictures_of
+from twomind.models.dsfda.crops import TRACK, evenly, pictures_of
 from twomind.models.dsfda.recogniser import HOP_S, Dsfda, as_pictures
 from twomind.training import clip_au_folds
 from twomind.training.dsfda import Pictures, TrainSettings, train
+from twomind.training.readable import OF_ONE_FILE
 from twomind.types import Example, Features, Progress, Task
-
-TRACK = "face_crop"
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Cropped:
         one = known.get(recording)
         if one is None:
             raise BadInput(f"{self.root}: no recording {recording!r}")
-        folder = dataset.frame_folder(recording)
         try:
+            folder = dataset.frame_folder(recording)
             track = pictures_of(one.media, folder, self.px, self.hop_s, self.faces)
-        except BadInput as error:
+        except OF_ONE_FILE as error:
             return without_rows(one, TRACK, (self.px, self.px, 3), str(error))
         start_s = float(track.times_s[0])
         end_s = float(track.times_s[-1]) + self.hop_s
@@ -117,10 +116,7 @@ def pictures_from(
     people: list[str] = []
     for example in examples:
         track = example.x.tracks[TRACK]
-        rows = np.flatnonzero(track.valid)
-        if len(rows) > per_recording:
-            chosen = np.linspace(0, len(rows) - 1, per_recording).round().astype(int)
-            rows = rows[chosen]
+        rows = evenly(np.flatnonzero(track.valid), per_recording)
         if not len(rows):
             continue
         pictures.append(as_pictures(track.values[rows], px))

@@ -1,4 +1,5 @@
-"""Published checkpoints: state dicts by name and shape, written again as safetensors with a card.
+"""Published checkpoints: state dicts by name and shape. What becomes of them is said in
+:mod:`twomind.pipeline.imports`.
 
 Nothing in a file is executed: it is read as weights only. What does not fit is said name by name. A
 tensor is taken for what it is by its name below the module that the released programs call it by;
@@ -11,18 +12,20 @@ file is of that layout shows only when it is read.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.core.store import write_arrays, write_text
-from twomind.models.base import write_card
+from twomind.encoders.opening import open_encoder
+from twomind.models.clip_au.phrases import read_phrases
+from twomind.models.clip_au.recogniser import ClipAu
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda
+from twomind.models.sfda_pft import net as resnet
+from twomind.training.clip_au_import import import_checkpoint
 from twomind.types import Task
-from twomind.types.plain import Plain
 
 try:
     import torch
@@ -54,8 +57,12 @@ class Asked:
     source: str = ""  # where the file came from
     licence: str = ""
     task: Task = field(default_factory=lambda: Task("pain", ("neutral", "pain"), "clip"))
-    encoder: str = "vit-b-32"  # of CLIP-AU: the CLIP that it was trained on
+    encoder: str = "vit-b-32"  # the CLIP that it was trained on
     phrases: Path | None = None  # of CLIP-AU: its very phrases
+    #: more files of the same publication, each of another part
+    beside: tuple[Path, ...] = ()
+    onto: Path | None = None  # of CLIP-AUTT: the imported CLIP-AU that the prompts belong to
+    person: str = ""  # of TTA-CaP: whose prototypes
 
     @property
     def card(self) -> dict[str, str]:
@@ -151,7 +158,7 @@ def _in_order(found: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]]
 # --- DSFDA
 
 
-def import_dsfda(path: Path, asked: Asked, out: Path) -> Plain:
+def read_dsfda(path: Path, asked: Asked) -> Dsfda:
     """DSFDA's networks: ``enc_FR``, ``enc_ER``, ``fc_ER``, ``dec`` and, where they are, ``Dis_FR``
     and ``Dis_ER``. What is not in the file is drawn anew, and the card says so.
     """
@@ -176,10 +183,10 @@ def import_dsfda(path: Path, asked: Asked, out: Path) -> Plain:
         for ours, value in zip(own, found.values(), strict=False):
             weights[ours] = value.float()
     Fit(tuple(missing), tuple(unknown), tuple(shapes)).check(path, "DSFDA")
-    training = {"drawn_anew": drawn, "prototypes": "none in the file: make them from source people"}
+    made_by = "none in the file; `twomind train dsfda --model THIS --data FOLDER` makes them"
+    training = {"drawn_anew": drawn, "prototypes": made_by}
     card = {**asked.card, "population": "not stated", "training": training}
-    Dsfda(asked.task, weights, card=card).save(out)
-    return {"as": "dsfda", "model": str(out), "n": len(weights), "drawn_anew": drawn}
+    return Dsfda(asked.task, weights, card=card)
 
 
 def _parts_of_dsfda(
@@ -207,38 +214,97 @@ def _n_people(by_part: Mapping[str, Mapping[str, Tensor]]) -> int:
 # --- SFDA-PFT
 
 
-def import_pft(path: Path, asked: Asked, out: Path) -> Plain:
-    """SFDA-PFT's translator: ``net.0`` and ``net.2`` (``net.4``), alone or below ``translator``.
+@dataclass(frozen=True)
+class PftParts:
+    """What the files of SFDA-PFT hold, each part under its released names."""
 
-    It is written under the names of a source summary. The ResNet-18 before it is kept beside it.
+    translator: Mapping[str, Tensor]  # under the names of a source summary
+    extractor: Mapping[str, Tensor]  # of the translator's own network
+    source: Mapping[str, Tensor]  # of the network before it
+    bottleneck: Mapping[str, Tensor]
+    classifier: Mapping[str, Tensor]
+
+
+#: Released module → the names of its tensors that are needed.
+_BOTTLENECK = tuple(f"bottleneck.{name}" for name in ("weight", "bias")) + tuple(
+    f"bn.{name}" for name in ("weight", "bias", "running_mean", "running_var")
+)
+_CLASSIFIER = ("fc.weight_g", "fc.weight_v", "fc.bias")
+#: How newer releases of torch call the two halves of a weight norm.
+_NEW_NAMES = {
+    "fc.parametrizations.weight.original0": "fc.weight_g",
+    "fc.parametrizations.weight.original1": "fc.weight_v",
+}
+_BESIDE = ("num_batches_tracked",)
+
+
+def read_pft(paths: Sequence[Path]) -> PftParts:
+    """The parts of SFDA-PFT in one file or several: ``net.*`` or ``translator.net.*`` with
+    ``feature_extractor.*``; a ResNet-18; ``bottleneck.*`` with ``bn.*``; ``fc.*``.
+
+    Raises:
+        BadInput: a tensor belongs to none of them, or has another shape.
     """
-    tensors = read_tensors(path)
-    layers: dict[str, Tensor] = {}
-    extractor: dict[str, Tensor] = {}
-    unknown = []
-    for name, value in tensors.items():
-        own = name.removeprefix("translator.")
-        if own.startswith("net."):
-            layers[own.replace("net.", "layers.")] = value.float()
-        elif name.startswith("feature_extractor."):
-            extractor[name] = value
-        else:
-            unknown.append(name)
+    found: dict[str, dict[str, Tensor]] = {name: {} for name in PftParts.__dataclass_fields__}
+    for path in paths:
+        unknown = []
+        for name, value in read_tensors(path).items():
+            if name.endswith(_BESIDE):
+                continue
+            part, own = _part_of_pft(name)
+            if part:
+                found[part][own] = value.float()
+            else:
+                unknown.append(name)
+        Fit((), tuple(unknown), ()).check(path, "SFDA-PFT")
+    parts = PftParts(**found)
+    _check_pft(parts, paths[0])
+    return parts
+
+
+def _part_of_pft(name: str) -> tuple[str, str]:
+    """The part that a tensor belongs to, and its name there; "": none."""
+    own = name.removeprefix("translator.")
+    if own.startswith("net."):
+        return "translator", own.replace("net.", "layers.")
+    if name.startswith("feature_extractor."):
+        return "extractor", name.removeprefix("feature_extractor.")
+    if name.startswith(("bottleneck.", "bn.")):
+        return "bottleneck", name
+    if name.startswith("fc."):
+        return "classifier", _NEW_NAMES.get(name, name)
+    return ("source", name) if name in resnet.shapes() else ("", name)
+
+
+def _check_pft(parts: PftParts, path: Path) -> None:
+    """Each part that is there is there whole."""
+    missing: list[str] = []
+    unknown: list[str] = []
+    shapes: list[str] = []
+    for held, wanted in (
+        (parts.translator, _translator_shapes(parts.translator)),
+        (parts.extractor, resnet.shapes()),
+        (parts.source, resnet.shapes()),
+    ):
+        if held:
+            fit = _by_name(held, wanted, ())
+            missing += fit.missing
+            unknown += fit.unknown
+            shapes += fit.shapes
+    for held, names in ((parts.bottleneck, _BOTTLENECK), (parts.classifier, _CLASSIFIER)):
+        if held:
+            missing += [name for name in names if name not in held]
+    Fit(tuple(missing), tuple(unknown), tuple(shapes)).check(path, "SFDA-PFT")
+
+
+def _translator_shapes(layers: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     first = layers.get("layers.0.weight")
-    dim = int(first.shape[0]) if first is not None and first.ndim == 2 else 512
+    dim = int(first.shape[0]) if first is not None and first.ndim == 2 else resnet.DIM
     wanted: dict[str, tuple[int, ...]] = {}
     for k in range(2 if "layers.4.weight" not in layers else 3):
         wanted[f"layers.{2 * k}.weight"] = (dim, dim)
         wanted[f"layers.{2 * k}.bias"] = (dim,)
-    _by_name(layers, wanted, unknown).check(path, "SFDA-PFT")
-    arrays = {f"pft.released.{name}": value.numpy() for name, value in layers.items()}
-    arrays |= {name: value.numpy() for name, value in extractor.items()}
-    written = write_arrays(
-        out / "sfda_pft.safetensors", arrays, {"format": "sfda-pft", **asked.card}
-    )
-    write_card(out, "sfda-pft", asked.card, [written.name])
-    fits = f"features of {dim} dimensions"
-    return {"as": "sfda-pft", "model": str(out), "n": len(arrays), "fits": fits}
+    return wanted
 
 
 def _by_name(
@@ -257,27 +323,40 @@ def _by_name(
 # --- TTA-CaP
 
 
-def import_tta_cap(path: Path, asked: Asked, out: Path) -> Plain:
-    """TTA-CaP's prototypes: ``personalized`` → target → class → rows ``(N, D)``."""
+def read_prototypes(path: Path, task: Task, person: str = "") -> tuple[Tensor, Tensor, list[str]]:
+    """TTA-CaP's prototypes: ``personalized`` → target → class → rows ``(N, D)``.
+
+    Args:
+        path: the file.
+        task: whose classes the names in the file are.
+        person: whose prototypes; "": those of all targets, each row once.
+
+    Returns:
+        Rows ``(K, D)``, their classes ``(K,)``, and the targets of the file.
+
+    Raises:
+        BadInput: there are none, other tensors, rows of several widths, a class that the task does
+            not have, or no such target.
+    """
     rows = _prototype_rows(path)
-    people: dict[str, list[tuple[int, Tensor]]] = {}
+    people = sorted({name.rpartition(".")[0] for name in rows})
+    if person and person not in people:
+        raise BadInput(f"{path}: no prototypes of {person!r}; there is: {', '.join(people)}")
+    kept: dict[tuple[int, bytes], Tensor] = {}
     for name, value in rows.items():
-        person, _, said = name.rpartition(".")
-        known = _class_of(said, asked.task)
+        target, _, said = name.rpartition(".")
+        known = _class_of(said, task)
         if known is None:
-            raise BadInput(
-                f"{path}: prototypes of the class {said!r}; the task has {asked.task.classes}"
-            )
-        people.setdefault(person, []).append((known, value))
-    arrays = {}
-    for person, own in people.items():
-        arrays[f"{person}/prototypes"] = torch.cat([value for _, value in own]).numpy()
-        of_rows = [torch.full((len(value),), known) for known, value in own]
-        arrays[f"{person}/prototype_class"] = torch.cat(of_rows).numpy()
-    meta = {"format": "tta-cap", "classes": list(asked.task.classes), **asked.card}
-    written = write_arrays(out / "prototypes.safetensors", arrays, meta)
-    write_card(out, "tta-cap", asked.card, [written.name])
-    return {"as": "tta-cap", "model": str(out), "n": len(rows), "people": sorted(people)}
+            raise BadInput(f"{path}: prototypes of the class {said!r}; the task has {task.classes}")
+        if person and person != target:
+            continue
+        for row in value:
+            # Several targets have the same source people near them.
+            content = row.numpy().tobytes()
+            kept.setdefault((known, content), row)
+    classes = [c for c, _ in kept]
+    every = torch.stack(list(kept.values()))
+    return every, torch.tensor(classes), people
 
 
 def _prototype_rows(path: Path) -> dict[str, Tensor]:
@@ -316,27 +395,34 @@ def _class_of(said: str, task: Task) -> int | None:
     return None
 
 
+def is_clip(path: Path) -> bool:
+    """Whether a file holds the weights of a whole CLIP."""
+    return any(name.startswith("visual.") for name in read_tensors(path))
+
+
+def read_clip(path: Path) -> dict[str, Tensor]:
+    """The weights of a CLIP that was fine-tuned as a whole, under the names of the OpenAI release."""
+    return {name: value.float() for name, value in read_tensors(path).items()}
+
+
 # --- CLIP-AU and CLIP-AUTT
 
 
-def import_clip_au(path: Path, asked: Asked, out: Path) -> Plain:
+def read_clip_au(path: Path, asked: Asked) -> ClipAu:
     """CLIP-AU's adapter, convolution and head, on the CLIP that it was trained on."""
-    from twomind.encoders.opening import open_encoder
-    from twomind.models.clip_au.phrases import read_phrases
-    from twomind.training.clip_au_import import import_checkpoint
-
     phrases = None
     if asked.phrases is not None:
         phrases = read_phrases(asked.phrases.read_text(encoding="utf-8").splitlines())
     model = import_checkpoint(path, open_encoder(asked.encoder), phrases, asked.task)
-    model = replace(model, card={**asked.card, **model.card})
-    model.save(out)
-    said = str(model.card["phrases"])
-    return {"as": "clip-au", "model": str(out), "n": len(model.weights), "phrases": said}
+    return replace(model, card={**asked.card, **model.card})
 
 
-def import_clip_autt(path: Path, asked: Asked, out: Path) -> Plain:
-    """CLIP-AUTT's contexts ``ctx (N, M, W)``: one person's prompts."""
+def read_context(path: Path) -> Tensor:
+    """CLIP-AUTT's contexts ``ctx (N, M, W)``: one person's prompts.
+
+    Raises:
+        BadInput: it holds no such tensor, several, or other ones.
+    """
     found = read_tensors(path)
     contexts = {name: value for name, value in found.items() if name.split(".")[-1] == "ctx"}
     unknown = [name for name in found if name not in contexts]
@@ -349,46 +435,19 @@ def import_clip_autt(path: Path, asked: Asked, out: Path) -> Plain:
         unknown += list(contexts)[1:]
     Fit(missing, tuple(unknown), tuple(shapes)).check(path, "CLIP-AUTT")
     (context,) = contexts.values()
-    arrays = {"context": context.float().numpy()}
-    meta = {"format": "clip-autt", **asked.card}
-    written = write_arrays(out / "context.safetensors", arrays, meta)
-    write_card(out, "clip-autt", asked.card, [written.name])
-    return {"as": "clip-autt", "model": str(out), "n": 1, "shape": list(context.shape)}
+    return context.float()
 
 
-READERS: Mapping[str, Callable[[Path, Asked, Path], Plain]] = {
-    "clip-au": import_clip_au,
-    "clip-autt": import_clip_autt,
-    "tta-cap": import_tta_cap,
-    "dsfda": import_dsfda,
-    "sfda-pft": import_pft,
-}
-
-
-def import_weights(path: Path, kind: str, asked: Asked, out: Path) -> Plain:
-    """Read a published checkpoint and write it as safetensors with a card.
-
-    Args:
-        path: the file.
-        kind: one of :data:`READERS`.
-        asked: what the file does not say itself.
-        out: folder to write into.
-
-    Returns:
-        What became of it, as plain values.
-
-    Raises:
-        BadInput: no such kind or file, or it does not fit; the message names every tensor that does
-            not.
-    """
-    reader = READERS.get(kind)
-    if reader is None:
-        raise BadInput(f"--as: expected one of {', '.join(READERS)}, got {kind!r}")
-    if not path.is_file():
-        raise BadInput(f"{path}: expected a checkpoint file, there is none")
-    found = reader(path, asked, out)
-    write_text(out / "ORIGIN.txt", "\n".join(f"{k}: {v}" for k, v in asked.card.items()) + "\n")
-    return found
-
-
-__all__ = ["READERS", "Asked", "Fit", "import_weights", "read_tensors"]
+__all__ = [
+    "Asked",
+    "Fit",
+    "PftParts",
+    "is_clip",
+    "read_clip",
+    "read_clip_au",
+    "read_context",
+    "read_dsfda",
+    "read_pft",
+    "read_prototypes",
+    "read_tensors",
+]

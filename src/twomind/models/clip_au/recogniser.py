@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,13 +27,12 @@ from twomind.core.weights import inside as weights_inside
 from twomind.encoders.encoder import Encoder, Name
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
 from twomind.encoders.opening import EMBEDDED, open_encoder
-from twomind.models.base import CARD, BaseModel, task_from, write_card
+from twomind.models.base import CARD, task_from, write_card
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of, padded
 from twomind.models.clip_au.phrases import PHRASES, Phrase
-from twomind.models.embedding import from_logits
-from twomind.models.synthetic import refuse_real, why_not_read
-from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
+from twomind.models.one_track import OneTrack
+from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Status, Task
 
 try:
     import torch
@@ -85,7 +84,7 @@ def phrase_text(encoder: Encoder, phrases: Sequence[Phrase]) -> PhraseText:
 
 
 @dataclass(frozen=True)
-class ClipAu(BaseModel):
+class ClipAu(OneTrack):
     """The recogniser. ``weights`` are those of :mod:`.clip_au_parts` and the phrases' text
     features.
 
@@ -94,6 +93,10 @@ class ClipAu(BaseModel):
     ``card`` carries how it was trained and, under ``aus``, the record that a similarity follows the
     movement of its name (:mod:`.clip_au_check`).
     """
+
+    instead: ClassVar[str] = "Train a CLIP-AU on a CLIP and real people"
+    #: What makes the summary of source people, where the model has none.
+    summary_by: ClassVar[str] = "twomind train sfda-pft --model THIS --data FOLDER --out OTHER"
 
     task: Task
     weights: Mapping[str, Tensor]
@@ -128,14 +131,6 @@ class ClipAu(BaseModel):
     @property
     def dim(self) -> int:
         return int(self.weights["text_adapter.0.weight"].shape[1])
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.track,)
-
-    @property
-    def synthetic(self) -> bool:
-        return self.drawn
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
@@ -226,17 +221,11 @@ class ClipAu(BaseModel):
         w = params or self.weights
         return parts.phrase_rows(w, w[PHRASE_FEATURES])
 
-    def absent(self, x: Features) -> str:
-        """Why this window cannot be measured; empty when it can."""
-        allowed = self.allow_real
-        return why_not_read(x, self.track, learnt_from_drawn=self.drawn, allowed=allowed)
-
     def predict(self, x: Features) -> Prediction:
-        if why := self.absent(x):
-            return Prediction.not_measured(x.span_s, len(self.task.classes), why)
-        with torch.no_grad():
-            _, logits = self.run([x])
-        return replace(from_logits(x, logits[0]), evidence=self.evidence(x))
+        found = super().predict(x)
+        if found.status is Status.NOT_MEASURED:
+            return found
+        return replace(found, evidence=self.evidence(x))
 
     def earned(self) -> tuple[int, ...]:
         """Positions of the phrases whose similarity was shown to follow the movement they name."""
@@ -282,23 +271,6 @@ class ClipAu(BaseModel):
     def window_s(self) -> float:
         """Length of the windows that a stream is cut into: that of a clip."""
         return self.clips.n_frames * self.clips.hop_s
-
-    def allowing_drawn(self, allow: bool = True) -> ClipAu:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
-        them.
-        """
-        return replace(self, allow_real=allow)
-
-    def refuse(self, x: Features) -> None:
-        """Refuse a real recording, where the model knows synthetic people only.
-
-        Raises:
-            BadInput: it does, and was not told otherwise.
-        """
-        instead = "Train a CLIP-AU on a CLIP and real people"
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead
-        )
 
     def frame_settings(self) -> FrameSettings:
         """How the frames of a recording are sampled and cropped for this model."""

@@ -2,16 +2,17 @@
 
 Each frame is one step: the window of ``frames`` rows around it (repeated at the edges) becomes one
 row, and its cosines to the class text, times 100, are the logits. A clip's answer is the mean of its
-steps' logits. Zero-shot, a step is the frame's own row; ``temporal`` has a transformer over the
-window and an adapter of the text, trained on source people with CLIP frozen.
+steps' logits. Zero-shot, a step is the frame's own row. There are two base models that are trained on
+source people: with CLIP frozen, a transformer over the window and an adapter of the text; or CLIP
+fine-tuned as a whole, which reads face crops and whose step is the frame's own row again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,11 +21,12 @@ from twomind.core.store import Store, read_arrays, write_arrays
 from twomind.encoders.encoder import Encoder
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
 from twomind.encoders.opening import open_encoder
-from twomind.models.base import CARD, BaseModel, task_from, write_card
+from twomind.models.base import CARD, task_from, write_card
 from twomind.models.clip_text import parts
-from twomind.models.embedding import from_logits
-from twomind.models.synthetic import refuse_real, why_not_read
-from twomind.types import Features, Prediction, Recording, Task
+from twomind.models.clip_text.image import PREFIX, ImageTower
+from twomind.models.dsfda.crops import with_crops
+from twomind.models.one_track import OneTrack
+from twomind.types import Features, Recording, Task
 
 try:
     import torch
@@ -34,19 +36,25 @@ except ImportError as error:
     raise MissingExtra("torch", "CLIP with class text") from error
 
 FORMAT = "twomind.clip_text/1"
+#: What one that was fine-tuned as a whole reads.
+CROPS = "face_crop"
 FILE = "clip_text.safetensors"
 #: One template for all data sets, and CLIP's own scale.
 TEMPLATE = "a person with an expression of {}."
 SCALE = 100.0
 TEXT = "text"
+#: Before the names of a summary in a saved model.
+_SUMMARY = "summary."
 _PLAIN = ("track", "encoder", "mark", "frames", "hop_s", "drawn")
 
 
 @dataclass(frozen=True)
-class ClipText(BaseModel):
+class ClipText(OneTrack):
     """The recogniser. ``weights`` holds ``text (C, D)`` and, where it was trained, those of
     :mod:`.parts`; ``head.weight`` and ``head.bias`` are what follows from them.
     """
+
+    instead: ClassVar[str] = "Use a CLIP (vit-b-32)"
 
     task: Task
     weights: Mapping[str, Tensor]
@@ -58,6 +66,10 @@ class ClipText(BaseModel):
     drawn: bool = False
     allow_real: bool = False
     card: Mapping[str, Any] = field(default_factory=dict)
+    #: of a CLIP that was fine-tuned as a whole; then the track holds face crops
+    image: ImageTower | None = field(default=None, compare=False, repr=False)
+    #: what stands for the source people (prototypes), where it came with the weights
+    summary: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         text = self.weights[TEXT]
@@ -72,16 +84,16 @@ class ClipText(BaseModel):
         return "clip-text"
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.track,)
-
-    @property
-    def synthetic(self) -> bool:
-        return self.drawn
-
-    @property
     def dim(self) -> int:
         return int(self.weights[TEXT].shape[1])
+
+    @property
+    def crop_px(self) -> int:
+        """Side of the face crops that it reads; 0 where it reads rows of an encoder."""
+        return 0 if self.image is None else self.image.prepare.size_px
+
+    def source_summary(self) -> dict[str, np.ndarray] | None:
+        return dict(self.summary) or None
 
     @property
     def is_temporal(self) -> bool:
@@ -132,6 +144,8 @@ class ClipText(BaseModel):
         track = x.tracks.get(self.track)
         if track is None:
             return np.zeros((0, self.dim), np.float32)
+        if self.image is not None:
+            return self.image.rows(track.values[track.valid])
         rows: np.ndarray = np.ascontiguousarray(track.values[track.valid], np.float32)
         if len(rows) and rows.shape[1:] != (self.dim,):
             raise ValueError(
@@ -141,38 +155,12 @@ class ClipText(BaseModel):
 
     # --- as a recogniser
 
-    def absent(self, x: Features) -> str:
-        """Why this window cannot be measured; empty when it can."""
-        allowed = self.allow_real
-        return why_not_read(x, self.track, learnt_from_drawn=self.drawn, allowed=allowed)
-
-    def predict(self, x: Features) -> Prediction:
-        if why := self.absent(x):
-            return Prediction.not_measured(x.span_s, len(self.task.classes), why)
-        with torch.no_grad():
-            _, logits = self.run([x])
-        return from_logits(x, logits[0])
-
-    def refuse(self, x: Features) -> None:
-        """Refuse a real recording, where the encoder knows synthetic people only.
-
-        Raises:
-            BadInput: it does, and was not told otherwise.
-        """
-        refuse_real(
-            learnt_from_drawn=self.drawn,
-            drawn=x.drawn,
-            allowed=self.allow_real,
-            instead="Use a CLIP (vit-b-32)",
-        )
-
-    def allowing_drawn(self, allow: bool = True) -> ClipText:
-        return replace(self, allow_real=allow)
-
     def prepare(
         self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
     ) -> Features:
         self.refuse(x)
+        if self.image is not None:
+            return with_crops(x, recording, self.image.prepare.size_px, self.hop_s)
         settings = FrameSettings(hop_s=self.hop_s)
         encoder = open_encoder(self.encoder, offline=offline or None)
         tracks = embed(
@@ -187,7 +175,12 @@ class ClipText(BaseModel):
             "card": dict(self.card),
             **{name: getattr(self, name) for name in _PLAIN},
         }
-        arrays = {name: value.detach().numpy() for name, value in self.weights.items()}
+        weights = dict(self.weights)
+        if self.image is not None:
+            weights |= self.image.weights
+            meta["image"] = self.image.settings
+        arrays = {name: value.detach().numpy() for name, value in weights.items()}
+        arrays |= {f"{_SUMMARY}{name}": value for name, value in self.summary.items()}
         path = write_arrays(folder / FILE, arrays, meta)
         write_card(folder, "clip-text", self.card, [FILE], self.drawn)
         return path
@@ -207,9 +200,26 @@ class ClipText(BaseModel):
         arrays, meta = read_arrays(folder / FILE)
         if meta.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected {FORMAT}, got {meta.get('format')!r}")
-        weights = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        weights: dict[str, Tensor] = {}
+        tower: dict[str, Tensor] = {}
+        summary: dict[str, np.ndarray] = {}
+        for name, value in arrays.items():
+            if name.startswith(_SUMMARY):
+                summary[name.removeprefix(_SUMMARY)] = value
+            elif name.startswith(PREFIX):
+                tower[name] = torch.from_numpy(value.copy())
+            else:
+                weights[name] = torch.from_numpy(value.copy())
         settings = {name: meta[name] for name in _PLAIN}
-        return cls(task_from(meta["task"]), weights, card=meta["card"], **settings)
+        image = ImageTower.of(tower, meta["image"]) if tower else None
+        return cls(
+            task_from(meta["task"]),
+            weights,
+            card=meta["card"],
+            image=image,
+            summary=summary,
+            **settings,
+        )
 
 
 def window_indices(n: int, length: int) -> Tensor:

@@ -5,6 +5,7 @@ They are pictures of a person, so they are made anew each time and never kept in
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from twomind.features.face.align import aligned
 from twomind.features.face.tracker import Tracker
 from twomind.features.face.tracker_mesh import MeshFinder
 from twomind.media import stream as media
-from twomind.types import Track
+from twomind.types import Features, Recording, Track
 
+#: The name of the track.
+TRACK = "face_crop"
 #: Forehead to chin, as the crops that models are trained on.
 TEMPLATE = "mesh"
 #: A frame that comes this much too early is still the one that is due.
@@ -57,6 +60,41 @@ def pictures_of(
     )
     if not len(found):
         raise BadInput(f"{folder.folder}: no frame has a time")
+    return found
+
+
+def with_crops(x: Features, recording: Recording, px: int, hop_s: float) -> Features:
+    """Features with the track of face crops, made anew from the recording; a recording without
+    pictures gets a note instead.
+
+    Args:
+        x: what was measured of it.
+        recording: where its film lies.
+        px: side of a crop in pixels.
+        hop_s: at most one frame per this many seconds.
+
+    Raises:
+        MissingExtra: MediaPipe is not installed.
+    """
+    if TRACK in x.tracks:
+        return x
+    try:
+        crops = face_crops(recording.media, px, hop_s)
+    except BadInput as error:
+        return replace(x, notes={**x.notes, TRACK: str(error)})
+    return replace(x, tracks={**x.tracks, TRACK: crops})
+
+
+def evenly(rows: np.ndarray, limit: int) -> np.ndarray:
+    """At most ``limit`` of some rows, evenly spaced, in order.
+
+    >>> evenly(np.arange(10), 3)
+    array([0, 4, 9])
+    """
+    if len(rows) <= limit:
+        return rows
+    chosen = np.linspace(0, len(rows) - 1, limit).round().astype(int)
+    found: np.ndarray = rows[chosen]
     return found
 
 

@@ -10,19 +10,19 @@ class. No source picture is in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import Store, read_arrays, write_arrays
-from twomind.models.base import CARD, BaseModel, task_from, write_card
+from twomind.models.base import CARD, task_from, write_card
 from twomind.models.dsfda import net
-from twomind.models.embedding import from_logits
-from twomind.models.synthetic import refuse_real, why_not_read
-from twomind.types import Example, Features, Prediction, Recording, Task
+from twomind.models.dsfda.crops import evenly, with_crops
+from twomind.models.one_track import OneTrack
+from twomind.types import Example, Features, Recording, Task
 
 try:
     import torch
@@ -46,7 +46,7 @@ PROTOTYPES, PROTOTYPE_CLASS = "dsfda_prototypes", "dsfda_prototype_class"
 
 
 @dataclass(frozen=True)
-class Dsfda(BaseModel):
+class Dsfda(OneTrack):
     """``weights`` are those of :mod:`.dsfda_net`; what adapts to a person gets them and the
     prototypes.
 
@@ -54,6 +54,10 @@ class Dsfda(BaseModel):
     source summary). ``neutral`` is the class of a neutral face. ``drawn`` says that it was trained
     on drawn people only: then real recordings are not measured unless ``allow_real``.
     """
+
+    instead: ClassVar[str] = "Train a DSFDA on real people (docs/dsfda.md)"
+    #: What makes the summary of source people, where the model has none.
+    summary_by: ClassVar[str] = "twomind train dsfda --model THIS --data FOLDER --out OTHER"
 
     task: Task
     weights: Mapping[str, Tensor]
@@ -84,12 +88,9 @@ class Dsfda(BaseModel):
             )
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.track,)
-
-    @property
-    def synthetic(self) -> bool:
-        return self.drawn
+    def crop_px(self) -> int:
+        """Side of the face crops that it reads."""
+        return self.size.px
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
@@ -102,10 +103,7 @@ class Dsfda(BaseModel):
             BadInput: the track does not hold RGB pictures.
         """
         track = x.tracks[self.track]
-        rows = np.flatnonzero(track.valid)
-        limit = limit or self.max_frames
-        if len(rows) > limit:
-            rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+        rows = evenly(np.flatnonzero(track.valid), limit or self.max_frames)
         return as_pictures(track.values[rows], self.size.px)
 
     def run(
@@ -137,37 +135,6 @@ class Dsfda(BaseModel):
     def _with(self, params: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
         return {**self.weights, **(params or {})}
 
-    def absent(self, x: Features) -> str:
-        """Why this window cannot be measured; empty when it can."""
-        allowed = self.allow_real
-        return why_not_read(x, self.track, learnt_from_drawn=self.drawn, allowed=allowed)
-
-    def predict(self, x: Features) -> Prediction:
-        if why := self.absent(x):
-            return Prediction.not_measured(x.span_s, len(self.task.classes), why)
-        with torch.no_grad():
-            _, logits = self.run([x])
-        return from_logits(x, logits[0])
-
-    def refuse(self, x: Features) -> None:
-        """Refuse a real recording, where the model knows synthetic people only.
-
-        Raises:
-            BadInput: it does, and was not told otherwise.
-        """
-        refuse_real(
-            learnt_from_drawn=self.drawn,
-            drawn=x.drawn,
-            allowed=self.allow_real,
-            instead="Train a DSFDA on real people (docs/dsfda.md)",
-        )
-
-    def allowing_drawn(self, allow: bool = True) -> Dsfda:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
-        them.
-        """
-        return replace(self, allow_real=allow)
-
     def prepare(
         self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
     ) -> Features:
@@ -180,15 +147,7 @@ class Dsfda(BaseModel):
             MissingExtra: MediaPipe is not installed.
         """
         self.refuse(x)
-        if self.track in x.tracks:
-            return x
-        from twomind.models.dsfda.crops import face_crops
-
-        try:
-            crops = face_crops(recording.media, self.size.px, HOP_S)
-        except BadInput as error:
-            return replace(x, notes={**x.notes, self.track: str(error)})
-        return replace(x, tracks={**x.tracks, self.track: crops})
+        return with_crops(x, recording, self.size.px, HOP_S)
 
     def describe(self) -> dict[str, Any]:
         """What there is to say of the model, as plain values."""
