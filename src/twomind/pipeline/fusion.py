@@ -14,7 +14,8 @@ from twomind.core.store import Store, default_root
 from twomind.encoders.pretrained import Encoder, with_embeddings
 from twomind.evaluation.fusion_folds import Plan, train_study
 from twomind.features.describe import Settings as DescribeSettings
-from twomind.features.describe import describe, with_detector
+from twomind.features.describe import describe
+from twomind.features.entries import with_detector
 from twomind.features.voice.track import VoiceSettings
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
