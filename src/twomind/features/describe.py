@@ -20,11 +20,13 @@ from twomind.core.errors import BadInput
 from twomind.core.files import unchanged
 from twomind.core.store import Store, content_hash, default_root
 from twomind.features import profile as profiles
-from twomind.features.cues import CueSettings, doubtful_cues, find_cues
+from twomind.features.body.cues import body_cues
+from twomind.features.body.reader import of_the_face
+from twomind.features.cues import CueSettings, doubtful_cues, find_cues, in_order
 from twomind.features.entries import (
-    face_entry,
-    face_from,
     keys_of,
+    seen_entry,
+    seen_from,
     voice_entry,
     voice_from,
     with_detector,
@@ -34,6 +36,7 @@ from twomind.features.entries import (
 from twomind.features.face.measures import ABSOLUTE
 from twomind.features.face.reader import relative
 from twomind.features.face.rest import Rest, estimate_rest
+from twomind.features.inconsistency import inconsistencies
 from twomind.features.one_pass import Pass, Wanted, can_be_aligned, joined, others_of, run_pass
 from twomind.features.own_stream import OwnStream, less_earlier
 from twomind.features.profile import Profile
@@ -65,12 +68,14 @@ class Description(ToDict):
     """What :func:`describe` found.
 
     ``features`` has the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice``
-    (a row per 10 ms) and ``words`` (a row per word), as far as they could be measured;
-    ``features.notes`` says why one is missing. With a profile that has the voice there is
+    (a row per 10 ms), ``words`` (a row per word) and, where the settings ask for it, ``body`` (a row
+    per frame that was looked at), as far as they could be measured; ``features.notes`` says why one
+    is missing. With a profile that has the voice there is
     ``voice_relative`` too, and ``relative`` has whole-answer measures of voice and words: modality
     → measure → value, neutral, relative. ``recording`` is the one that was given, with duration and
     words completed. ``neutral`` names what the relative values of the face are relative to,
     ``voice_neutral`` those of the voice. ``face`` and ``voice`` are summaries as plain values,
+    ``body`` is that of the body, where it was asked for,
     ``media`` what the decoder met, ``entries`` the store's (kind, key) that this came from.
     """
 
@@ -82,6 +87,7 @@ class Description(ToDict):
     face: Mapping[str, Any]
     voice: Mapping[str, Any]
     content: str
+    body: Mapping[str, Any] = field(default_factory=dict)
     voice_neutral: str = ""
     relative: WholeAnswer = field(default_factory=dict)
     entries: tuple[tuple[str, str], ...] = ()
@@ -135,6 +141,9 @@ def describe(
     if profile is not None and made.voice:
         profile, told = profile.comparable(made.voice_summary["vad"])
         _remark_on_voice(made, told)
+    if profile is not None and made.face:
+        profile, told = profile.comparable_face(settings.face.backend)
+        _remark_on_face(made, told)
     words = _wanted_words(recording, using, made)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
     if stream is not None:
@@ -148,9 +157,16 @@ def describe(
     recognised = made.words is not None and not was_given
     face = tracks.get("face")
     cues = find_cues(face, at_rest, voice, words, settings.cues, recognised, rest)
+    if "body" in tracks:
+        cues = in_order((*cues, *body_cues(tracks["body"], settings.cues.body)))
+    if words:
+        across = inconsistencies(cues, words, settings.cues.inconsistency)
+        cues = in_order((*cues, *across))
     if recognised and words is not None:
         _tell_erased(made, cues)
     features = _features(recording, tracks, words, made)
+    if made.face is not None:
+        features = replace(features, face_backend=settings.face.backend)
     if hop_s:
         features = features.on_grid(hop_s)
     whole_answer = _whole_answer(made, words, profile)
@@ -162,6 +178,7 @@ def describe(
         media=made.media,
         face=made.face_summary,
         voice=made.voice_summary,
+        body=made.body_summary,
         content=content,
         voice_neutral=voice_named,
         relative=whole_answer,
@@ -243,9 +260,11 @@ def _tracks(
         face, _ = made.face
         own, face_named = relative(face, neutral_face)
         if profile is not None:
-            own, face_named = _against(profile, face, own, face_named)
+            own, face_named = _against(profile, made, own, face_named)
         tracks["face"] = face
         tracks["face_relative"] = own
+    if made.body:
+        tracks["body"] = _of_the_person(made)
     if made.voice:
         result, _ = made.voice
         tracks["voice"] = result.track
@@ -257,6 +276,18 @@ def _tracks(
     if words is not None:
         tracks["words"] = text.describe_words(words)
     return tracks, face_named, voice_named
+
+
+def _of_the_person(made: Pass) -> Track:
+    """The body, where it is known to be that of the person: their face is seen at the time, and
+    nobody else's ever.
+    """
+    assert made.body is not None
+    body, _ = made.body
+    if made.face is None:
+        return body
+    face, summary = made.face
+    return of_the_face(body, face, int(summary.get("max_people", 1)))
 
 
 #: Tracks that a stream of recordings is compared by, with the columns that stay raw.
@@ -313,13 +344,16 @@ def _features(
     )
 
 
-def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[Track, str]:
+def _against(profile: Profile, made: Pass, own: Track, own_name: str) -> tuple[Track, str]:
     """The face relative to the profile; to its own median, and called so, where the profile has no
-    face.
+    face, or only one that another back end measured.
     """
+    assert made.face is not None
+    face, summary = made.face
     rest = profile.neutral("face")
     if not rest:
-        return own, f"{own_name} (no face in the profile of {profile.person})"
+        remarks = summary.get("remarks") or [f"no face in the profile of {profile.person}"]
+        return own, f"{own_name} ({remarks[-1]})"
     return profiles.relative_to(face, rest), profile.named("face")
 
 
@@ -362,6 +396,14 @@ def _remark_on_voice(made: Pass, remark: str) -> None:
         return
     result, summary = made.voice
     made.voice = (result, {**summary, "remarks": [*summary["remarks"], remark]})
+
+
+def _remark_on_face(made: Pass, remark: str) -> None:
+    """Say it beside the measures of the face, where there are any."""
+    if made.face is None or not remark:
+        return
+    track, summary = made.face
+    made.face = (track, {**summary, "remarks": [*summary.get("remarks", []), remark]})
 
 
 def _tell_erased(made: Pass, cues: tuple[Cue, ...]) -> None:
@@ -483,9 +525,10 @@ def _measure(
     made = Pass()
     settings = replace(settings, voice=with_detector(settings.voice, recording.drawn))
     keys = keys_of(recording, content, settings, store)
-    made.entries = tuple((kind, key) for kind, key in keys if kind in using)
+    kinds = (*using, "body") if settings.body.measure and "face" in using else using
+    made.entries = tuple((kind, key) for kind, key in keys if kind in kinds)
 
-    wanted = {m: m in using for m in ("face", "voice")}
+    wanted = {m: m in kinds for m in ("face", "body", "voice")}
     # A transcript that was refused is no reason to let a recogniser mix its speakers.
     no_transcript = recording.words is None and not recording.words_source
     may_recognise = no_transcript and settings.speech_model is not None
@@ -503,9 +546,13 @@ def _measure(
 def _read_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: Pass) -> None:
     """Take what the store has; it is no longer wanted."""
     if wanted["face"] and (entry := store.get("face", key_of["face"])):
-        made.face, media = face_from(entry)
+        made.face, media = seen_from(entry)
         made.media = joined(made.media, media)
         wanted["face"] = False
+    if wanted["body"] and (entry := store.get("body", key_of["body"])):
+        made.body, media = seen_from(entry)
+        made.media = joined(made.media, media)
+        wanted["body"] = False
     if wanted["voice"] and (entry := store.get("voice", key_of["voice"])):
         made.voice, media = voice_from(entry)
         made.media = joined(made.media, media)
@@ -519,9 +566,10 @@ def _read_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made:
 def _drop_absent(recording: Recording, wanted: Wanted, made: Pass) -> None:
     """What the file does not hold is noted and no longer wanted."""
     info = clock.probe(recording.media)
-    if wanted["face"] and not info.has_video:
-        made.notes["face"] = "the file has no video"
-        wanted["face"] = False
+    for name in ("face", "body"):
+        if wanted[name] and not info.has_video:
+            made.notes[name] = "the file has no video"
+            wanted[name] = False
     for name in ("voice", "words"):
         if wanted[name] and not info.has_audio:
             made.notes[name] = "the file has no sound"
@@ -530,7 +578,9 @@ def _drop_absent(recording: Recording, wanted: Wanted, made: Pass) -> None:
 
 def _write_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: Pass) -> None:
     if wanted["face"] and made.face:
-        store.put("face", key_of["face"], *face_entry(made))
+        store.put("face", key_of["face"], *seen_entry(made.face, made.media))
+    if wanted["body"] and made.body:
+        store.put("body", key_of["body"], *seen_entry(made.body, made.media))
     if wanted["voice"] and made.voice:
         store.put("voice", key_of["voice"], *voice_entry(made))
     if wanted["words"] and made.words:

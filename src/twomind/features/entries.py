@@ -17,6 +17,7 @@ from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store
 from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.features import one_pass
+from twomind.features.body import finder as body_finder
 from twomind.features.face.back_ends import model_files
 from twomind.features.face.reader import FaceSettings
 from twomind.features.one_pass import SOUND_HZ, Face, Pass, Plain, Voice, can_be_aligned, others_of
@@ -30,14 +31,14 @@ from twomind.types import Recording, Segment, Timing, Word
 Entry = tuple[dict[str, np.ndarray], Plain]
 
 #: The functions that make and read an entry: those of the pass, and those of this module.
-_FACE_PARTS = (
+_SEEN_PARTS = (
     f"{one_pass.__name__}:run_pass",
     f"{one_pass.__name__}:joined",
-    f"{one_pass.__name__}:_open_reader",
-    f"{one_pass.__name__}:_pushed",
-    f"{one_pass.__name__}:_finish_face",
-    f"{__name__}:face_entry",
-    f"{__name__}:face_from",
+    f"{one_pass.__name__}:_open_readers",
+    f"{one_pass.__name__}:_push",
+    f"{one_pass.__name__}:_finish",
+    f"{__name__}:seen_entry",
+    f"{__name__}:seen_from",
 )
 _VOICE_PARTS = (
     f"{one_pass.__name__}:run_pass",
@@ -69,10 +70,12 @@ def keys_of(
         store: that holds the entries.
     """
     face = {"face": asdict(settings.face), "recipe": face_recipe(settings.face)}
+    body = {"body": asdict(settings.body), "recipe": body_recipe()}
     voice = _voice_wish(recording, settings)
     words = {"words": _words_wish(recording, settings)}
     return (
         ("face", store.key(content, face)),
+        ("body", store.key(content, body)),
         ("voice", store.key(content, voice)),
         ("words", store.key(content, words)),
     )
@@ -99,8 +102,13 @@ def recipe_of(modules: tuple[str, ...], parts: tuple[str, ...]) -> str:
 
 
 def face_recipe(settings: FaceSettings) -> list[str]:
-    code = recipe_of(("twomind.features.face.reader",), _FACE_PARTS)
+    code = recipe_of(("twomind.features.face.reader",), _SEEN_PARTS)
     return [code, weights_mark(model_files(settings.backend, settings.landmarker_path))]
+
+
+def body_recipe() -> list[str]:
+    code = recipe_of(("twomind.features.body.reader",), _SEEN_PARTS)
+    return [code, weights_mark(body_finder.model_files())]
 
 
 def voice_recipe(settings: VoiceSettings) -> list[str]:
@@ -143,14 +151,15 @@ def _voice_wish(recording: Recording, settings: Settings) -> Plain:
     return found
 
 
-def face_entry(made: Pass) -> Entry:
-    assert made.face is not None
-    track, summary = made.face
-    meta = {**track_meta(track), "summary": summary, "media": made.media}
+def seen_entry(found: Face, media: Plain) -> Entry:
+    """A face or a body, with what the pass met in the file."""
+    track, summary = found
+    meta = {**track_meta(track), "summary": summary, "media": media}
     return track_arrays(track), meta
 
 
-def face_from(entry: Entry) -> tuple[Face, Plain]:
+def seen_from(entry: Entry) -> tuple[Face, Plain]:
+    """What :func:`seen_entry` made an entry of."""
     arrays, meta = entry
     track = track_from(arrays, meta)
     return (track, meta["summary"]), meta["media"]

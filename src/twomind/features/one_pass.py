@@ -4,6 +4,7 @@ words. What breaks in one of them does not cost the others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from threading import Thread
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import TwomindError
+from twomind.features.body.reader import BodyReader
 from twomind.features.face.reader import FaceReader
 from twomind.features.settings import Settings
 from twomind.features.voice.track import Spans, VoiceResult, describe_voice
@@ -26,6 +28,8 @@ Face = tuple[Track, Plain]
 Voice = tuple[VoiceResult, Plain]
 #: Modality → whether it is still to be measured.
 Wanted = dict[str, bool]
+#: Modality → what looks at its pictures.
+Readers = dict[str, FaceReader | BodyReader]
 
 #: Samples per second at which sound is decoded here.
 SOUND_HZ = 16000
@@ -38,6 +42,7 @@ class Pass:
     """
 
     face: Face | None = None
+    body: Face | None = None
     voice: Voice | None = None
     words: Words | None = None
     notes: dict[str, str] = field(default_factory=dict)
@@ -47,6 +52,10 @@ class Pass:
     @property
     def face_summary(self) -> Plain:
         return self.face[1] if self.face else {}
+
+    @property
+    def body_summary(self) -> Plain:
+        return self.body[1] if self.body else {}
 
     @property
     def voice_summary(self) -> Plain:
@@ -74,12 +83,13 @@ def run_pass(
     """One streamed pass: frames to the face reader, sound to the spool; then voice and words from
     the spool.
     """
-    reader = _open_reader(settings, made) if wanted["face"] else None
+    readers = _open_readers(settings, wanted, made)
     sound = wanted["voice"] or wanted["words"]
     # Without a face reader the frames are still decoded: their count and stamps are part of the
     # answer.
     info = clock.probe(recording.media)
-    frames = info.has_video and (wanted["face"] or not made.media)
+    looked = wanted["face"] or wanted["body"]
+    frames = info.has_video and (looked or not made.media)
     # Of a file of sound alone, the sound tells what else the pictures would.
     heard = sound or not info.has_video
     spool = clock.AudioSpool(SOUND_HZ)
@@ -92,13 +102,12 @@ def run_pass(
         for item in clock.prefetch(stream):
             if isinstance(item, clock.Samples):
                 spool.push(item)
-            elif reader is not None and not _pushed(reader, item, made):
-                reader = None
+            else:
+                _push(readers, item, made)
             if progress is not None:
                 progress(f"measure {recording.id}", item.time_s, recording.duration_s)
         report = asdict(stream.report)
-        if reader is not None:
-            _finish_face(reader, made)
+        _finish(readers, made)
         if sound:
             waveform = spool.waveform()
             remark = (waveform.remark,) if waveform.remark else ()
@@ -136,36 +145,53 @@ def joined(first: Plain, second: Plain) -> Plain:
     return joined
 
 
-def _open_reader(settings: Settings, made: Pass) -> FaceReader | None:
-    try:
-        return FaceReader(settings.face)
-    except TwomindError as error:
-        made.notes["face"] = str(error)
-        return None
-
-
-def _pushed(reader: FaceReader, frame: clock.Frame, made: Pass) -> bool:
-    """Did the reader take the frame? A tracking back end that breaks must not cost the voice and
-    the words.
+def _open_readers(settings: Settings, wanted: Wanted, made: Pass) -> Readers:
+    """The readers of pictures that are wanted, by modality; of one that cannot start, the notes say
+    why.
     """
-    try:
-        reader.push(frame)
-    except Exception as error:
-        made.notes["face"] = _tracker_failed(error)
-        return False
-    return True
+    ways: dict[str, Callable[[], FaceReader | BodyReader]] = {
+        "face": lambda: FaceReader(settings.face),
+        "body": lambda: BodyReader(settings.body),
+    }
+    readers: Readers = {}
+    for name, way in ways.items():
+        if not wanted[name]:
+            continue
+        try:
+            readers[name] = way()
+        except TwomindError as error:
+            made.notes[name] = str(error)
+    return readers
 
 
-def _finish_face(reader: FaceReader, made: Pass) -> None:
-    try:
-        result = reader.finish()
-        made.face = (result.track, dict(result.summary))
-    except Exception as error:
-        made.notes["face"] = _tracker_failed(error)
+def _push(readers: Readers, frame: clock.Frame, made: Pass) -> None:
+    """Show a frame to all readers. A tracking back end that breaks must not cost the others, the
+    voice and the words.
+    """
+    for name, reader in list(readers.items()):
+        try:
+            reader.push(frame)
+        except Exception as error:
+            made.notes[name] = _tracker_failed(name, error)
+            del readers[name]
 
 
-def _tracker_failed(error: Exception) -> str:
-    return f"the face tracker failed: {type(error).__name__}: {error}"
+def _finish(readers: Readers, made: Pass) -> None:
+    for name, reader in readers.items():
+        try:
+            result = reader.finish()
+        except Exception as error:
+            made.notes[name] = _tracker_failed(name, error)
+            continue
+        found = (result.track, dict(result.summary))
+        if name == "face":
+            made.face = found
+        else:
+            made.body = found
+
+
+def _tracker_failed(name: str, error: Exception) -> str:
+    return f"the {name} tracker failed: {type(error).__name__}: {error}"
 
 
 def _sound(

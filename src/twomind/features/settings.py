@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from twomind.features.body.reader import BodySettings
 from twomind.features.cues import CueSettings
 from twomind.features.face.reader import FaceSettings
 from twomind.features.voice.track import VoiceSettings
@@ -18,6 +19,7 @@ class Settings:
 
     face: FaceSettings = field(default_factory=FaceSettings)
     voice: VoiceSettings = field(default_factory=VoiceSettings)
+    body: BodySettings = field(default_factory=BodySettings)
     cues: CueSettings = field(default_factory=CueSettings)
     speech_model: str | None = None
     speech: SpeechSettings = field(default_factory=SpeechSettings)

@@ -21,7 +21,7 @@ from twomind.core.files import encoded, replacing
 from twomind.core.settings import Bounds, check_bounds
 from twomind.core.version import __version__
 from twomind.datasets.consent import Consent, publication
-from twomind.reporting.report_data import MODALITIES, overview_row, time_data
+from twomind.reporting.report_data import modalities_with, overview_row, time_data
 from twomind.reporting.report_text import (
     CAPTION,
     DRAWN,
@@ -334,6 +334,7 @@ def _write(
     digest = hashlib.sha256(script.encode()).hexdigest()
     marker = f"<!--media-{digest[:16]}-->"
     drawn = [row["drawn"] for row in rows]
+    counted = [name for row in rows for name in row["counts"]]
     data = [Markup(_json(answer["times"])) for answer in answers]
     page = _template()(
         title=title,
@@ -341,7 +342,7 @@ def _write(
         answers=answers,
         drawn=any(drawn),
         all_drawn=all(drawn),
-        modalities=MODALITIES,
+        modalities=modalities_with(counted),
         drawn_text=DRAWN,
         meaning=_meaning(rows),
         caption=CAPTION,
