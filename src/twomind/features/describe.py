@@ -138,12 +138,7 @@ def describe(
     was_given = recording.words is not None
     recording = _complete(recording, made)
     _remark_on_voice(made, _of_everybody(recording))
-    if profile is not None and made.voice:
-        profile, told = profile.comparable(made.voice_summary["vad"])
-        _remark_on_voice(made, told)
-    if profile is not None and made.face:
-        profile, told = profile.comparable_face(settings.face.backend)
-        _remark_on_face(made, told)
+    profile = _comparable(profile, made, settings)
     words = _wanted_words(recording, using, made)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
     if stream is not None:
@@ -157,16 +152,10 @@ def describe(
     recognised = made.words is not None and not was_given
     face = tracks.get("face")
     cues = find_cues(face, at_rest, voice, words, settings.cues, recognised, rest)
-    if "body" in tracks:
-        cues = in_order((*cues, *body_cues(tracks["body"], settings.cues.body)))
-    if words:
-        across = inconsistencies(cues, words, settings.cues.inconsistency)
-        cues = in_order((*cues, *across))
+    cues = _with_more(cues, tracks, words, settings.cues)
     if recognised and words is not None:
         _tell_erased(made, cues)
-    features = _features(recording, tracks, words, made)
-    if made.face is not None:
-        features = replace(features, face_backend=settings.face.backend)
+    features = _features(recording, tracks, words, made, settings)
     if hop_s:
         features = features.on_grid(hop_s)
     whole_answer = _whole_answer(made, words, profile)
@@ -184,6 +173,29 @@ def describe(
         relative=whole_answer,
         entries=made.entries,
     )
+
+
+def _comparable(profile: Profile | None, made: Pass, settings: Settings) -> Profile | None:
+    """The profile without what was measured otherwise than this recording; the summaries say it."""
+    if profile is not None and made.voice:
+        profile, told = profile.comparable(made.voice_summary["vad"])
+        _remark_on_voice(made, told)
+    if profile is not None and made.face:
+        profile, told = profile.comparable_face(settings.face.backend)
+        _remark_on_face(made, told)
+    return profile
+
+
+def _with_more(
+    cues: tuple[Cue, ...], tracks: Mapping[str, Track], words: Said, settings: CueSettings
+) -> tuple[Cue, ...]:
+    """The cues with those of the body, and with those that stand on two of them."""
+    if "body" in tracks:
+        cues = in_order((*cues, *body_cues(tracks["body"], settings.body)))
+    if words:
+        across = inconsistencies(cues, words, settings.inconsistency)
+        cues = in_order((*cues, *across))
+    return cues
 
 
 def _wanted_words(recording: Recording, using: tuple[str, ...], made: Pass) -> Said:
@@ -328,6 +340,7 @@ def _features(
     tracks: dict[str, Track],
     words: Said,
     made: Pass,
+    settings: Settings,
 ) -> Features:
     duration_s = 0.0 if math.isnan(recording.duration_s) else recording.duration_s
     span_s = (0.0, duration_s)
@@ -341,6 +354,7 @@ def _features(
         notes=made.notes,
         drawn=recording.drawn,
         speech_detector=made.voice_summary.get("vad", ""),
+        face_backend=settings.face.backend if made.face else "",
     )
 
 
