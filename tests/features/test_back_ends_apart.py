@@ -52,7 +52,10 @@ class OfFaces(BaseModel):
     """A model that learnt from faces of one back end."""
 
     face_backend = "mesh"  # type: ignore[assignment]
-    card = {"name": "faces"}  # type: ignore[assignment]
+
+    @property
+    def name(self) -> str:
+        return "faces"
 
 
 def test_a_model_refuses_faces_of_another_back_end_before_a_film_is_read() -> None:
