@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from twomind.features.body.measures import MEASURES as BODY_MEASURES
 from twomind.features.cues import KINDS, NOT_MEASURED
 from twomind.features.face.blendshapes import OF_UNITS, TAKEN
 from twomind.features.face.measures import MEASURES, UNSUPPORTED
@@ -112,6 +113,68 @@ unit where one is asked for (`score faces`, encoders) stands in the last column,
 """
 
 
+_BODY = """
+## Body: one row per frame that is looked at
+
+`--set body=true` measures shoulders, posture and hands with the pose and hand models in MediaPipe's wheel (0.10.14,
+Python 3.11 or 3.12; later wheels carry none, and then the body is not measured, with this reason). Every k-th frame
+is looked at: one each `describe.body.every_s` (0.2) seconds. It is off by default, since it costs more than the
+face: 79 ms of processor time a look, 0.38 s per second of film, where the face takes 0.20 s (`python -m
+benchmarks.body FILM`).
+
+A row is valid where a body is found whose face is seen (each point with a visibility of .5), where the face reader
+sees the person's face at that time, and where no second face is ever seen. Columns of the shoulders are empty where
+one of them is outside the picture or hidden; `not_measured` in the summary says it where that is so in all rows.
+Below, `iod` is this person's own distance between the eyes, median over the recording.
+
+"""
+
+_BODY_CUES = """
+### Cues of the body
+
+They are a change against this recording's own median, which needs three seconds of rows; each threshold is a length
+on a body and was set before a film was looked at.
+
+| cue | what must be true |
+|---|---|
+| `shrug`, `shoulder_raise` | both shoulders seen; nearer to the ears by .5 iod (3 cm) *and* higher in the \
+picture, so that a lowered head is none; a shrug is of both, for 3 s at most |
+| `posture_shift` | the shoulders' middle lies 1 iod (6 cm) elsewhere, and stayed in place for 1.6 s before and \
+after |
+| `lean_away` | face and shoulders both look smaller by 12 %, for a second: a turned body alone is none |
+| `hand_at_face` | a third of a hand's points inside the ellipse of the face, for .4 s; before the face looks \
+like on the face |
+| `hand_movement` | a hand seen in both of two looks, faster than 4 iod/s (25 cm/s) |
+| `restless` | the shoulders move faster than .5 iod/s in six of ten looks over 8 s |
+
+On all real clips at hand (seven, 85 s; four are close-ups, and one shows nobody) one cue of the body was found: by
+eye, 0 of 1 were wrong. (Where nobody is, the pose model sees a body in half of the looks; the face refuses it.)
+That is little: the shoulders were inside the picture in 4 s, so that of shrugs, shifts,
+leaning and restlessness nothing is known on people; they were checked with planted poses
+(`tests/features/test_body.py`). The verdicts lie in `tests/features/seen_verdicts/body.csv`.
+
+### Inconsistency cues
+
+Two things at one time that do not go together, both quoted with their times (`detail` in `cues.csv`, the lane
+"Across" of the report, the tier "inconsistency" in ELAN). They are cues, never ambivalence, and no score reads
+them.
+
+| cue | what must be true |
+|---|---|
+| `face_against_words` | a smile over half of a phrase of dislike or delay, or a frown over one of liking; each \
+word has its own time (given, recognised or aligned); the resting face is known, as for any smile |
+| `voice_against_words` | liking, a wish or a motive, within .3 s after a long pause or a held filler, or all of \
+it in slow speech; each word has its own time |
+| `within_words` | a wish or liking and a dislike or delay on two sides of one "but" (or "although", "on the \
+other hand" …), at most 12 words from it, in its sentence or in the one before where "but" opens one |
+
+`within_words` was judged on the people of BAH v1, AnnoMI and MIBOT whose talk was not read when word cues were
+written (57,000 words): 5 of 17 were wrong, that is one wrong cue in 11,000 words. Wrong are those where the two
+sides are about two things. The verdicts lie in `tests/features/seen_verdicts/inconsistency.csv`. The seven real
+clips have no words, so that for face and voice against words no rate is known; none was found there.
+"""
+
+
 def _units() -> Iterable[Iterable[str]]:
     for unit, members in OF_UNITS.items():
         yield f"`{unit}_blendshape`", ", ".join(members), TAKEN[unit]
@@ -127,6 +190,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def page() -> str:
     """The text of docs/measures.md."""
     face = ((f"`{m.name}`", m.unit, m.meaning, m.formula, m.limits) for m in MEASURES)
+    body = ((f"`{m.name}`", m.unit, m.meaning, m.formula, m.limits) for m in BODY_MEASURES)
     parts = [
         _HEAD,
         _table(("measure", "unit", "what", "formula", "limits"), face),
@@ -134,6 +198,8 @@ def page() -> str:
         _table(("unit", "blendshapes", "taken"), _units()),
         "\n### Action units that are left out\n\n",
         _table(("unit", "why"), UNSUPPORTED.items()),
+        _BODY,
+        _table(("measure", "unit", "what", "formula", "limits"), body),
         "\n## Voice: one row per 10 ms\n\n",
         _table(
             ("measure", "unit", "what"),
@@ -148,6 +214,7 @@ def page() -> str:
         "[word-cues.md](word-cues.md).\n\n",
         _table(("cue", "what"), ((f"`{k}`", v) for k, v in KINDS.items())),
         _FLOORS,
+        _BODY_CUES,
         "\n### Cues that this list does not hold\n\n",
         _table(("cue", "why"), NOT_MEASURED.items()),
     ]

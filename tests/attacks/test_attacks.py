@@ -403,13 +403,13 @@ def test_every_reader_of_tables_has_bounds() -> None:
 
 
 def grows_while_read(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]) -> None:
-    real = describing._run_pass
+    real = describing.run_pass
 
     def changing(recording: Any, *rest: Any) -> None:
         change(recording.media)
         real(recording, *rest)
 
-    monkeypatch.setattr(describing, "_run_pass", changing)
+    monkeypatch.setattr(describing, "run_pass", changing)
 
 
 CHANGES: dict[str, Callable[[Path], None]] = {

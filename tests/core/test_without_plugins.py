@@ -31,7 +31,7 @@ def test_models_of_synthetic_people_say_what_to_install() -> None:
 
 
 def test_nothing_of_synthetic_people_is_listed() -> None:
-    own = {"words", "change-talk", "mediapipe-face", "silero-vad"}
+    own = {"words", "change-talk", "mediapipe-face", "silero-vad", "mediapipe-body"}
     assert {w.name for w in weights.bundled()} == own
     assert weights.inside("clip-au") is None
     assert "people" not in registry.names("datasets")

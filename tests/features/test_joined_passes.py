@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from twomind.core.store import Store
-from twomind.features.describe import MODALITIES, Description, Settings, _joined, describe
+from twomind.features.describe import MODALITIES, Description, Settings, describe
 from twomind.features.face.reader import FaceSettings
+from twomind.features.one_pass import joined
 from twomind.features.voice.track import VoiceSettings
 from twomind.media.recording import open_recording
 
@@ -68,10 +69,10 @@ def test_what_either_pass_met_is_told_once() -> None:
     }
     other = {**base, "n_frames": 9, "n_samples": 0, "gaps": [], "truncated": True}
     other |= {"duration_s": float("nan"), "problems": ("b", "c"), "n_bad_packets": 0}
-    found = _joined(base, other)
+    found = joined(base, other)
     assert (found["n_frames"], found["n_samples"], found["gaps"]) == (9, 5, [(0.2, 0.3)])
     assert found["truncated"]
     assert found["duration_s"] == 1.0
     assert found["problems"] == ("a", "b", "c")
     assert found["n_bad_packets"] == 1
-    assert _joined({}, base) == base
+    assert joined({}, base) == base

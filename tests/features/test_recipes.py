@@ -14,7 +14,7 @@ from twomind.core.errors import MissingWeights
 from twomind.datasets import bah_files
 from twomind.encoders import frame_rows, frames, pretrained
 from twomind.encoders.encoder import Encoder
-from twomind.features import describe
+from twomind.features import entries
 from twomind.features.face.reader import FaceSettings
 from twomind.features.voice.track import VoiceSettings
 
@@ -30,9 +30,9 @@ def modules_of(*entries: str) -> set[str]:
 def test_every_measure_has_a_recipe_of_its_own() -> None:
     encoder = Encoder("any", "any", 1, _prepare, _images, str, None, "any")  # type: ignore[arg-type]
     recipes = {
-        str(describe._face_recipe(FaceSettings())),
-        str(describe._voice_recipe(VoiceSettings())),
-        str(describe._words_recipe("base")),
+        str(entries.face_recipe(FaceSettings())),
+        str(entries.voice_recipe(VoiceSettings())),
+        str(entries.words_recipe("base")),
         str(frames._frames_recipe(encoder, frames.FrameSettings())),
         frame_rows.rows_recipe(encoder),
         marks.source_mark(pretrained.__name__),
@@ -74,10 +74,10 @@ def test_another_encoder_s_code_makes_other_rows() -> None:
 def test_another_network_file_is_another_face(tmp_path: Path) -> None:
     task = tmp_path / "face_landmarker.task"
     settings = FaceSettings(backend="landmarker", landmarker_path=str(task))
-    found = [describe._face_recipe(settings)]
+    found = [entries.face_recipe(settings)]
     for content in (b"one", b"two"):
         task.write_bytes(content)
-        found.append(describe._face_recipe(settings))
+        found.append(entries.face_recipe(settings))
     assert len({str(recipe) for recipe in found}) == 3
 
 
@@ -87,15 +87,15 @@ def test_a_speech_model_is_its_files_and_not_its_folder(tmp_path: Path) -> None:
         (tmp_path / name / "model.bin").write_bytes(content)
         (tmp_path / name / "README.md").write_text(name, encoding="utf-8")
     here, moved, other = (
-        describe._words_recipe(str(tmp_path / name)) for name in ("here", "moved", "other")
+        entries.words_recipe(str(tmp_path / name)) for name in ("here", "moved", "other")
     )
     assert here == moved != other
-    assert describe._words_recipe("base") != describe._words_recipe("small")
+    assert entries.words_recipe("base") != entries.words_recipe("small")
 
 
 def test_a_function_that_is_named_and_gone_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_function"):
-        describe._recipe((), ("no_such_function",))
+        entries.recipe_of((), ("twomind.features.one_pass:no_such_function",))
 
 
 def test_a_mediapipe_without_face_mesh_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from twomind.types import Recording
 
 
 def _completed(recording: Recording, duration_s: float) -> Recording:
-    made = describe._Pass(media={"duration_s": duration_s})
+    made = describe.Pass(media={"duration_s": duration_s})
     return describe._complete(recording, made)
 
 

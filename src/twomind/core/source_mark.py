@@ -57,7 +57,7 @@ def source_mark(*entries: str) -> str:
 
     Args:
         *entries: Names of modules (``"twomind.features.face.reader"``), or of one function or class
-            in a module whose other parts do not count (``"twomind.features.describe:_run_pass"``;
+            in a module whose other parts do not count (``"twomind.features.one_pass:run_pass"``;
             what that one imports is not followed).
 
     Returns:

@@ -118,6 +118,30 @@ BUNDLED = (
         },
     ),
     Weights(
+        "mediapipe-body",
+        "pose and hand models of MediaPipe",
+        "Apache-2.0",
+        "any",
+        "inside the mediapipe wheel",
+        package="mediapipe",
+        extra="face",
+        files={
+            # Sums of the files in the wheels 0.10.13 and 0.10.14.
+            "modules/hand_landmark/hand_landmark_full.tflite": (
+                "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3"
+            ),
+            "modules/palm_detection/palm_detection_full.tflite": (
+                "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54"
+            ),
+            "modules/pose_detection/pose_detection.tflite": (
+                "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c"
+            ),
+            "modules/pose_landmark/pose_landmark_full.tflite": (
+                "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
+            ),
+        },
+    ),
+    Weights(
         "silero-vad",
         "voice activity detector",
         "MIT",

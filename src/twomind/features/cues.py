@@ -9,11 +9,14 @@ well they agree with coders is not known.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from twomind.features import inconsistency
+from twomind.features.body import cues as body_cues
+from twomind.features.body.cues import BodyCueSettings
 from twomind.features.events import Event, find_events, find_swings, row_s
 from twomind.features.face.gaze import MIN_OPENING
 from twomind.features.face.rest import (
@@ -22,6 +25,7 @@ from twomind.features.face.rest import (
     less_rest,
     mouth_closed,
 )
+from twomind.features.inconsistency import InconsistencySettings
 from twomind.features.voice import unworded
 from twomind.features.voice.track import VoiceResult
 from twomind.features.voice.unworded import UnwordedSettings
@@ -51,7 +55,13 @@ _SEEN_AND_HEARD = {
 }
 #: kind → plain description, with the cue of the BAH annotators that it corresponds to where there
 #: is one
-KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **unworded.KINDS, **word_cues.WORD_KINDS}
+KINDS: dict[str, str] = {
+    **_SEEN_AND_HEARD,
+    **body_cues.KINDS,
+    **unworded.KINDS,
+    **word_cues.WORD_KINDS,
+    **inconsistency.KINDS,
+}
 
 #: What the BAH annotators mark, or the cue lexicon knows, and this list does not hold: cue → why.
 NOT_MEASURED: dict[str, str] = {
@@ -66,7 +76,8 @@ NOT_MEASURED: dict[str, str] = {
     "eye roll": "shorter and steeper than the gaze measure is accurate for",
     "squint": "narrowed eyes cannot be told from a smile or a low gaze well enough",
     "hanging mouth": "an open mouth cannot be told from speech by landmarks alone",
-    "posture, shrug, hands, scratch, restless": "no body or hand tracking",
+    "throw": "a hand or head thrown up is too short for the five looks a second at the body",
+    "scratch": "a hand at the face is seen; what its fingers do there is not",
     **word_cues.HIDDEN_KINDS,
 }
 
@@ -141,6 +152,10 @@ class CueSettings:
     max_gap_s: float = 0.1
     #: The same for gaze, which every blink interrupts.
     max_blink_s: float = 0.35
+    #: What the body does, where it is measured.
+    body: BodyCueSettings = field(default_factory=BodyCueSettings)
+    #: Two things at one time that do not go together.
+    inconsistency: InconsistencySettings = field(default_factory=InconsistencySettings)
     #: Sound that no word covers.
     unworded: UnwordedSettings = field(default_factory=UnwordedSettings)
 
@@ -186,6 +201,11 @@ def find_cues(
         cues += unworded.without_words(voice, words, settings.unworded)
     if words:
         cues += word_cues.occurrences(words)
+    return in_order(cues)
+
+
+def in_order(cues: Iterable[Cue]) -> tuple[Cue, ...]:
+    """Cues by time, then by kind."""
     return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput, quoted
 from twomind.core.seals import is_sealed, read_sealed, tell_unsealed, write_sealed
+from twomind.features.face.back_ends import UNSTATED_BACK_END
 from twomind.features.face.measures import ABSOLUTE, MEASURES
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
@@ -143,14 +144,13 @@ class Profile:
         Returns:
             The profile, and what there is to say of visits whose voice is not compared.
         """
-        unlike = [
-            visit
-            for visit in self.visits
-            if visit.stats.get("voice") and visit.speech_detector not in ("", detector)
-        ]
+        unlike = []
+        for visit in self.visits:
+            if visit.stats.get("voice") and visit.speech_detector not in ("", detector):
+                unlike.append(visit)
         if not unlike:
             return self, ""
-        kept = tuple(_without_voice(v) if v in unlike else v for v in self.visits)
+        kept = _without(self.visits, unlike, "voice")
         others = ", ".join(sorted({visit.speech_detector for visit in unlike}))
         told = (
             f"the voice of {len(unlike)} of {len(self.visits)} visit(s) of {self.person} is not "
@@ -158,6 +158,30 @@ class Profile:
             f"{detector}; enrol the clips again, or give describe.voice.vad={others}"
         )
         return replace(self, visits=kept), told
+
+    def comparable_face(self, backend: str) -> tuple[Profile, str]:
+        """The profile for a face that a back end measured: without the face of visits of another
+        one, whose columns mean something else.
+
+        Args:
+            backend: The one of the recording.
+
+        Returns:
+            The profile, and what there is to say of visits whose face is not compared.
+        """
+        unlike = []
+        for visit in self.visits:
+            if visit.stats.get("face") and visit.face_backend not in ("", backend):
+                unlike.append(visit)
+        if not unlike:
+            return self, ""
+        others = ", ".join(sorted({visit.face_backend for visit in unlike}))
+        told = (
+            f"the face of {len(unlike)} of {len(self.visits)} visit(s) of {self.person} is not "
+            f"compared: it was measured with the face back end {others}, this recording with "
+            f"{backend}; enrol the clips again, or give --set features.face={others}"
+        )
+        return replace(self, visits=_without(self.visits, unlike, "face")), told
 
     def merged(self, other: Profile) -> Profile:
         """Both profiles' visits, each clip once (the later given one counts).
@@ -189,9 +213,15 @@ class Profile:
         return replace(self, visits=kept)
 
 
-def _without_voice(visit: Visit) -> Visit:
-    stats = {name: rows for name, rows in visit.stats.items() if name != "voice"}
-    return replace(visit, stats=stats)
+def _without(visits: tuple[Visit, ...], unlike: list[Visit], modality: str) -> tuple[Visit, ...]:
+    """The visits, some of them less one modality."""
+    kept = []
+    for visit in visits:
+        if visit in unlike:
+            stats = {name: rows for name, rows in visit.stats.items() if name != modality}
+            visit = replace(visit, stats=stats)
+        kept.append(visit)
+    return tuple(kept)
 
 
 def _merged(parts: list[tuple[bool, Neutral]], prefer_spoken: bool) -> Neutral:
@@ -330,6 +360,7 @@ def _plain_visit(visit: Visit) -> dict[str, Any]:
     plain["doubts"] = list(visit.doubts)
     plain["drawn"] = visit.drawn
     plain["speech_detector"] = visit.speech_detector
+    plain["face_backend"] = visit.face_backend
     plain["entries"] = [list(e) for e in visit.entries]
     plain["stats"] = _plain_stats(visit)
     return plain
@@ -403,6 +434,7 @@ def _visit(plain: Any) -> Visit:
         raise ValueError(f"content: expected the hash of a clip, got {content[:80]!r}")
     doubts = tuple(map(str, _of_kind(plain["doubts"], list, "doubts")))
     detector = plain.get("speech_detector", _UNSTATED_DETECTOR)
+    backend = plain.get("face_backend", UNSTATED_BACK_END)
     return Visit(
         content=content,
         made=_text(plain, "made"),
@@ -412,6 +444,7 @@ def _visit(plain: Any) -> Visit:
         entries=tuple(entries),
         stats=stats,
         speech_detector=_of_kind(detector, str, "speech_detector"),
+        face_backend=_of_kind(backend, str, "face_backend"),
     )
 
 

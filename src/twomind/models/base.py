@@ -156,6 +156,11 @@ class BaseModel(_Owed):
         """
         return ""
 
+    @property
+    def face_backend(self) -> str:
+        """The one that found the faces that it was trained on; empty where it reads no face."""
+        return ""
+
     # --- how it is used
 
     def allowing_drawn(self, allow: bool = True) -> Self:
@@ -169,10 +174,12 @@ class BaseModel(_Owed):
         was measured otherwise than those that it learnt from.
 
         Raises:
-            BadInput: it does, and was not told otherwise; or another speech detector was used.
+            BadInput: it does, and was not told otherwise; or another speech detector or face
+                back end was used.
         """
         refuse_real(learnt_from_drawn=self.synthetic, drawn=x.drawn, allowed=self.allow_real)
         self.refuse_detector(x.speech_detector)
+        self.refuse_backend(x.face_backend)
 
     def refuse_detector(self, detector: str) -> None:
         """Refuse another speech detector than that of the model.
@@ -189,6 +196,22 @@ class BaseModel(_Owed):
                 f"the model {self.name!r} learnt from voices that were measured with the speech "
                 f"detector {own!r}, these with {detector!r}: measure them with "
                 f"describe.voice.vad={own}"
+            )
+
+    def refuse_backend(self, backend: str) -> None:
+        """Refuse another face back end than that of the model.
+
+        Args:
+            backend: Its name; empty where there is no face.
+
+        Raises:
+            BadInput: it is another one.
+        """
+        own = self.face_backend
+        if backend and own and backend != own:
+            raise BadInput(
+                f"the model {self.name!r} learnt from faces that the back end {own!r} measured, "
+                f"these were measured by {backend!r}: measure them with --set features.face={own}"
             )
 
     def prepare(
@@ -283,6 +306,10 @@ class _Completed(BaseModel):
     @property
     def speech_detector(self) -> str:
         return str(getattr(self.model, "speech_detector", ""))
+
+    @property
+    def face_backend(self) -> str:
+        return str(getattr(self.model, "face_backend", ""))
 
     @property
     def locates(self) -> tuple[bool, str]:

@@ -20,9 +20,16 @@ from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.files import read_json
 from twomind.evaluation.agreement_time import Spans, spans_of_score
+from twomind.features.inconsistency import ACROSS
 from twomind.types import Timing, Word
 
-_MODALITY = {"face": "facial", "head": "body", "voice": "audio", "words": "language"}
+_MODALITY = {
+    "face": "facial",
+    "head": "body",
+    "body": "body",
+    "voice": "audio",
+    "words": "language",
+}
 #: Cues of `describe` that BAH's coders mark under another name.
 CODEBOOK = {
     "long_pause": "pause",
@@ -32,10 +39,21 @@ CODEBOOK = {
     "eyes_closed": "eyes closing",
     "brow_raise": "eyebrow",
     "brow_lower": "frown",
+    "shoulder_raise": "shrug",
+    "posture_shift": "posture",
+    "lean_away": "posture",
+    "hand_at_face": "hands",
+    "hand_movement": "hands",
     "filler": "filler sound",
     "repeat": "repetition",
     "restart": "correction",
     "hedge": "hedging",
+}
+#: Inconsistency cues by the names of BAH's coders; they have none for words against words.
+INCONSISTENT = {
+    "face_against_words": "facial-language",
+    "voice_against_words": "language-audio",
+    "within_words": "language-language",
 }
 #: Kinds of what a transcript holds besides the person's words: of the transcriber, and of other
 #: people.
@@ -239,10 +257,20 @@ def _ends_sentence(word: str) -> bool:
 
 
 def _cue(row: Mapping[str, str]) -> Tier:
+    if row["modality"] == ACROSS:
+        return _inconsistency(row)
     label = CODEBOOK.get(row["cue"], row["cue"].replace("_", " "))
     start_s = _number(row["start_s"])
     mark = Mark(start_s, _number(row["end_s"], start_s), label)
     return Tier("cue", (mark,), _MODALITY[row["modality"]], PROGRAM)
+
+
+def _inconsistency(row: Mapping[str, str]) -> Tier:
+    """Two modalities that do not go together; both quotes stand beside their names."""
+    start_s = _number(row["start_s"])
+    name = INCONSISTENT[row["cue"]]
+    mark = Mark(start_s, _number(row["end_s"], start_s), name, row.get("detail", ""))
+    return Tier("inconsistency", (mark,), coder=PROGRAM)
 
 
 def _change_talk_tiers(path: Path) -> list[Tier]:

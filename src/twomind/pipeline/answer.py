@@ -36,6 +36,8 @@ NOT_WHEN = (
     "an adapted answer is given for the whole recording; when it shows was not checked for "
     "adapted models"
 )
+#: Why the body is not measured where nobody asked for it.
+BODY_OFF = "not asked for; --set body=true measures shoulders, posture and hands"
 #: Packages whose versions stand in every result.
 _PACKAGES = ("av", "numpy", "mediapipe", "faster-whisper")
 
@@ -161,8 +163,11 @@ def heard_by(model: BaseModel | None, settings: Settings) -> Settings:
         settings: What was asked for.
 
     Raises:
-        BadInput: another detector was asked for by name.
+        BadInput: another detector was asked for by name, or another face back end than that of
+            what the model learnt from.
     """
+    if model is not None:
+        model.refuse_backend(settings.face.backend)
     if model is None or not model.speech_detector:
         return settings
     voice = settings.voice
@@ -368,6 +373,7 @@ def _not_measured(
     face = tracks.get("face")
     if face is not None:
         found += _not_measured_of_face(face)
+    found += _not_measured_of_body(made)
     of_voice: Mapping[str, str] = made.voice.get("not_measured", {})
     found += [NotMeasured(f"voice: {name}", why) for name, why in of_voice.items()]
     doubtful: Mapping[str, str] = made.face.get("rest", {}).get("doubtful_cues", {})
@@ -385,6 +391,17 @@ def _not_measured_of_face(face: Track) -> list[NotMeasured]:
     empty = [name for name in face.names if not np.isfinite(face.column(name)).any()]
     reason = "not measurable in any frame of this recording"
     return [*(NotMeasured(name, reason) for name in empty), *never]
+
+
+def _not_measured_of_body(made: Description) -> list[NotMeasured]:
+    body = made.features.tracks.get("body")
+    if body is None:
+        why = made.features.notes.get("body", BODY_OFF)
+        return [NotMeasured("body", why)]
+    if not body.valid.any():
+        return [NotMeasured("body", _commonest_reason(body))]
+    of_body: Mapping[str, str] = made.body.get("not_measured", {})
+    return [NotMeasured(f"body: {name}", why) for name, why in of_body.items()]
 
 
 def _commonest_reason(track: Track) -> str:
@@ -406,6 +423,8 @@ def _summary(made: Description) -> dict[str, Any]:
         "voice": dict(made.voice),
         "n_words": None if words is None else len(words),
     }
+    if made.body:
+        found["body"] = dict(made.body)
     if made.relative:
         found["relative_to_neutral"] = dict(made.relative)
     return found

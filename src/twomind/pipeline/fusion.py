@@ -14,7 +14,9 @@ from twomind.core.store import Store, default_root
 from twomind.encoders.pretrained import Encoder, with_embeddings
 from twomind.evaluation.fusion_folds import Plan, train_study
 from twomind.features.describe import Settings as DescribeSettings
-from twomind.features.describe import describe, with_detector
+from twomind.features.describe import describe
+from twomind.features.entries import with_detector
+from twomind.features.face.reader import FaceSettings
 from twomind.features.voice.track import VoiceSettings
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
@@ -139,6 +141,8 @@ def train_fusion(
     plan = _plan(settings, task, dataset, encoders)
     if "voice" in plan.recipe.modalities:
         plan = replace(plan, extra=(*plan.extra, ("speech_detector", voice.vad)))
+    if "face" in plan.recipe.modalities:
+        plan = replace(plan, extra=(*plan.extra, ("face_backend", FaceSettings().backend)))
     measured = tuple(name for name in _MEASURED if name in plan.recipe.modalities)
     read = partial(
         described,

@@ -166,7 +166,8 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
             f"{job.media}: the file, or one that belongs to it, changed while it was read. Nothing "
             "was kept of this answer; wait until it is written whole, and run again."
         )
-    summary = write_result(result, folder, mark, batch.options.report)
+    options = batch.options
+    summary = write_result(result, folder, mark, options.report, options.describe.face)
     return row_of(job, "done", summary, time.perf_counter() - started)
 
 

@@ -192,6 +192,7 @@ def visit_of(checked: Checked, spoken: bool) -> Visit:
         entries=made.entries,
         drawn=made.recording.drawn,
         speech_detector=made.features.speech_detector,
+        face_backend=made.features.face_backend,
     )
 
 

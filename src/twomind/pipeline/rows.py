@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core import names
+from twomind.core.errors import TwomindError
 from twomind.core.files import load_json, read_json
+from twomind.features.face.reader import FaceSettings
 from twomind.pipeline.jobs import Job
-from twomind.reporting import tables
+from twomind.reporting import overlay, tables
 from twomind.reporting.report import (
     MAX_TOGETHER,
     ReportSettings,
@@ -44,6 +46,8 @@ MADE = (
     "segments.vtt",
     "frame_score.csv",
     "report.html",
+    overlay.FILM,
+    overlay.PICTURE,
     PAGE,
 )
 _REPORT_TITLE = "Answers, described and estimated"
@@ -140,7 +144,11 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
 
 
 def write_result(
-    result: Result, folder: Path, mark: str, report: ReportSettings | None = None
+    result: Result,
+    folder: Path,
+    mark: str,
+    report: ReportSettings | None = None,
+    face: FaceSettings | None = None,
 ) -> dict[str, Any]:
     """All files of one answer.
 
@@ -151,6 +159,7 @@ def write_result(
         folder: its own.
         mark: the fingerprint of what the result depends on.
         report: which films its page holds.
+        face: how the face was read, for an overlay.
 
     Returns:
         The summary, as it is written.
@@ -173,9 +182,27 @@ def write_result(
     write_pages([page], folder / "report.html", settings=report)
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
+    if report is not None and report.overlay:
+        summary["overlay"] = _overlay(result, folder, report, face or FaceSettings())
     summary["files"] = sorted(path.name for path in folder.iterdir() if path.name in MADE)
     tables.write_json(summary, folder / SUMMARY)
     return summary
+
+
+def _overlay(
+    result: Result, folder: Path, report: ReportSettings, face: FaceSettings
+) -> dict[str, str]:
+    """Write the overlay that was asked for, and say where it is, or why there is none. It shows
+    what was measured, and costs nothing that was.
+    """
+    reason = overlay.why_not(result, report)
+    if reason:
+        return {"file": "", "reason": reason}
+    try:
+        path = overlay.write_overlay(result, folder, report, face)
+    except (TwomindError, MemoryError) as error:
+        return {"file": "", "reason": str(error)}
+    return {"file": path.name, "reason": ""}
 
 
 def _line(value: Mapping[str, Any]) -> str:

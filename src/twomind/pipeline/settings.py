@@ -99,6 +99,7 @@ _SHORT = {
     "language": "describe.language",
     "describe.target": "describe.face.target",
     "features.face": "describe.face.backend",
+    "body": "describe.body.measure",
 }
 _SHORT_OF_MODELS = {
     "model": "model.name",

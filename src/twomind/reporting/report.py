@@ -21,7 +21,7 @@ from twomind.core.files import encoded, replacing
 from twomind.core.settings import Bounds, check_bounds
 from twomind.core.version import __version__
 from twomind.datasets.consent import Consent, publication
-from twomind.reporting.report_data import MODALITIES, overview_row, time_data
+from twomind.reporting.report_data import modalities_with, overview_row, time_data
 from twomind.reporting.report_text import (
     CAPTION,
     DRAWN,
@@ -50,8 +50,9 @@ LEFT_OUT = {
     "read; the recording is left out.",
 }
 #: Why a recording is linked only, where nothing says whether its person may be shown.
+_NOT_IN_PAGE = "not put into this page, because "
 UNKNOWN_CONSENT = (
-    "not put into this page, because nothing says whether this person agreed to be shown: see "
+    f"{_NOT_IN_PAGE}nothing says whether this person agreed to be shown: see "
     "consent_publication in people.csv, or --set report.embed=all"
 )
 #: Modules of the page in the order they are joined; each may use what stands before it.
@@ -72,6 +73,11 @@ class ReportSettings:
     embed: Literal["consented", "all", "none"] = "consented"
     #: in megabytes, of all recordings of one page together; larger ones are linked
     embed_mb: Annotated[float, Bounds(0)] = 60.0
+    #: beside each answer, its frames with landmarks, pose and cues drawn over them, for looking at
+    #: what was measured; of recordings that may be embedded. The face is read once more for it
+    overlay: bool = False
+    #: of an overlay, seconds at most
+    overlay_s: Annotated[float, Bounds(0, low_open=True)] = 120.0
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -189,6 +195,25 @@ def _media(
     if mime and not note:
         return found | {"embedded": True}, size
     return found | {"address": _address(file, page), "note": note if mime else ""}, size
+
+
+def why_not_shown(media: Path, subject: str, drawn: bool, how: ReportSettings) -> str:
+    """Why the pictures of a recording are not shown in what is written; empty where they may be.
+
+    Args:
+        media: the recording.
+        subject: its person.
+        drawn: the person is synthetic.
+        how: whose recordings a report holds.
+    """
+    consent = publication(media, subject)
+    if consent in LEFT_OUT:
+        return LEFT_OUT[consent]
+    if how.embed == "none":
+        return "reports without recordings were asked for"
+    if how.embed == "consented" and consent is not Consent.YES and not drawn:
+        return UNKNOWN_CONSENT.removeprefix(_NOT_IN_PAGE)
+    return ""
 
 
 def _why_linked(how: ReportSettings, agreed: bool, too_large: bool) -> str:
@@ -309,6 +334,7 @@ def _write(
     digest = hashlib.sha256(script.encode()).hexdigest()
     marker = f"<!--media-{digest[:16]}-->"
     drawn = [row["drawn"] for row in rows]
+    counted = [name for row in rows for name in row["counts"]]
     data = [Markup(_json(answer["times"])) for answer in answers]
     page = _template()(
         title=title,
@@ -316,7 +342,7 @@ def _write(
         answers=answers,
         drawn=any(drawn),
         all_drawn=all(drawn),
-        modalities=MODALITIES,
+        modalities=modalities_with(counted),
         drawn_text=DRAWN,
         meaning=_meaning(rows),
         caption=CAPTION,

@@ -9,7 +9,7 @@ import re
 import tomllib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.features.body.measures import MEASURES as BODY_MEASURES
 from twomind.features.cues import line_of_sight
 from twomind.reporting.result import Plain, Result
 from twomind.types import (
@@ -40,6 +41,8 @@ MAX_POINTS = 3000
 MIN_PAUSE_S = 0.25
 #: Modalities in the order of the page.
 MODALITIES = {"words": "Words", "voice": "Voice", "face": "Face", "head": "Head"}
+#: Modalities that a page has only where something of them is there.
+MORE = {"body": "Body", "across": "Across"}
 #: Curves that are open when the page is; the others wait in a list.
 SHOWN = ("pitch", "energy", "AU12", "AU04", "line_of_sight", "pose_yaw")
 #: Columns that are drawn as something else (bands, marks) or say nothing as a curve.
@@ -206,6 +209,9 @@ def _curves(result: Result, end_s: float) -> list[Plain]:
     found = []
     if "voice" in tracks:
         found += curves_of(tracks["voice"], "voice", end_s)
+    if "body" in tracks:
+        names = [measure.name for measure in BODY_MEASURES]
+        found += curves_of(_subset(tracks["body"], names), "body", end_s)
     face = tracks.get("face")
     own = tracks.get("face_relative")
     if face is None:
@@ -479,6 +485,8 @@ def measured_counts(result: Result) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
     for modality, n in modality_counts(result.cues).items():
         found[modality] = n if n or _is_measured(result, modality) else None
+    if _is_measured(result, "body"):
+        found.setdefault("body", 0)
     return found
 
 
@@ -556,8 +564,20 @@ def time_data(result: Result) -> Plain:
     found["speech"] = _speech(result, end_s)
     found["quality"] = _quality(result, end_s)
     found["located"] = _located(result, end_s)
-    found["modalities"] = MODALITIES
+    there = {name for name in MORE if name in result.features.tracks}
+    there |= {cue.modality for cue in result.cues}
+    found["modalities"] = modalities_with(there)
     return found
+
+
+def modalities_with(there: Iterable[str]) -> Mapping[str, str]:
+    """What each modality of a page is called, in the page's order.
+
+    Args:
+        there: modalities of which something is known.
+    """
+    known = set(there)
+    return MODALITIES | {name: label for name, label in MORE.items() if name in known}
 
 
 def overview_row(result: Result, link: str) -> Plain:

@@ -63,7 +63,7 @@ COLUMNS = (
 )
 
 #: The tracks that go into the long table, each with the track that holds its relative values.
-TABLED = {"face": "face_relative", "voice": "voice_relative"}
+TABLED = {"face": "face_relative", "body": "body_relative", "voice": "voice_relative"}
 
 #: Columns that stand behind the others where a stream of the person's recordings was given.
 STREAM_COLUMNS = ("relative_stream", "stream_reason")

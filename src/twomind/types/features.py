@@ -133,7 +133,8 @@ class Features(ToDict):
     """One window of one recording as models see it. There is no label field, on purpose.
 
     ``words`` is None when they are not measured. ``notes`` says per modality why it is absent.
-    ``speech_detector`` is the one by which the voice was told from silence, where there is one.
+    ``speech_detector`` is the one by which the voice was told from silence, where there is one,
+    ``face_backend`` what found the face.
     """
 
     recording: str
@@ -145,6 +146,7 @@ class Features(ToDict):
     notes: Mapping[str, str] = field(default_factory=dict)
     drawn: bool = False
     speech_detector: str = ""
+    face_backend: str = ""
 
     def __post_init__(self) -> None:
         check_span(f"Features of {self.recording!r}", *self.span_s)

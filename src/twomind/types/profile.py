@@ -54,7 +54,7 @@ class Visit:
     ``content`` is the clip's SHA-256, ``entries`` the store's (kind, key) made from it. ``spoken``:
     the person talks in it. ``doubts`` are the reasons for which the check would have refused it,
     where it was forced. ``speech_detector`` is the one by which speech was told from silence; empty
-    where that is not known.
+    where that is not known. ``face_backend`` is the one that found the face.
     """
 
     content: str
@@ -65,6 +65,7 @@ class Visit:
     entries: tuple[tuple[str, str], ...] = ()
     drawn: bool = False
     speech_detector: str = ""
+    face_backend: str = ""
 
     @property
     def id(self) -> str:

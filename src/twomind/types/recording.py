@@ -83,8 +83,8 @@ class Cue(ToDict):
     """Something a coder would mark: a long pause, a filler, a brow raise. A cue is not A/H.
 
     ``kind`` is a name of ``twomind.features.cues.KINDS``; ``modality`` is ``face``, ``head``,
-    ``voice`` or ``words``; ``value`` with ``unit`` says how strong (nan when the kind has no
-    strength); ``detail`` is free text for a reader.
+    ``body``, ``voice``, ``words`` or ``across`` (of two of them); ``value`` with ``unit`` says how
+    strong (nan when the kind has no strength); ``detail`` is free text for a reader.
     """
 
     kind: str

@@ -11,6 +11,8 @@ from twomind.features.face.tracker_mesh import FaceFinder, MeshFinder
 
 #: What a back end is called in settings and outputs.
 BACK_ENDS = ("mesh", "landmarker")
+#: Of profiles and models that do not state it: the default of all versions so far.
+UNSTATED_BACK_END = "mesh"
 _WEIGHTS = "face-landmarker"
 _TASK = "face_landmarker.task"
 

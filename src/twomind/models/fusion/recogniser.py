@@ -21,6 +21,7 @@ import numpy as np
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.seals import read_sealed, write_sealed
 from twomind.core.store import Store, default_root, read_arrays, write_arrays
+from twomind.features.face.back_ends import UNSTATED_BACK_END
 from twomind.features.words.lexicon import lexicon
 from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
 from twomind.models.calibration import band_evidence, prevalence_shift, reliability_from, risk_from
@@ -124,6 +125,11 @@ class FusionRecogniser(BaseModel):
         reads_voice = any(source.track == "voice" for source in self.recipe.sources.values())
         # Cards of version 0.1 do not state it; that was its default.
         return str(self.card.get("speech_detector", "energy")) if reads_voice else ""
+
+    @property
+    def face_backend(self) -> str:
+        reads_face = any(source.track.startswith("face") for source in self.recipe.sources.values())
+        return str(self.card.get("face_backend", UNSTATED_BACK_END)) if reads_face else ""
 
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}

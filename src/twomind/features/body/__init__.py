@@ -1,0 +1,1 @@
+"""Shoulders, posture and hands of the person, from MediaPipe's pose and hand models."""
