@@ -172,7 +172,8 @@ def learnt(answers: Answers, model: str) -> Answers:
 
 def figures(answers: Answers, target: Target) -> tuple[Measured, dict[str, tuple[Share, Share]]]:
     """By figure: with the model, and from the codes alone."""
-    found = estimated(answers, target)
+    asked = np.isin(answers.question, PAIRS)
+    found = estimated(replace(answers, question=np.where(asked, answers.question, "")), target)
     told = {"share": (found.whole.share, found.whole.classical)}
     for one in found.differences["question"]:
         if (one.first, one.second) in PAIRS:

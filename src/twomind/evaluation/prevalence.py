@@ -176,6 +176,7 @@ class _Estimate:
         df: degrees of freedom of the variance.
         n_units: units with codes.
         n_coded: coded answers.
+        known: whether these are all that is meant: there is no doubt about the share.
     """
 
     share: float
@@ -183,6 +184,7 @@ class _Estimate:
     df: int
     n_units: int
     n_coded: int
+    known: bool
 
     @cached_property
     def variance(self) -> float:
@@ -196,6 +198,8 @@ class _Estimate:
         ratio of Student's t (Franco et al. 2019, for surveys drawn in clusters).
         """
         inside = min(max(self.share, 0.0), 1.0)
+        if self.known:
+            return Share(inside, (inside, inside))
         n = self._n()
         return Share(inside, wilson(inside * n, n, Z_95))
 
@@ -400,7 +404,8 @@ class _Part:
         left_out = terms / (1 - np.minimum(part, 0.5)) * (n_units - 1) / n_units
         share = self.share + weight * (self.score_here - self.score_coded)
         scaled = left_out * math.sqrt(n_units / df)
-        return _Estimate(share, scaled, df, n_units, self.n_coded)
+        known = study.target is Target.ANSWERS and self.n_coded == self.n
+        return _Estimate(share, scaled, df, n_units, self.n_coded, known)
 
 
 def _difference(one: _Part, other: _Part) -> Difference:
