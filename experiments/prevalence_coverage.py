@@ -221,11 +221,11 @@ def of_scheme(
     world: Population, scheme: Scheme, n: int, pool: ProcessPoolExecutor
 ) -> dict[str, Any]:
     """Coverage and width of every model and figure."""
-    parts = [range(0, n // 2), range(n // 2, n)]
-    halves = list(pool.map(partial(many_draws, world, scheme), parts))
+    parts = [range(first, min(first + 100, n)) for first in range(0, n, 100)]
+    found = list(pool.map(partial(many_draws, world, scheme), parts))
     told: dict[str, Any] = {}
-    for key in halves[0]:
-        rows = np.concatenate([half[key] for half in halves if key in half])
+    for key in found[0]:
+        rows = np.concatenate([part[key] for part in found if key in part])
         mean = rows.mean(axis=0)
         model, name = key.split("/")
         told.setdefault(model, {})[name] = {
@@ -262,10 +262,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--draws", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args(argv)
     world = Population.read(asked.data)
     schemes = {}
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(asked.workers) as pool:
         for scheme in SCHEMES:
             schemes[scheme.name] = of_scheme(world, scheme, asked.draws, pool)
             print(scheme.name, schemes[scheme.name]["good"]["share"], file=sys.stderr)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.annotations import Annotations, Mark, Tier, write_eaf
 from twomind.cli.main import main
 
 
@@ -102,3 +103,50 @@ def test_help_and_misspelling(tmp_path: Path) -> None:
     code, out, _ = run("prevalence", "absent.csv", "--json")
     assert code == 3
     assert "no such file" in json.loads(out)["error"]["message"]
+
+
+def test_a_folder_of_results_and_the_files_of_coders(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    rows = ["recording,subject,question,probability,path"]
+    for k in range(40):
+        rows.append(f"take{k},P{k // 2},{k % 2},{'' if k == 39 else (k % 10) / 10},take{k}.mp4")
+    (results / "answers.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    coded = tmp_path / "anna"
+    coded.mkdir()
+
+    def write(k: int, *tiers: Tier) -> None:
+        write_eaf(Annotations(f"take{k}", tiers, duration_s=9.0), coded / f"take{k}.eaf")
+
+    for k in range(0, 24, 2):
+        label = "A/H" if k % 3 else "no A/H"
+        write(k, Tier("answer", (Mark(0, 9, label),), coder="anna"), Tier("ah", coder="anna"))
+    write(25, Tier("ah", (Mark(1, 2, "A/H"),), coder="anna"))
+    found = json.loads(run("prevalence", results, "--codes", coded, "--json")[1])
+    assert found["coded"] == 13
+    assert found["classical"]["estimate"] == pytest.approx(9 / 13)
+    assert set(found["questions"]) == {"0", "1"}
+    out = tmp_path / "next.csv"
+    assert run("prevalence", "next", results, "--codes", coded, "-n", 5, "--out", out)[0] == 0
+    for name in [line.split(",")[0] for line in out.read_text().splitlines() if line[-2:] == ",1"]:
+        write(int(name[4:]), Tier("answer", (Mark(0, 9, "A/H"),), coder="anna"))
+    found = json.loads(run("prevalence", out, "--codes", coded, "--json")[1])
+    assert found["coded"] == 18
+
+    write(39, Tier("answer", coder="anna"), Tier("ah", coder="anna"))
+    code, _, err = run("prevalence", results, "--codes", coded)
+    assert code == 3
+    assert "neither an answer nor a segment, such as take39.eaf" in err
+    write(39, Tier("answer", (Mark(0, 9, "A/H"),), coder="anna"))
+    other = tmp_path / "bo"
+    other.mkdir()
+    differs = Tier("answer", (Mark(0, 9, "A/H"),), coder="bo")
+    write_eaf(Annotations("take0", (differs,), duration_s=9.0), other / "take0.eaf")
+    code, _, err = run("prevalence", results, "--codes", coded, "--codes", other)
+    assert code == 3
+    assert "coders differ about 1 recordings, such as 'take0'" in err
+    write(77, Tier("answer", (Mark(0, 9, "A/H"),), coder="anna"))
+    code, _, err = run("prevalence", results, "--codes", coded)
+    assert code == 3
+    assert "1 recordings are coded and have no row, such as 'take77'" in err
+    assert "expected a folder of results" in run("prevalence", tmp_path)[2]

@@ -118,7 +118,7 @@ def test_what_does_not_look_random_is_told(tmp_path: Path) -> None:
 
 def test_scores_the_wrong_way_round_are_told(tmp_path: Path) -> None:
     rows = [f"a{k},P{k},{k % 2 if k < 60 else ''},{0.9 - 0.8 * (k % 2):.1f}" for k in range(100)]
-    found = prevalence_of(written(tmp_path, *rows), Asked())
+    found = prevalence_of(read_table(written(tmp_path, *rows)), Asked())
     assert any("run against the codes" in remark for remark in found["remarks"])
     assert found["weight_of_model"] == 0
     assert found["estimate"] == found["classical"]["estimate"]
@@ -127,10 +127,10 @@ def test_scores_the_wrong_way_round_are_told(tmp_path: Path) -> None:
 def test_what_was_drawn_must_be_coded(tmp_path: Path) -> None:
     path = written(tmp_path, *many(60, range(0)), head=f"{HEAD},note")
     out = tmp_path / "next.csv"
-    found = choose_next(path, out, 20, 0)
+    found = choose_next(read_table(path), out, 20, 0)
     assert len(found["next"]) == 20
     with pytest.raises(BadInput, match="20 answers were drawn for coding"):
-        prevalence_of(out, Asked())
+        prevalence_of(read_table(out), Asked())
     text = out.read_text(encoding="utf-8").splitlines()
     assert text[0] == "id,person,human,model,note,inclusion_probability,code_next"
     filled = [text[0]]
@@ -140,10 +140,10 @@ def test_what_was_drawn_must_be_coded(tmp_path: Path) -> None:
             cells[2] = str(number % 2)
         filled.append(",".join(cells))
     out.write_text("\n".join(filled) + "\n", encoding="utf-8")
-    told = prevalence_of(out, Asked())
+    told = prevalence_of(read_table(out), Asked())
     assert told["coded"] == 20
     assert not told["remarks"]
-    again = choose_next(out, tmp_path / "again.csv", 10, 1)
+    again = choose_next(read_table(out), tmp_path / "again.csv", 10, 1)
     assert not {one["id"] for one in again["next"]} & {one["id"] for one in found["next"]}
     with pytest.raises(BadInput, match="is there already"):
-        choose_next(path, out, 5, 0)
+        choose_next(read_table(path), out, 5, 0)

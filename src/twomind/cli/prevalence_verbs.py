@@ -13,6 +13,13 @@ from twomind.cli.screen import TABLE_WIDTH, screen
 from twomind.cli.verb import PATH, Common, print_json, say, taking, tell, verb
 
 _ESTIMATE = "estimate"
+_SOURCE = click.argument("source", type=PATH)
+_CODES = click.option(
+    "--codes",
+    multiple=True,
+    type=PATH,
+    help="What coders marked: annotation files, or folders of ELAN files; repeat it.",
+)
 _MINUTES = click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
@@ -24,7 +31,7 @@ _SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of 
 
 
 class _OrFile(click.Group):
-    """A group whose first word may also be a file: then `estimate` is meant."""
+    """A group whose first word may also be a path: then `estimate` is meant."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asks = args and args[0] not in (*self.commands, *ctx.help_option_names)
@@ -33,8 +40,9 @@ class _OrFile(click.Group):
 
 @click.group("prevalence", cls=_OrFile)
 def prevalence_group() -> None:
-    """How common A/H is: `twomind prevalence FILE.csv`, with the columns id, person, human (1, 0,
-    or empty where nothing is coded), model (score of every answer), and any of group, question,
+    """How common A/H is: `twomind prevalence SOURCE`. SOURCE is a folder of results of `twomind
+    predict`, with --codes, or a CSV with the columns id, person, human (1, 0, or empty where
+    nothing is coded), model (score of every answer), and any of group, question,
     inclusion_probability.
 
     The codes of a random part make it right, the model's scores of all answers make it narrower.
@@ -44,6 +52,7 @@ def prevalence_group() -> None:
 @dataclass(frozen=True, kw_only=True)
 class _Estimate(Common):
     source: Path
+    codes: tuple[Path, ...]
     target: str
     drawn: str | None
     adjust: bool
@@ -52,7 +61,8 @@ class _Estimate(Common):
 
 
 @prevalence_group.command(_ESTIMATE)
-@click.argument("source", metavar="FILE", type=PATH)
+@_SOURCE
+@_CODES
 @click.option(
     "--target",
     type=click.Choice(["people", "answers"]),
@@ -80,10 +90,12 @@ def estimate_verb(asked: _Estimate) -> int:
     """Share of A/H over all answers, by group and question, and the differences between them."""
     from twomind.evaluation.prevalence import Drawn, Target
     from twomind.evaluation.prevalence_report import Asked, prevalence_of
+    from twomind.pipeline.prevalence import read_source
 
     drawn = None if asked.drawn is None else Drawn(asked.drawn)
-    how = Asked(Target(asked.target), drawn, asked.adjust, asked.minutes, asked.seed)
-    found = prevalence_of(asked.source, how)
+    table = read_source(asked.source, asked.codes, drawn)
+    how = Asked(Target(asked.target), asked.adjust, asked.minutes, asked.seed)
+    found = prevalence_of(table, how)
     if asked.as_json:
         print_json(found)
     else:
@@ -95,27 +107,31 @@ def estimate_verb(asked: _Estimate) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Next(Common):
-    file: Path
+    source: Path
+    codes: tuple[Path, ...]
     n: int
     out: Path
     seed: int
 
 
 @prevalence_group.command("next")
-@click.argument("file", type=PATH)
+@_SOURCE
+@_CODES
 @click.option("-n", type=click.IntRange(min=1), required=True, help="How many answers.")
 @click.option("--out", type=PATH, required=True, help="The new table, a CSV.")
 @_SEED
 @verb
 @taking(_Next)
 def next_verb(asked: _Next) -> int:
-    """Draw answers to code next; OUT is FILE with inclusion_probability and code_next.
+    """Draw answers to code next; OUT is SOURCE with inclusion_probability and code_next.
 
     Code every answer that was drawn. Take another --seed for each draw.
     """
     from twomind.evaluation.prevalence_report import choose_next
+    from twomind.pipeline.prevalence import read_source
 
-    found = choose_next(asked.file, asked.out, asked.n, asked.seed)
+    table = read_source(asked.source, asked.codes)
+    found = choose_next(table, asked.out, asked.n, asked.seed)
     if asked.as_json:
         print_json(found)
     else:
@@ -129,7 +145,8 @@ def next_verb(asked: _Next) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan(Common):
-    file: Path
+    source: Path
+    codes: tuple[Path, ...]
     half_width: float
     people: int | None
     icc: float | None
@@ -138,7 +155,8 @@ class _Plan(Common):
 
 
 @prevalence_group.command("plan")
-@click.argument("file", type=PATH)
+@_SOURCE
+@_CODES
 @click.option(
     "--half-width", type=float, required=True, help="Of the 95 % interval, as a share: 0.05."
 )
@@ -153,12 +171,14 @@ class _Plan(Common):
 @verb
 @taking(_Plan)
 def plan_verb(asked: _Plan) -> int:
-    """How many people and codes a half-width needs, from a pilot's FILE."""
+    """How many people and codes a half-width needs, from a pilot's SOURCE."""
     from twomind.evaluation.prevalence_plan import Wanted
     from twomind.evaluation.prevalence_report import plan_of
+    from twomind.pipeline.prevalence import read_source
 
     wanted = Wanted(asked.half_width, asked.people, asked.icc, asked.seed)
-    found = plan_of(asked.file, wanted, asked.minutes)
+    table = read_source(asked.source, asked.codes)
+    found = plan_of(table, wanted, asked.minutes)
     if asked.as_json:
         print_json(found)
     else:

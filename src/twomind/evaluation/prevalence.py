@@ -286,6 +286,11 @@ class _Study:
         self.unit = self.person if by_person else np.arange(len(self.person))
 
 
+def _n_of(numbers: Array) -> int:
+    """How many different numbers there are."""
+    return int(np.count_nonzero(np.bincount(numbers)))
+
+
 class _Part:
     """Answers of one group or question."""
 
@@ -298,7 +303,7 @@ class _Part:
         self.coded = coded
         self.n = int(here.sum())
         self.n_coded = int(coded.sum())
-        self.n_people_coded = len(np.unique(study.person[coded]))
+        self.n_people_coded = _n_of(study.person[coded])
         # 0 where an answer is not coded, so that sums over all answers are sums over coded ones.
         chance = np.where(coded, answers.chance, 1.0)
         self.times = coded / chance
@@ -332,7 +337,7 @@ class _Part:
             weight=math.nan if reason else self.weight,
             n=self.n,
             n_coded=self.n_coded,
-            n_people=len(np.unique(self.study.person[self.here])),
+            n_people=_n_of(self.study.person[self.here]),
             n_people_coded=self.n_people_coded,
             codes_saved=math.nan if reason else self.codes_saved(),
         )
@@ -383,7 +388,7 @@ class _Part:
         residual = self.y_off - weight * self.f_off
         terms = self._drawn(residual)
         n_learnt = 2 if weight else 1
-        n_units = len(np.unique(self.study.unit[self.coded]))
+        n_units = _n_of(self.study.unit[self.coded])
         return float(terms @ terms) * n_units / max(n_units - n_learnt, 1)
 
     def _estimate(self, weight: float) -> _Estimate:
@@ -398,7 +403,7 @@ class _Part:
         else:
             terms = self._drawn(residual)
             part = np.bincount(study.unit, self.even)
-            n_units = len(np.unique(study.unit[self.coded]))
+            n_units = _n_of(study.unit[self.coded])
         df = max(n_units - (2 if weight else 1), 1)
         # As if each unit were left out in turn: one that is a large part of the codes counts more.
         left_out = terms / (1 - np.minimum(part, 0.5)) * (n_units - 1) / n_units

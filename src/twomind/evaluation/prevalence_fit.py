@@ -71,8 +71,9 @@ def adjusted(answers: Answers, n_folds: int = N_FOLDS, seed: int = 0) -> Answers
     columns = _columns(answers)
 
     def learn(train: Array, test: Array) -> Array:
-        times = 1 / answers.chance[train]
-        weights = _logistic(columns[train], answers.human[train], times / times.mean())
+        stands_for = 1 / answers.chance[train]
+        times = stands_for / stands_for.mean()
+        weights = _logistic(columns[train], answers.human[train], times)
         return _sigmoid(columns[test] @ weights)
 
     return cross_fitted(answers, learn, n_folds, seed)
@@ -87,7 +88,10 @@ def _columns(answers: Answers) -> Array:
     scaled = off / spread if spread > 0 else off
     columns = [np.ones(len(z)), scaled]
     for of in (answers.question, answers.group):
-        columns += [(of == name).astype(float) for name in np.unique(of) if name]
+        for name in np.unique(of):
+            if name:
+                is_it = of == name
+                columns.append(is_it.astype(float))
     return np.stack(columns, axis=1)
 
 
@@ -110,8 +114,10 @@ def _logistic(x: Array, y: Array, times: Array) -> Array:
     weights = np.zeros(n_columns)
     for _ in range(_MOST_STEPS):
         p = _sigmoid(x @ weights)
-        slope = x.T @ (times * (y - p)) - penalty * weights
-        curve = (x.T * (times * p * (1 - p))) @ x + np.diag(penalty)
+        off = times * (y - p)
+        slope = x.T @ off - penalty * weights
+        spread = times * p * (1 - p)
+        curve = (x.T * spread) @ x + np.diag(penalty)
         step = np.linalg.solve(curve, slope)
         weights = weights + step
         if float(np.abs(step).max()) < 1e-8:

@@ -53,18 +53,22 @@ class Pilot(ToDict):
         _, person = np.unique(answers.person, return_inverse=True)
         n = np.bincount(person).astype(float)
         coded = answers.coded
-        times = np.where(coded, 1 / np.where(coded, answers.chance, 1), 0.0)
+        chance = np.where(coded, answers.chance, 1.0)
+        times = coded / chance
         y = np.where(coded, answers.human, 0.0)
         share = float(times @ y / times.sum())
-        off = times * np.where(coded, y - share, 0.0)
+        off = times * (y - share)
         # Over all pairs of two coded answers of one person.
         product = _pairs(person, off)
         weight = _pairs(person, times)
         bernoulli = share * (1 - share)
         icc = math.nan
         if weight > 0 and bernoulli > 0:
-            icc = min(max(product / weight / bernoulli, 0.0), 1.0)
-        return cls(share, float(n.mean()), float((n**2).mean()), icc, left_of_draw(answers))
+            alike = product / weight / bernoulli
+            icc = min(max(alike, 0.0), 1.0)
+        per_person = float(n.mean())
+        squared = float((n**2).mean())
+        return cls(share, per_person, squared, icc, left_of_draw(answers))
 
     @property
     def inflation(self) -> float:
@@ -215,7 +219,8 @@ def _possibility(pilot: Pilot, again: list[Pilot], people: int, half_width: floa
     assert codes is not None
     assert alone is not None
     safe = _quantile([needed(one, one.left) for one in again])
-    return Possibility(people, round(people * pilot.per_person), codes, safe, alone)
+    n_answers = round(people * pilot.per_person)
+    return Possibility(people, n_answers, codes, safe, alone)
 
 
 def _these(answers: Answers, pilot: Pilot, again: list[Pilot], half_width: float) -> Possibility:
@@ -227,8 +232,10 @@ def _these(answers: Answers, pilot: Pilot, again: list[Pilot], half_width: float
         assert found is not None
         return found
 
+    codes = needed(pilot, pilot.left)
+    alone = needed(pilot, 1.0)
     safe = _quantile([needed(one, one.left) for one in again])
-    return Possibility(n_people, n, needed(pilot, pilot.left), safe, needed(pilot, 1.0))
+    return Possibility(n_people, n, codes, safe, alone)
 
 
 def _quantile(codes: list[int | None]) -> int | None:
@@ -236,7 +243,8 @@ def _quantile(codes: list[int | None]) -> int | None:
     known = sorted(math.inf if one is None else one for one in codes)
     if not known:
         return None
-    found = known[min(math.ceil(_SAFE * len(known)) - 1, len(known) - 1)]
+    place = math.ceil(_SAFE * len(known)) - 1
+    found = known[place]
     return int(found) if math.isfinite(found) else None
 
 
@@ -244,13 +252,17 @@ def _resampled(answers: Answers, seed: int) -> list[Pilot]:
     """Pilots of people drawn again with replacement, where they have two kinds of codes."""
     _, person = np.unique(answers.person, return_inverse=True)
     order = np.argsort(person, kind="stable")
-    rows = np.split(order, np.flatnonzero(np.diff(person[order])) + 1)
+    is_other = np.diff(person[order]) != 0
+    firsts = np.flatnonzero(is_other) + 1
+    rows = np.split(order, firsts)
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(N_BOOTSTRAP):
         picks = rng.integers(0, len(rows), len(rows))
-        again = answers.where(np.concatenate([rows[k] for k in picks]))
-        names = np.repeat(np.arange(len(picks)), [len(rows[k]) for k in picks])
+        chosen = [rows[k] for k in picks]
+        sizes = [len(own) for own in chosen]
+        names = np.repeat(np.arange(len(picks)), sizes)
+        again = answers.where(np.concatenate(chosen))
         pilot = _pilot_of(replace(again, person=names))
         if pilot is not None:
             found.append(pilot)
@@ -258,7 +270,8 @@ def _resampled(answers: Answers, seed: int) -> list[Pilot]:
 
 
 def _pilot_of(answers: Answers) -> Pilot | None:
-    if answers.coded.sum() < 2 or len(np.unique(answers.human[answers.coded])) < 2:
+    codes = answers.human[answers.coded]
+    if len(np.unique(codes)) < 2:
         return None
     pilot = Pilot.of(answers)
     return None if math.isnan(pilot.icc) else pilot

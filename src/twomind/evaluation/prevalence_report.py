@@ -12,7 +12,6 @@ from twomind.core.errors import BadInput
 from twomind.evaluation.prevalence import (
     FEWEST_TO_TUNE,
     Answers,
-    Drawn,
     Measured,
     Prevalence,
     Share,
@@ -23,7 +22,7 @@ from twomind.evaluation.prevalence import (
 from twomind.evaluation.prevalence_fit import adjusted
 from twomind.evaluation.prevalence_next import draw_next
 from twomind.evaluation.prevalence_plan import Wanted, planned
-from twomind.evaluation.prevalence_table import CHANCE, NEXT, read_table, write_table
+from twomind.evaluation.prevalence_table import CHANCE, NEXT, Table, write_table
 from twomind.types.plain import Plain, to_plain
 
 SCHEMA = "twomind.prevalence/1"
@@ -37,24 +36,22 @@ class Asked:
 
     Attributes:
         target: of whom the intervals speak.
-        drawn: what was drawn for coding; None: seen from who is coded.
         adjust: whether the codes adjust the scores, each by other people's codes.
         minutes: of a coder for one answer.
         seed: of the deal of people, where the codes adjust the scores.
     """
 
     target: Target = Target.PEOPLE
-    drawn: Drawn | None = None
     adjust: bool = False
     minutes: float = MINUTES_PER_CODE
     seed: int = 0
 
 
-def prevalence_of(path: Path, asked: Asked) -> Plain:
+def prevalence_of(table: Table, asked: Asked) -> Plain:
     """Shares of a table of answers.
 
     Args:
-        path: see :mod:`twomind.evaluation.prevalence_table`.
+        table: see :mod:`twomind.evaluation.prevalence_table`.
         asked: how it is read.
 
     Returns:
@@ -62,9 +59,8 @@ def prevalence_of(path: Path, asked: Asked) -> Plain:
         ``groups``, ``questions``, ``differences``; ``targets`` with the intervals of both targets.
 
     Raises:
-        BadInput: the table cannot be used.
+        BadInput: codes of fewer than two people.
     """
-    table = read_table(path, asked.drawn)
     answers = table.answers
     refuse_too_few(answers)
     remarks = [*table.remarks, *_against(answers)]
@@ -75,19 +71,16 @@ def prevalence_of(path: Path, asked: Asked) -> Plain:
     targets = {}
     for target, found in by_target.items():
         targets[target.value] = _shares(found.whole, asked.minutes)
-    told: Plain = {
-        "schema": SCHEMA,
-        **_shares(chosen.whole, asked.minutes),
-        "target": asked.target.value,
-        "drawn": answers.drawn.value,
-        "adjusted": asked.adjust,
-        "minutes_per_code": asked.minutes,
-        "groups": _parts(chosen, "group", asked.minutes),
-        "questions": _parts(chosen, "question", asked.minutes),
-        "differences": _differences(chosen),
-        "targets": targets,
-        "remarks": remarks,
-    }
+    told: Plain = {"schema": SCHEMA, **_shares(chosen.whole, asked.minutes)}
+    told["target"] = asked.target
+    told["drawn"] = answers.drawn
+    told["adjusted"] = asked.adjust
+    told["minutes_per_code"] = asked.minutes
+    told["groups"] = _parts(chosen, "group", asked.minutes)
+    told["questions"] = _parts(chosen, "question", asked.minutes)
+    told["differences"] = _differences(chosen)
+    told["targets"] = targets
+    told["remarks"] = remarks
     plain: Plain = to_plain(told)
     return plain
 
@@ -145,51 +138,46 @@ def _against(answers: Answers) -> list[str]:
     ]
 
 
-def choose_next(path: Path, out: Path, n: int, seed: int) -> Plain:
+def choose_next(table: Table, out: Path, n: int, seed: int) -> Plain:
     """Draw answers to code next, and write the table with what was drawn.
 
     Args:
-        path: the table.
+        table: of all answers.
         out: the new table; it must not exist.
         n: how many answers.
         seed: of the draw.
 
     Raises:
-        BadInput: the table cannot be used, fewer answers are left, or ``out`` exists.
+        BadInput: fewer answers are left, a probability is not known, or ``out`` exists.
     """
-    table = read_table(path)
     draw = draw_next(table.answers, table.chance_known, n, seed)
     mark = np.where(draw.chosen, "1", "").tolist()
     chances = [f"{chance:.9g}" for chance in draw.chance.tolist()]
     write_table(table, out, {CHANCE: chances, NEXT: mark})
     chosen = []
     for place in np.flatnonzero(draw.chosen):
-        chosen.append(
-            {
-                "id": str(table.answers.id[place]),
-                "person": str(table.answers.person[place]),
-                CHANCE: float(draw.chance[place]),
-            }
-        )
+        name = str(table.answers.id[place])
+        person = str(table.answers.person[place])
+        chance = float(draw.chance[place])
+        chosen.append({"id": name, "person": person, CHANCE: chance})
     return {"out": str(out), "next": chosen, "remarks": list(table.remarks)}
 
 
-def plan_of(path: Path, wanted: Wanted, minutes: float = MINUTES_PER_CODE) -> Plain:
+def plan_of(table: Table, wanted: Wanted, minutes: float = MINUTES_PER_CODE) -> Plain:
     """People and codes for a half-width, from a pilot's table.
 
     Args:
-        path: the table.
+        table: of all answers.
         wanted: the half-width, and what is known already.
         minutes: of a coder for one answer.
 
     Raises:
-        BadInput: the table cannot be used, or tells too little.
+        BadInput: the table tells too little.
     """
     if not 0 < wanted.half_width < 0.5:
         raise BadInput(
             f"expected a half-width between 0 and 0.5, such as 0.05, got {wanted.half_width:g}"
         )
-    table = read_table(path)
     plan = planned(table.answers, wanted)
     told: Plain = plan.to_dict()
     for one in (*told["possibilities"], told["these"]):

@@ -10,7 +10,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,16 +36,23 @@ _UNLIKELY = 1e-3
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Cells as they were read, by column."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table as it was read: its columns and rows, the answers, and remarks about them.
+    """A table that was checked: its cells, the answers, and remarks about them.
 
     ``chance_known (N,)`` is the inclusion probability of every answer, also of those that are not
     coded; nan where it is not known.
     """
 
-    path: Path
-    columns: tuple[str, ...]
-    rows: tuple[dict[str, str], ...]
+    given: Rows
     answers: Answers
     chance_known: Array
     remarks: tuple[str, ...] = ()
@@ -56,26 +63,67 @@ def read_table(path: Path, drawn: Drawn | None = None) -> Table:
 
     Args:
         path: a CSV file in UTF-8.
-        drawn: what was drawn at random for coding; None: people, where everybody's answers are
-            coded all or not at all, else answers.
+        drawn: see :func:`table_of`.
 
     Raises:
         BadInput: a column is absent, or a row cannot be used; the message has the first few.
     """
-    columns, rows = _rows_of(path)
-    answers = _checked(path, columns, rows)
-    given = answers.chance
+    return table_of(read_rows(path), drawn)
+
+
+def table_of(given: Rows, drawn: Drawn | None = None) -> Table:
+    """Check the rows of a table.
+
+    Args:
+        given: columns and cells.
+        drawn: what was drawn at random for coding; None: people, where everybody's answers are
+            coded all or not at all, else answers.
+
+    Raises:
+        BadInput: a row cannot be used; the message has the first few.
+    """
+    answers = _checked(given)
+    told = answers.chance
     if drawn is None:
         drawn = _drawn_of(answers)
     answers = replace(answers, drawn=drawn)
-    remarks = _remarks(answers, given)
-    if not np.isfinite(given).any():
-        known = np.full(len(given), _even_chance(answers))
-    else:
-        known = given
-    chance = np.where(answers.coded, known, given)
+    remarks = _remarks(answers, told)
+    known = told
+    if not np.isfinite(told).any():
+        known = np.full(len(told), _even_chance(answers))
+    chance = np.where(answers.coded, known, told)
     answers = replace(answers, chance=chance, score=_filled(answers.score))
-    return Table(path, columns, rows, answers, known, remarks)
+    return Table(given, answers, known, remarks)
+
+
+def with_codes(given: Rows, codes: Mapping[str, bool]) -> Rows:
+    """The rows with what coders said under ``human``.
+
+    Args:
+        given: columns and cells.
+        codes: whether there is A/H, by id.
+
+    Raises:
+        BadInput: a code is of no row, or a row has another one.
+    """
+    left = dict(codes)
+    rows = []
+    for row in given.rows:
+        name = row.get("id", "").strip()
+        code = left.pop(name, None)
+        if code is not None:
+            before = _CODES.get(row.get("human", "").strip().lower())
+            if before is not None and before != code:
+                raise BadInput(f"{given.path}: {quoted(name)} has another code than its coder gave")
+            row = {**row, "human": str(int(code))}
+        rows.append(row)
+    if left:
+        first = quoted(min(left))
+        raise BadInput(
+            f"{given.path}: {len(left)} recordings are coded and have no row, such as {first}: the "
+            "name of a coder's recording must be an id of the table"
+        )
+    return replace(given, rows=tuple(rows))
 
 
 def write_table(table: Table, path: Path, added: dict[str, Sequence[str]]) -> Path:
@@ -93,28 +141,37 @@ def write_table(table: Table, path: Path, added: dict[str, Sequence[str]]) -> Pa
         raise BadInput(
             f"{path} is there already, and may hold codes: choose another name for --out"
         )
-    columns = list(dict.fromkeys((*table.columns, *added)))
+    columns = list(dict.fromkeys((*table.given.columns, *added)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    for number, row in enumerate(table.rows):
+    for number, row in enumerate(table.given.rows):
         news = {name: cells[number] for name, cells in added.items()}
         cells = {**row, **news}
         writer.writerow([csv_text.cell(cells.get(name, "")) for name in columns])
     return write_text(path, text.getvalue())
 
 
-def _rows_of(path: Path) -> tuple[tuple[str, ...], tuple[dict[str, str], ...]]:
+def read_rows(path: Path, needed: Sequence[str] = NEEDED) -> Rows:
+    """The cells of a table.
+
+    Args:
+        path: a CSV file in UTF-8.
+        needed: columns that must be there.
+
+    Raises:
+        BadInput: it cannot be read, or a column is absent.
+    """
     refuse_unreadable(path)
     rows = []
     with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         names = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = names
-        missing = [name for name in NEEDED if name not in names]
+        missing = [name for name in needed if name not in names]
         if missing:
             raise BadInput(
-                f"{path}: expected the columns {', '.join(NEEDED)} (and, where there are any, "
+                f"{path}: expected the columns {', '.join(needed)} (and, where there are any, "
                 f"{', '.join(_OPTIONAL)}), separated by commas; absent: {', '.join(missing)}"
             )
         twice = [name for name, n in Counter(names).items() if n > 1 and name]
@@ -127,7 +184,7 @@ def _rows_of(path: Path) -> tuple[tuple[str, ...], tuple[dict[str, str], ...]]:
             rows.append(csv_text.row_of(row))
     if not rows:
         raise BadInput(f"{path}: expected a row for each answer, got none")
-    return tuple(names), tuple(rows)
+    return Rows(path, tuple(names), tuple(rows))
 
 
 class _Problems:
@@ -149,7 +206,8 @@ class _Problems:
         raise BadInput(f"{self.path}: {shown}{rest}")
 
 
-def _checked(path: Path, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> Answers:
+def _checked(given: Rows) -> Answers:
+    path, columns, rows = given.path, given.columns, given.rows
     problems = _Problems(path)
     cells: dict[str, list[str]] = {}
     for name in (*NEEDED, *_OPTIONAL):
