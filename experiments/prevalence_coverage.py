@@ -20,6 +20,7 @@ that learnt them by heart: what must not be done.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -64,13 +65,11 @@ class Scheme:
 
 SCHEMES = (
     Scheme("100 people, 100 codes", 100, 100),
-    Scheme("100 people, 250 codes", 100, 250),
     Scheme("40 people, 50 codes", 40, 50),
     Scheme("20 people, 25 codes", 20, 25),
     Scheme("60 people, 25 coded wholly", 60, 25, Drawn.PEOPLE),
     Scheme("100 people, 50 and 50 codes by next", 100, 100, by_next=True),
     Scheme("all answers, 150 codes", 0, 150),
-    Scheme("all answers, 60 codes", 0, 60),
     Scheme("all answers, 40 people coded wholly", 0, 40, Drawn.PEOPLE),
     Scheme("all answers, 75 and 75 codes by next", 0, 150, by_next=True),
 )
@@ -269,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ProcessPoolExecutor(asked.workers) as pool:
         for scheme in SCHEMES:
             schemes[scheme.name] = of_scheme(world, scheme, asked.draws, pool)
-            print(scheme.name, schemes[scheme.name]["good"]["share"], file=sys.stderr)
+            print(json.dumps({scheme.name: schemes[scheme.name]}), file=sys.stderr)
     numbers = {
         "draws": asked.draws,
         "answers": len(world.y),
