@@ -119,6 +119,15 @@ KEPT: dict[str, tuple[str, ...]] = {
         "fusion/*/located/locates",
         "logistic_default/*",
     ),
+    "prevalence-coverage": (
+        "answers",
+        "people_in_all",
+        "share",
+        "schemes/*/coverage*",
+        "schemes/*/width_over_classical",
+        "schemes/*/codes_saved",
+        "planned/*",
+    ),
     "neutral-words": ("*/n", "*/n_people", "*/within_question_auc", "*/auc"),
     "neutral-check": ("people", "seed", "kinds/*/refused_*", "kinds/*/shift"),
 }

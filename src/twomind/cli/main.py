@@ -52,6 +52,10 @@ _VERBS = {
         "twomind.cli.export_verbs:export_group",
         "What other programs read: face crops of films.",
     ),
+    "prevalence": Later(
+        "twomind.cli.prevalence_verbs:prevalence_group",
+        "How common A/H is: from codes of a random part and a model's scores of all answers.",
+    ),
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
     ),

@@ -180,12 +180,12 @@ def interval(samples: Array, level: float = 0.95) -> list[float]:
     return [float(v) for v in ends]
 
 
-def wilson(k: int, n: int, z: float = Z_95) -> tuple[float, float]:
+def wilson(k: float, n: float, z: float = Z_95) -> tuple[float, float]:
     """Wilson's (1927) interval of a share of ``k`` in ``n``; (nan, nan) of nothing.
 
     Args:
         k: hits.
-        n: how many there are in all.
+        n: how many there are in all; a sample in clusters counts as fewer.
         z: point of the normal distribution; 95 % by default.
     """
     if not n:
