@@ -117,6 +117,10 @@ _SCORE = {
         "twomind.cli.score_verbs:score_report_verb",
         "One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits.",
     ),
+    "results": Later(
+        "twomind.cli.results_verb:score_results_verb",
+        "Lay labels beside RESULTS of any predictor: a folder that twomind wrote, or a CSV with id,score.",
+    ),
     "submit": Later(
         "twomind.cli.fusion_verbs:submit_verb",
         "Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind predict`.",
