@@ -115,7 +115,7 @@ _SCORE = {
     ),
     "report": Later(
         "twomind.cli.score_verbs:score_report_verb",
-        "One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits.",
+        "One page from RUNS (folders of runs, folders with runs below them, or bundles of laboratories).",
     ),
     "results": Later(
         "twomind.cli.results_verb:score_results_verb",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twomind.cli.bundles import bundle_options, tell_bundle, tell_verified
 from twomind.cli.verb import (
     PATH,
     Common,
@@ -42,6 +43,8 @@ class _Asked(Common):
     allow_drawn_model: bool
     sets: tuple[str, ...]
     workers: int
+    bundle: Path | None
+    windows: bool
 
 
 @click.command("reproduce")
@@ -70,6 +73,7 @@ class _Asked(Common):
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change the recipe: models.epochs=1."
 )
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@bundle_options
 @store_option
 @verb
 @device_options
@@ -80,7 +84,13 @@ def reproduce_verb(asked: _Asked) -> int:
     Two columns, label-free and as published (with its oracle choices named), stand beside the
     published number, with no adaptation, shortcuts, and the spread over people and training seeds.
     Interrupt it at any time and run it again: it goes on and ends at the same table.
+
+    `twomind reproduce verify FILE.tar` checks a bundle that a laboratory sent.
     """
+    if asked.dataset == "verify":
+        if asked.folder is None:
+            raise click.UsageError("Missing argument 'FILE.tar'.")
+        return tell_verified(asked.folder, asked.as_json)
     from twomind.pipeline.reproduce_recipe import load_recipe, quick, recipe_text
 
     if asked.write_recipe is not None:
@@ -124,6 +134,10 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
     else:
         tell(markdown(table))
     say(f"table: {out / 'table.md'}, table.tex, table.json, people.csv")
+    if asked.bundle is not None:
+        from twomind.pipeline.bundle import bundle_of_table
+
+        tell_bundle(bundle_of_table(out, as_plain(table), asked.bundle, asked.windows))
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from twomind.cli.bundles import bundle_options, tell_bundle
 from twomind.cli.screen import TABLE_WIDTH, screen
 from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
 
@@ -25,6 +26,8 @@ class _Asked(Common):
     skip_unknown: bool
     level: str | None
     out: Path | None
+    bundle: Path | None
+    windows: bool
     metric: str
     min_people: int
     bootstrap: int
@@ -51,6 +54,7 @@ class _Asked(Common):
     help="What is judged [default: the task's own].",
 )
 @click.option("--out", type=PATH, help="Folder for the runs and the page [default: none].")
+@bundle_options
 @click.option(
     "--metric",
     type=click.Choice(["macro_f1", "war", "uar"]),
@@ -90,7 +94,13 @@ def score_results_verb(asked: _Asked) -> int:
     )
     which = Asked(asked.task, asked.protocol, asked.skip_unknown)
     wanted = Wanted(asked.results, asked.data, asked.data_name, which, page)
-    found = score_results(wanted, asked.out).found
+    judged = score_results(wanted, asked.out)
+    found = judged.found
+    if asked.bundle is not None:
+        from twomind.pipeline.bundle import bundle_of
+
+        found["bundle"] = bundle_of(judged.runs, asked.bundle, asked.windows)
+        tell_bundle(found["bundle"])
     if asked.as_json:
         print_json(found)
     else:

@@ -280,7 +280,7 @@ class Judge:
             method=method,
             rows=rows,
             seed=results.seed,
-            windows={"unit": "as the predictor wrote them"},
+            windows={**asdict(labels.windows), "unit": "as the predictor wrote them"},
             people={subject: dict(people.get(subject, {})) for subject in subjects},
             not_shown=tuple(s for s in subjects if not self.dataset.may_be_shown(s)),
             drawn=any(one.drawn for one in tested),

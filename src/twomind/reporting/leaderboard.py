@@ -35,7 +35,9 @@ from twomind.reporting.leaderboard_tables import (
     metric_table,
     moment_blocks,
     pair_table,
+    place_blocks,
     population,
+    ran_where,
     shortcut_table,
 )
 from twomind.reporting.page import Block, Bullets, Text, write_page
@@ -99,6 +101,8 @@ def _board_blocks(board: Board, tag: str, min_people: int, results: Plain) -> li
     results["questions"] = breakdown.per_question(board)
     blocks += group_blocks(board, results["groups"], min_people)
     blocks += [Text("How it was made", "h3"), made_table(board)]
+    results["places"] = ran_where(board)
+    blocks += place_blocks(results["places"])
     if board.notes:
         blocks += [Text("Remarks", "h3"), Bullets(board.notes)]
     return blocks
@@ -297,7 +301,7 @@ def report(
     folders, are rows.
 
     Args:
-        paths: folders of runs, or folders with runs below them.
+        paths: folders of runs, folders with runs below them, or bundles of laboratories.
         out: folder of the files.
         progress: is told how far it is.
         settings: fields of :class:`PageSettings`.
