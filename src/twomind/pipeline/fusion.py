@@ -16,6 +16,7 @@ from twomind.evaluation.fusion_folds import Plan, train_study
 from twomind.features.describe import Settings as DescribeSettings
 from twomind.features.describe import describe, with_detector
 from twomind.features.voice.track import VoiceSettings
+from twomind.models.fusion.erased import ERASED
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.training.fusion import IMBALANCE, SELECT, FitSettings, settings_for
@@ -42,10 +43,11 @@ class DataSettings:
 class ModelSettings:
     """Which network, on what."""
 
-    kind: Literal["conflict", "plain", "lfan", "can", "mt", "jmt"] = "conflict"
+    kind: Literal["conflict", "plain", "text-anchored", "lfan", "can", "mt", "jmt"] = "conflict"
     released: bool = False  # mt, jmt: with the defects of the published code (cannot stream)
     published: bool = False  # layer sizes of the BAH baselines instead of small ones
-    modalities: tuple[str, ...] = ("face", "voice", "words")
+    modalities: tuple[str, ...] = ("face", "voice", "words")  # also erased
+    leader: str = ""  # lfan: the modality that leads; text-anchored: that carries; by its kind
     raw_face: bool = False  # face values as measured, not against the person's neutral
     question: bool = True  # show the model which question was asked
 
@@ -137,9 +139,9 @@ def train_fusion(
     encoders = _encoders(settings.encoders, place.offline)
     voice = with_detector(VoiceSettings(), drawn=any(one.drawn for one in dataset.recordings()))
     plan = _plan(settings, task, dataset, encoders)
-    if "voice" in plan.recipe.modalities:
+    if "voice" in _to_measure(plan.recipe.modalities):
         plan = replace(plan, extra=(*plan.extra, ("speech_detector", voice.vad)))
-    measured = tuple(name for name in _MEASURED if name in plan.recipe.modalities)
+    measured = _to_measure(plan.recipe.modalities)
     read = partial(
         described,
         using=measured or ("words",),
@@ -159,6 +161,14 @@ def train_fusion(
         workers=place.workers,
         progress=progress,
     )
+
+
+def _to_measure(modalities: Sequence[str]) -> tuple[str, ...]:
+    """What ``describe`` has to measure for these modalities; erased time is made of two."""
+    asked = set(modalities)
+    if ERASED in asked:
+        asked |= {"voice", "words"}
+    return tuple(name for name in _MEASURED if name in asked)
 
 
 def _from_anywhere(settings: FusionSettings) -> FusionSettings:
@@ -208,6 +218,9 @@ def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence
         config = published(model.kind, recipe.modalities, model.released)
     else:
         config = FusionConfig(model.kind, model.released)
+    if model.leader:
+        config = replace(config, leader=model.leader)
+    config.leader_among(recipe.modalities)  # says at once where there is none of that name
     cards = [encoder.card() for encoder in encoders]
     return Plan(
         task,
