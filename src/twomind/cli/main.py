@@ -57,7 +57,7 @@ _VERBS = {
     ),
     "reproduce": Later(
         "twomind.cli.reproduce_verb:reproduce_verb",
-        "Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.",
+        "Make a published TABLE again: DATASET is biovid, stressid, unbc or bah, FOLDER your copy of it.",
     ),
     "serve": Later(
         "twomind.cli.study_verbs:serve_verb",

@@ -79,7 +79,7 @@ class _Asked(Common):
 @device_options
 @taking(_Asked)
 def reproduce_verb(asked: _Asked) -> int:
-    """Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.
+    """Make a published TABLE again: DATASET is biovid, stressid, unbc or bah, FOLDER your copy of it.
 
     Two columns, label-free and as published (with its oracle choices named), stand beside the
     published number, with no adaptation, shortcuts, and the spread over people and training seeds.
@@ -99,10 +99,32 @@ def reproduce_verb(asked: _Asked) -> int:
         write_text(asked.write_recipe, recipe_text(asked.dataset, asked.table))
         say(f"recipe: {asked.write_recipe}; change it and give it back with --recipe")
         return 0
+    if asked.dataset == "bah":
+        return _bah(asked)
     recipe = load_recipe(asked.dataset, asked.table, asked.recipe, asked.sets)
     if asked.quick:
         recipe = quick(recipe)
     return _made(asked, recipe)
+
+
+def _bah(asked: _Asked) -> int:
+    from twomind.cli.reproduce_bah import BahAsked, made
+
+    return made(
+        BahAsked(
+            folder=asked.folder,
+            table=asked.table,
+            out=asked.out,
+            sets=asked.sets,
+            config=asked.recipe,
+            quick=asked.quick,
+            dry_run=asked.dry_run,
+            offline=asked.offline,
+            as_json=asked.as_json,
+            bundle=asked.bundle,
+            windows=asked.windows,
+        )
+    )
 
 
 def _made(asked: _Asked, recipe: Recipe) -> int:

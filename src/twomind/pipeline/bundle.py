@@ -51,9 +51,28 @@ def bundle_of_table(
         path: the tar file.
         windows: keep every row.
     """
+    recipe = read_json(out / "recipe.json")
+    return bundle_of_runs_and_table(out, table, path, windows, {"recipe": recipe})
+
+
+def bundle_of_runs_and_table(
+    out: Path,
+    table: Mapping[str, Any],
+    path: Path,
+    windows: bool = False,
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A bundle of the runs below a folder and the table that was made of them.
+
+    Args:
+        out: the folder; runs lie in ``runs``.
+        table: as plain values.
+        path: the tar file.
+        windows: keep every row.
+        more: other plain values by name.
+    """
     runs = [load_run(folder) for folder in find_runs([out / "runs"])]
-    tables = {"table": dict(table), "recipe": read_json(out / "recipe.json")}
-    return bundle_of(runs, path, windows, tables)
+    return bundle_of(runs, path, windows, {"table": dict(table), **(more or {})})
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -81,4 +100,10 @@ def _short(about: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-__all__ = ["bundle_of", "bundle_of_folders", "bundle_of_table", "verify"]
+__all__ = [
+    "bundle_of",
+    "bundle_of_folders",
+    "bundle_of_runs_and_table",
+    "bundle_of_table",
+    "verify",
+]
