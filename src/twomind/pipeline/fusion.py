@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,20 @@ from twomind.training.loop import TrainSettings
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 _HEAD = "What `twomind train fusion` trained; give it back with --config."
+#: Seconds of a row: ours, and of a frame at the data set's mean rate, on which the published
+#: convolutions look back 5 and 10 seconds.
+HOP_S, NATIVE_HOP_S = 0.2, 1 / 24
+#: How the BAH baselines are trained: Nesterov's momentum .9, and the steps that their released code
+#: takes in effect.
+PUBLISHED_STEPS: Mapping[str, object] = {
+    "optimiser": "sgd",
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "epochs": 60,
+    "batch": 4,
+    "patience": 60,
+    "smooth": 1,
+}
 #: What ``describe`` measures.
 _MEASURED = ("face", "voice", "words")
 
@@ -46,6 +60,9 @@ class ModelSettings:
     kind: Literal["conflict", "plain", "text-anchored", "lfan", "can", "mt", "jmt"] = "conflict"
     released: bool = False  # mt, jmt: with the defects of the published code (cannot stream)
     published: bool = False  # layer sizes of the BAH baselines instead of small ones
+    hop_s: Annotated[float, Bounds(0)] = (
+        0.0  # of a row; 0: 0.2 s, of published sizes a frame's 1/24
+    )
     modalities: tuple[str, ...] = ("face", "voice", "words")  # also erased
     leader: str = ""  # lfan: the modality that leads; text-anchored: that carries; by its kind
     raw_face: bool = False  # face values as measured, not against the person's neutral
@@ -68,6 +85,7 @@ class TrainingSettings:
     seeds: Annotated[int, Bounds(1)] = 1  # how many, from ``seed`` on
     seed: int = 0
     epochs: Annotated[int | None, Bounds(1)] = None  # at most; see docs/fusion.md
+    optimiser: Literal["adamw", "sgd"] = "adamw"  # sgd: as the BAH baselines, with their steps
     device: str = "cpu"  # cpu, cuda, cuda:1 or auto
     bootstrap: Annotated[int, Bounds(100)] = 1000  # resamples of people
 
@@ -208,9 +226,11 @@ def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence
     model, data = settings.model, settings.data
     widths = {encoder.track: encoder.width for encoder in encoders}
     questions = default_recipe(("words",)).questions if model.question else ()
+    usual_hop_s = NATIVE_HOP_S if model.published else HOP_S
     recipe = default_recipe(
         (*model.modalities, *widths),
         not model.raw_face,
+        model.hop_s or usual_hop_s,
         questions=questions,
         embeddings=widths,
     )
@@ -236,7 +256,8 @@ def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence
 
 
 def _train_settings(config: FusionConfig, training: TrainingSettings) -> TrainSettings:
-    usual = settings_for(config, seed=training.seed, device=training.device)
+    how = PUBLISHED_STEPS if training.optimiser == "sgd" else {}
+    usual = settings_for(config, seed=training.seed, device=training.device, **how)
     if training.epochs is None:
         return usual
     return replace(usual, epochs=training.epochs)
