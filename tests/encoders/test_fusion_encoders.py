@@ -207,3 +207,92 @@ def test_an_empty_tokenizer_is_caught(folders: dict[str, Path], tmp_path: Path) 
     (broken / "config.json").write_text(json.dumps({**config, "vocab_size": 1000}))
     with pytest.raises(MissingWeights, match="vocabulary"):
         encoders._tokenizer(Encoder("text", str(broken)))
+
+
+# --- networks that look at single pictures
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A ResNet, a ViT, a CLIP and CLIP's vision tower alone, tiny and random."""
+    import transformers
+
+    root = tmp_path_factory.mktemp("single")
+    small = {
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "image_size": 16,
+        "patch_size": 8,
+    }
+    resnet = transformers.ResNetConfig(embedding_size=4, hidden_sizes=[4, 12], depths=[1, 1])
+    transformers.ResNetModel(resnet).save_pretrained(root / "resnet")
+    transformers.ViTModel(transformers.ViTConfig(**small)).save_pretrained(root / "vit")
+    vision = transformers.CLIPVisionConfig(**small)
+    transformers.CLIPVisionModel(vision).save_pretrained(root / "clip-vision")
+    words_too = transformers.CLIPTextConfig(
+        vocab_size=20,
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+    )
+    both = transformers.CLIPConfig(
+        text_config=words_too.to_dict(), vision_config=vision.to_dict(), projection_dim=8
+    )
+    transformers.CLIPModel(both).save_pretrained(root / "clip")
+    preprocessor = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "crop_size": 16}
+    (root / "clip" / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    return {name: root / name for name in ("resnet", "vit", "clip-vision", "clip")}
+
+
+def flat_frames(n: int = 50) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    return [Frame(i, i / 25, rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("name", "width"), [("resnet", 12), ("vit", 8), ("clip-vision", 8), ("clip", 8)]
+)
+def test_a_network_of_single_pictures_gives_a_row_per_picture(
+    single: dict[str, Path], name: str, width: int
+) -> None:
+    encoder = Encoder("video", str(single[name]))
+    assert encoder.width == width
+    track = encode_pictures(encoder, flat_frames())
+    assert track.values.shape == (16, width)  # two seconds at eight pictures a second
+    assert (np.diff(track.times_s) > 0.1).all()
+    assert track.times_s[0] == 0.0
+    # a picture's row does not hang on the others
+    first = encode_pictures(encoder, flat_frames()[:5])
+    np.testing.assert_allclose(first.values, track.values[: len(first)], atol=1e-5)
+    assert np.abs(track.values[0] - track.values[1]).max() > 0
+
+
+def test_clip_s_own_scale_of_pictures_is_used(single: dict[str, Path]) -> None:
+    from twomind.encoders import still
+
+    encoder = Encoder("video", str(single["clip"]))
+    mean, sd = still.scale_of(encoders._preprocessor(encoder))
+    assert mean.tolist() == [0.5] * 3
+    assert sd.tolist() == [0.25] * 3
+    assert still.scale_of({})[0].tolist() == pytest.approx(still.IMAGENET[0])
+
+
+def test_a_silent_or_short_film_loses_that_modality_and_not_its_row(
+    folders: dict[str, Path], single: dict[str, Path], tmp_path: Path
+) -> None:
+    from twomind.datasets.fakes import tiny_film
+
+    film = tiny_film(tmp_path / "film.mp4", 3)
+    names = {"audio": folders["audio"], "video": folders["video"]}
+    both = [Encoder(kind, str(folder)) for kind, folder in names.items()]
+    x = Features("r", "p", {}, (0.0, 0.1))
+    recording = Recording("r", "p", film, duration_s=0.1)
+    found = encoders.with_embeddings(x, recording, both, Store(tmp_path / "store"))
+    assert found.notes["audio_embedding"] == "no sound"
+    assert "shorter than one clip of 4 pictures" in found.notes["video_embedding"]
+    resnet = Encoder("video", str(single["resnet"]))
+    seen = encoders.with_embeddings(x, recording, [resnet], Store(tmp_path / "store"))
+    assert len(seen.tracks["video_embedding"])

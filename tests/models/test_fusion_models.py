@@ -31,6 +31,7 @@ from twomind.types import AMBIVALENCE, Recogniser, Status, Task, Trainable
 HEADS = [
     ("conflict", False),
     ("plain", False),
+    ("text-anchored", False),
     ("lfan", False),
     ("can", False),
     ("mt", False),
@@ -98,6 +99,8 @@ def conflict_model() -> FusionRecogniser:
         pytest.param("mt", "words", marks=pytest.mark.slow),
         pytest.param("jmt", "face", marks=pytest.mark.slow),
         ("conflict", "voice"),
+        ("text-anchored", "face"),
+        ("text-anchored", "words"),
     ],
 )
 def test_each_head_learns_what_was_planted_in_one_modality(model: str, plant: str) -> None:
@@ -267,6 +270,10 @@ def test_what_stands_for_an_absent_modality_does_not_reach_the_score(model: str)
 def test_a_modality_alone_reaches_the_score(model: str, only: str) -> None:
     """`mt` once kept the rows that the absent ones had to give: a constant."""
     net = fresh(model)
+    if model == "text-anchored":  # it begins as the text alone
+        with torch.no_grad():
+            for layer in net.head.residual:
+                layer.weight.normal_()
     grid = grid_of(
         without(takes(range(1), "face", 1)[0].x, *({"face", "voice", "words"} - {only})), RECIPE
     )

@@ -89,7 +89,7 @@ def test_the_plan_is_what_the_settings_say() -> None:
     training = TrainingSettings(seed=2, epochs=4)
     other = FusionSettings(data=DATA, model=model, training=training)
     plan = fusion._plan(other, AMBIVALENCE, world.FakeSet("words", 3, 1), ())
-    assert plan.recipe == default_recipe(("face", "words"), False, questions=())
+    assert plan.recipe == default_recipe(("face", "words"), False, 1 / 24, questions=())
     assert plan.config == published("jmt", ("face", "words"), True)
     assert plan.train == settings_for(plan.config, seed=2, device="cpu", epochs=4)
 
@@ -118,3 +118,31 @@ def test_what_the_data_set_lacks_is_named(data: DataSettings, said: str, tmp_pat
     with pytest.raises(BadInput, match=said):
         train_fusion(FusionSettings(data=data), Place(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_published_sizes_see_frames_and_are_trained_as_published() -> None:
+    """On a grid of 0.2 s the published convolutions would look back 24 and 50 s, not 5 and 10."""
+    from types import SimpleNamespace
+
+    from twomind.models.fusion.tcn import receptive_field
+    from twomind.pipeline import fusion as pipeline
+    from twomind.types import AMBIVALENCE
+
+    def plan(*sets: str) -> object:
+        settings = pipeline.SCHEMA.read(None, sets).settings
+        return pipeline._plan(settings, AMBIVALENCE, SimpleNamespace(name="x"), ())
+
+    made = plan("model.published=true", "model.kind=lfan", "training.optimiser=sgd")
+    channels = dict(made.config.channels)
+    hop_s = made.recipe.hop_s
+    assert receptive_field(len(channels["face"]), 5) * hop_s == pytest.approx(5.04, abs=0.01)
+    longer = dict(plan("model.published=true", "model.kind=can").config.channels)
+    assert receptive_field(len(longer["face"]), 5) * hop_s == pytest.approx(10.4, abs=0.05)
+    assert made.config.leader == "face"
+    train = made.train
+    assert (train.optimiser, train.lr, train.weight_decay) == ("sgd", 1e-3, 1e-4)
+    assert (train.epochs, train.batch) == (60, 4)
+    assert plan("training.optimiser=sgd", "training.epochs=2").train.epochs == 2
+    assert plan().recipe.hop_s == 0.2
+    assert plan("model.hop_s=0.5").recipe.hop_s == 0.5
+    assert plan().train.optimiser == "adamw"

@@ -31,7 +31,7 @@ _FOLD = click.option("--fold", help="One fold of the protocol [default: all].")
 _TASK = click.option("--task", help="Which of the data set's questions [default: its first].")
 _MODEL = click.option(
     "--model",
-    type=click.Choice(["conflict", "plain", "lfan", "can", "mt", "jmt"]),
+    type=click.Choice(["conflict", "plain", "text-anchored", "lfan", "can", "mt", "jmt"]),
     help="[default: conflict]",
 )
 _MODALITIES = click.option(

@@ -61,7 +61,7 @@ _VERBS = {
     ),
     "reproduce": Later(
         "twomind.cli.reproduce_verb:reproduce_verb",
-        "Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.",
+        "Make a published TABLE again: DATASET is biovid, stressid, unbc or bah, FOLDER your copy of it.",
     ),
     "serve": Later(
         "twomind.cli.study_verbs:serve_verb",
@@ -119,7 +119,11 @@ _SCORE = {
     ),
     "report": Later(
         "twomind.cli.score_verbs:score_report_verb",
-        "One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits.",
+        "One page from RUNS (folders of runs, folders with runs below them, or bundles of laboratories).",
+    ),
+    "results": Later(
+        "twomind.cli.results_verb:score_results_verb",
+        "Lay labels beside RESULTS of any predictor: a folder that twomind wrote, or a CSV with id,score.",
     ),
     "submit": Later(
         "twomind.cli.fusion_verbs:submit_verb",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twomind.cli.bundles import bundle_options, tell_bundle, tell_verified
 from twomind.cli.verb import (
     PATH,
     Common,
@@ -42,6 +43,8 @@ class _Asked(Common):
     allow_drawn_model: bool
     sets: tuple[str, ...]
     workers: int
+    bundle: Path | None
+    windows: bool
 
 
 @click.command("reproduce")
@@ -70,17 +73,24 @@ class _Asked(Common):
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change the recipe: models.epochs=1."
 )
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@bundle_options
 @store_option
 @verb
 @device_options
 @taking(_Asked)
 def reproduce_verb(asked: _Asked) -> int:
-    """Make a published TABLE again: DATASET is biovid, stressid or unbc, FOLDER your copy of it.
+    """Make a published TABLE again: DATASET is biovid, stressid, unbc or bah, FOLDER your copy of it.
 
     Two columns, label-free and as published (with its oracle choices named), stand beside the
     published number, with no adaptation, shortcuts, and the spread over people and training seeds.
     Interrupt it at any time and run it again: it goes on and ends at the same table.
+
+    `twomind reproduce verify FILE.tar` checks a bundle that a laboratory sent.
     """
+    if asked.dataset == "verify":
+        if asked.folder is None:
+            raise click.UsageError("Missing argument 'FILE.tar'.")
+        return tell_verified(asked.folder, asked.as_json)
     from twomind.pipeline.reproduce_recipe import load_recipe, quick, recipe_text
 
     if asked.write_recipe is not None:
@@ -89,10 +99,32 @@ def reproduce_verb(asked: _Asked) -> int:
         write_text(asked.write_recipe, recipe_text(asked.dataset, asked.table))
         say(f"recipe: {asked.write_recipe}; change it and give it back with --recipe")
         return 0
+    if asked.dataset == "bah":
+        return _bah(asked)
     recipe = load_recipe(asked.dataset, asked.table, asked.recipe, asked.sets)
     if asked.quick:
         recipe = quick(recipe)
     return _made(asked, recipe)
+
+
+def _bah(asked: _Asked) -> int:
+    from twomind.cli.reproduce_bah import BahAsked, made
+
+    return made(
+        BahAsked(
+            folder=asked.folder,
+            table=asked.table,
+            out=asked.out,
+            sets=asked.sets,
+            config=asked.recipe,
+            quick=asked.quick,
+            dry_run=asked.dry_run,
+            offline=asked.offline,
+            as_json=asked.as_json,
+            bundle=asked.bundle,
+            windows=asked.windows,
+        )
+    )
 
 
 def _made(asked: _Asked, recipe: Recipe) -> int:
@@ -124,6 +156,10 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
     else:
         tell(markdown(table))
     say(f"table: {out / 'table.md'}, table.tex, table.json, people.csv")
+    if asked.bundle is not None:
+        from twomind.pipeline.bundle import bundle_of_table
+
+        tell_bundle(bundle_of_table(out, as_plain(table), asked.bundle, asked.windows))
     return 0
 
 

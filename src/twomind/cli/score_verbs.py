@@ -9,13 +9,16 @@ from typing import Any
 
 import click
 
+from twomind.cli.bundles import bundle_options, tell_bundle
 from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Report(Common):
     runs: tuple[Path, ...]
-    out: Path
+    out: Path | None
+    bundle: Path | None
+    windows: bool
     metric: str
     level: str | None
     title: str
@@ -26,9 +29,8 @@ class _Report(Common):
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=PATH)
-@click.option(
-    "--out", type=PATH, required=True, help="Folder for leaderboard.html, .md, .json and figures."
-)
+@click.option("--out", type=PATH, help="Folder for leaderboard.html, .md, .json and figures.")
+@bundle_options
 @click.option(
     "--metric",
     type=click.Choice(["macro_f1", "war", "uar"]),
@@ -60,14 +62,31 @@ class _Report(Common):
 @verb
 @taking(_Report)
 def score_report_verb(asked: _Report) -> int:
-    """One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts,
-    figures, limits.
+    """One page from RUNS (folders of runs, folders with runs below them, or bundles of
+    laboratories).
+
+    Table, shortcuts, figures, limits; and where runs of several laboratories meet, which ran where.
     """
+    if asked.out is None and asked.bundle is None:
+        raise click.UsageError("Missing option '--out' (or '--bundle').")
+    if asked.bundle is not None:
+        from twomind.pipeline.bundle import bundle_of_folders
+
+        about = bundle_of_folders(asked.runs, asked.bundle, asked.windows)
+        tell_bundle(about)
+        if asked.out is None:
+            if asked.as_json:
+                print_json(about)
+            return 0
+    return _page(asked, asked.out or Path())
+
+
+def _page(asked: _Report, out: Path) -> int:
     from twomind.reporting.leaderboard import report
 
     found = report(
         asked.runs,
-        asked.out,
+        out,
         metric=asked.metric,
         level=asked.level,
         title=asked.title,

@@ -1,5 +1,5 @@
 """Frozen pretrained encoders as tracks: HuBERT/wav2vec2 for sound, BERT-family for words,
-VideoMAE-family for pictures.
+VideoMAE-family for films, ResNet, ViT and CLIP for single pictures.
 
 All optional, by hub id or local folder, through ``transformers``; never trained here, and their
 rows are cached. Which folder is complete is checked before ``transformers`` sees it, because its
@@ -10,9 +10,9 @@ function), so rows know up to a block of what comes after them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.files import read_json, unchanged
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash, settings_hash
+from twomind.encoders import still
 from twomind.media.audio import AudioSpool
+from twomind.media.probe import probe
 from twomind.media.stream import Frame, Samples, stream
 from twomind.types import Features, Recording, Track, Word
 
@@ -39,11 +41,6 @@ _NEEDED = {
     "video": (("config.json",),),
 }
 _FETCH = ["*.json", "*.safetensors", "*.txt", "*.model"]
-#: Why an encoder gave no row.
-_NO_ROWS = {"audio": "no sound", "text": "no words", "video": "too few pictures"}
-#: Mean and deviation of ImageNet's pictures, per colour.
-_MEAN = (0.485, 0.456, 0.406)
-_SD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ class Encoder:
     @property
     def width(self) -> int:
         """Length of one row."""
-        width = self.config.get("hidden_size", self.config.get("dim"))
-        if not isinstance(width, int):
+        width = still.width_of(self.config)
+        if width is None:
             raise MissingWeights(
                 f"{self.folder}/config.json: expected a hidden_size; is this an encoder of "
                 f"{self.kind}?"
@@ -337,23 +334,47 @@ def _token_rows(model: Any, tokenizer: Any, block: Sequence[Word]) -> tuple[np.n
 
 
 def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None) -> Track:
-    """One row per clip (mean of its tokens) at the time of the clip's last picture; pictures at
-    about 8 per second.
+    """One row per clip (mean of its tokens) at the time of the clip's last picture, or where the
+    network looks at single pictures one row per picture; pictures at about 8 per second.
 
     Args:
         encoder: one of video.
         frames: the pictures, in order of time.
         model: the network, where it is loaded already.
     """
-    import torch
-
     model = model or _model(encoder)
-    n = int(encoder.config.get("num_frames", 16))
-    size = encoder.config.get("image_size", 224)
-    side = int(size if isinstance(size, int) else size[0])
-    step_s = 1 / VIDEO_HZ
+    preprocessor = _preprocessor(encoder)
+    side = still.side_of(encoder.config, preprocessor)
+    mean, sd = still.scale_of(preprocessor)
+    one_by_one = still.looks_at_single_pictures(encoder.config)
+    n = still.TOGETHER if one_by_one else pictures_of_a_clip(encoder)
     clip: list[np.ndarray] = []
+    stamps: list[float] = []
     rows, times = [], []
+    for frame in _at_rate(frames):
+        clip.append(_picture(frame.rgb, side, mean, sd))
+        stamps.append(frame.time_s)
+        if len(clip) < n:
+            continue
+        found, at_s = _encoded(encoder, model, clip, stamps)
+        rows.append(found)
+        times.append(at_s)
+        clip, stamps = [], []
+    if one_by_one and clip:
+        found, at_s = _encoded(encoder, model, clip, stamps)
+        rows.append(found)
+        times.append(at_s)
+    return _track(encoder, rows, times)
+
+
+def pictures_of_a_clip(encoder: Encoder) -> int:
+    """How many pictures an encoder of films looks at together."""
+    return int(encoder.config.get("num_frames", 16))
+
+
+def _at_rate(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Pictures at about :data:`VIDEO_HZ` per second."""
+    step_s = 1 / VIDEO_HZ
     due_s = -np.inf
     for frame in frames:
         if frame.time_s < due_s:
@@ -362,21 +383,26 @@ def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None
             due_s = max(due_s + step_s, frame.time_s)
         else:
             due_s = frame.time_s + step_s
-        clip.append(_picture(frame.rgb, side))
-        if len(clip) < n:
-            continue
-        pixels = torch.from_numpy(np.stack(clip))[None]  # B T C H W
-        with torch.no_grad():
-            states = model(pixel_values=pixels).last_hidden_state
-        row = states[0].mean(dim=0).numpy()
-        rows.append(row[None])
-        times.append(np.array([frame.time_s]))
-        clip = []
-    return _track(encoder, rows, times)
+        yield frame
 
 
-def _picture(rgb: np.ndarray, side: int) -> np.ndarray:
-    """Centre square, resized, with ImageNet's mean and deviation, ``(3, side, side)``."""
+def _encoded(
+    encoder: Encoder, model: Any, clip: Sequence[np.ndarray], stamps: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of some pictures and their times: one each, or of a clip one at its last picture."""
+    import torch
+
+    pixels = np.stack(clip)
+    if still.looks_at_single_pictures(encoder.config):
+        return still.rows_of(model, pixels, encoder.width), np.array(stamps)
+    with torch.no_grad():
+        states = model(pixel_values=torch.from_numpy(pixels)[None]).last_hidden_state
+    row = states[0].mean(dim=0).numpy()
+    return row[None], np.array(stamps[-1:])
+
+
+def _picture(rgb: np.ndarray, side: int, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Centre square, resized, less the mean and over the deviation, ``(3, side, side)``."""
     from PIL import Image
 
     h, w = rgb.shape[:2]
@@ -386,8 +412,6 @@ def _picture(rgb: np.ndarray, side: int) -> np.ndarray:
     square = Image.fromarray(np.ascontiguousarray(crop))
     small = square.resize((side, side), Image.Resampling.BILINEAR)
     values = np.asarray(small, np.float32) / 255
-    mean = np.array(_MEAN, np.float32)
-    sd = np.array(_SD, np.float32)
     normed = (values - mean) / sd
     return np.ascontiguousarray(normed.transpose(2, 0, 1))
 
@@ -407,7 +431,9 @@ def _preprocessor(encoder: Encoder) -> Mapping[str, Any]:
     return dict(read_json(path))
 
 
+@lru_cache(maxsize=2)
 def _tokenizer(encoder: Encoder) -> Any:
+    """Read once: reading it takes longer than encoding an answer."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(
@@ -453,8 +479,21 @@ def with_embeddings(
         if len(track):
             tracks[encoder.track] = track
         else:
-            notes[encoder.track] = _NO_ROWS[encoder.kind]
+            notes[encoder.track] = _why_no_rows(encoder)
     return replace(x, tracks=tracks, notes=notes)
+
+
+def _why_no_rows(encoder: Encoder) -> str:
+    """Why an encoder gave no row of a recording."""
+    if encoder.kind != "video":
+        return {"audio": "no sound", "text": "no words"}[encoder.kind]
+    if still.looks_at_single_pictures(encoder.config):
+        return "no pictures"
+    n = pictures_of_a_clip(encoder)
+    return (
+        f"too few pictures: the film is shorter than one clip of {n} pictures at {VIDEO_HZ:g} per "
+        f"second ({n / VIDEO_HZ:.1f} s)"
+    )
 
 
 def _cached(
@@ -471,7 +510,7 @@ def _cached(
         "encoder": encoder.mark,
         "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ],
         "words": said,
-        "recipe": source_mark(__name__),
+        "recipe": [source_mark(__name__), source_mark(still.__name__)],
     }
     # Words, too, are filed under the recording in which they were said, or erasing it would leave
     # them.
@@ -494,6 +533,8 @@ def _encode(encoder: Encoder, recording: Recording, words: tuple[Word, ...] | No
         with stream(recording.media, audio=False) as items:
             pictures = (item for item in items if isinstance(item, Frame))
             return encode_pictures(encoder, pictures)
+    if not probe(recording.media).has_audio:
+        return _track(encoder, [], [])  # silent: it loses its sound, and keeps everything else
     spool = AudioSpool(SAMPLE_RATE_HZ)
     try:
         with stream(recording.media, video=False) as sound:

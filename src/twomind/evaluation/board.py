@@ -18,6 +18,7 @@ from twomind.evaluation import baselines, people
 from twomind.evaluation.lines import Line as Line
 from twomind.evaluation.lines import Spread, against_shortcuts, measured
 from twomind.evaluation.lines import mean_known as mean_known
+from twomind.evaluation.pseudonyms import SCORES
 from twomind.evaluation.samples import Sample as Sample
 from twomind.evaluation.samples import by_seed as by_seed
 from twomind.evaluation.samples import draws as draws
@@ -180,7 +181,8 @@ def boards(
         )
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
-        windows = json.dumps(dict(run.windows), sort_keys=True)
+        how = {name: value for name, value in run.windows.items() if name != SCORES}
+        windows = json.dumps(how, sort_keys=True)
         together = (run.dataset, run.fold.protocol, windows)
         groups.setdefault(together, []).append(run)
     asked = _Asked(metric, n_bootstrap, seed)

@@ -13,7 +13,7 @@ from twomind.evaluation import classes, timeline
 from twomind.evaluation.board import Board
 from twomind.evaluation.lines import Line, mean_known
 from twomind.evaluation.metrics import interval
-from twomind.evaluation.runs import filled
+from twomind.evaluation.runs import NOT_TOLD, filled
 from twomind.evaluation.samples import Sample, by_seed, draws, figure, resampled
 from twomind.types import Rows, Run
 from twomind.types.plain import Array, Plain
@@ -115,7 +115,7 @@ def per_question(board: Board) -> list[Plain]:
     last_class = len(board.task.classes) - 1
     found = []
     for question in np.unique(first.question):
-        if not question:
+        if not question or question.startswith(NOT_TOLD):
             continue
         entry: Plain = {"question": str(question), "lines": {}}
         for line in board.lines:
@@ -250,6 +250,8 @@ def moments(
     runs = [run for run in line.runs if "frame" in run.rows]
     if not runs or len(runs[0].task.classes) != 2:
         return None
+    if any(np.isnan(run.rows["frame"].span_s).all() for run in runs):
+        return None  # what is sorted has no moments
     if beside is not None and any(beside not in run.rows["frame"].beside for run in runs):
         return None
     hop_s = float(runs[0].windows["frame_hop_s"])

@@ -44,12 +44,25 @@ def video_probs(
         items: recordings on their grid.
         without: modalities that are taken away.
     """
+    return 1 - class_probs(model, items, without)[:, 0]
+
+
+def class_probs(
+    model: FusionRecogniser, items: Sequence[Item], without: Sequence[str] = ()
+) -> Array:
+    """Probability of every class per recording ``(N, C)``, some modalities taken away.
+
+    Args:
+        model: the fusion model.
+        items: recordings on their grid.
+        without: modalities that are taken away.
+    """
     logits = []
     for item in items:
         grid = item.grid.without(*without) if without else item.grid
         _, video = rows_of(model.net, grid)
         logits.append(video.logits())
-    return 1 - softmax(np.stack(logits))[:, 0]
+    return softmax(np.stack(logits))
 
 
 def moments(model: FusionRecogniser, items: Sequence[Item]) -> list[Moments]:

@@ -3,7 +3,8 @@ Resumable.
 
 Behind ``twomind train fusion``: describe once, put all recordings on the grid, then one job per
 fold and seed through ``engine``. Layout of ``out``: ``data.safetensors`` (grids and labels: keep it
-where the data may be kept), per fold and seed a model's folder, and ``study.json``. The model that
+where the data may be kept), per fold and seed a model's folder with what it says of held-out people
+(``held-out.csv``), and ``study.json``. The model that
 validation people liked best lies in ``out`` (one fold) or ``out/<fold>`` (several).
 """
 
@@ -22,7 +23,8 @@ import numpy as np
 from twomind.core import engine
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash, write_text
-from twomind.evaluation.fusion_card import card_figures
+from twomind.evaluation.fusion_card import card_figures, class_probs
+from twomind.evaluation.results_files import HELD_OUT, held_out_table
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Recipe
 from twomind.models.fusion.net import FusionConfig
@@ -193,6 +195,8 @@ def train_one(job: Job, progress: Progress | None = None) -> Plain:
     more: Plain = {}
     if test:
         more |= card_figures(model, train, test, job.seed, plan.n_bootstrap)
+        ids = [item.recording for item in test]
+        write_text(job.out / HELD_OUT, held_out_table(ids, class_probs(model, test)))
     more |= dict(plan.extra)
     more["name_of_data"] = plan.data_name
     more["protocol"] = plan.protocol

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.evaluation.bundle import is_bundle, read_bundle
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.types import Rows, Run
 from twomind.types.plain import Foreign
 
 #: What two runs of one thing may differ in: where and when they were made, and what they cost.
-_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git")
+_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git", "place")
+#: What this laboratory is called beside others.
+HERE = "here"
 #: Fields that are compared part by part, or said in other words.
 _IN_OTHER_WORDS = ("rows", "fold", "fingerprint")
 
@@ -24,7 +27,7 @@ def load_merged(paths: Sequence[Path]) -> list[Run]:
     """The runs in the given folders and below them; two identical runs of one fold are one.
 
     Args:
-        paths: Folders of runs, or folders with runs below them.
+        paths: Folders of runs, folders with runs below them, or bundles (``.tar``).
 
     Returns:
         The runs, in the order of their folders.
@@ -34,8 +37,7 @@ def load_merged(paths: Sequence[Path]) -> list[Run]:
             seed; the message names both folders and what differs.
     """
     found: dict[tuple[str, ...], tuple[Path, Run]] = {}
-    for folder in find_runs(paths):
-        run = load_run(folder)
+    for folder, run in _every_run(paths):
         other_folder, other = found.setdefault(_key(run), (folder, run))
         differ = "; ".join(differences(other, run))
         if differ:
@@ -44,7 +46,51 @@ def load_merged(paths: Sequence[Path]) -> list[Run]:
                 f"{other_folder} and {folder} are two runs of {what}, and they are not the same: "
                 f"{differ}. Give one"
             )
-    return [run for _, run in found.values()]
+    return apart_by_place([run for _, run in found.values()])
+
+
+def _every_run(paths: Sequence[Path]) -> Iterator[tuple[Path, Run]]:
+    """The runs of folders, and of bundles."""
+    bundles = [path for path in map(Path, paths) if is_bundle(path)]
+    folders = [path for path in map(Path, paths) if not is_bundle(path)]
+    for folder in find_runs(folders):
+        yield folder, load_run(folder)
+    for bundle in bundles:
+        for run in read_bundle(bundle).runs:
+            yield bundle, run
+
+
+def apart_by_place(runs: Sequence[Run]) -> list[Run]:
+    """Runs of several laboratories, told apart.
+
+    Of other data, a fold is named after its laboratory, so that a method's people of all
+    laboratories stand together in its line. Where two hold the same data, their people are the same
+    under other names; so each laboratory's lines stand beside the other's.
+    """
+    places = {run.place for run in runs}
+    if len(places) < 2:
+        return list(runs)
+    holders: dict[str, set[str]] = {}
+    for run in runs:
+        holders.setdefault(run.fingerprint, set()).add(run.place)
+    shared = {_board_of(run) for run in runs if len(holders[run.fingerprint]) > 1}
+    found = []
+    for run in runs:
+        place = run.place or HERE
+        if _board_of(run) in shared:
+            note = (
+                "several laboratories hold the same data: their people are the same under other "
+                "names, and each laboratory's lines stand for themselves"
+            )
+            model = f"{run.model} ({place})"
+            found.append(replace(run, model=model, notes=(*run.notes, note)))
+        else:
+            found.append(replace(run, fold=replace(run.fold, name=f"{place}: {run.fold.name}")))
+    return found
+
+
+def _board_of(run: Run) -> tuple[str, str]:
+    return run.dataset, run.fold.protocol
 
 
 def _key(run: Run) -> tuple[str, ...]:
@@ -61,6 +107,7 @@ def _key(run: Run) -> tuple[str, ...]:
         run.saw.words(),
         str(run.reset),
         str(run.seed),
+        run.place,
     )
 
 
@@ -102,7 +149,7 @@ def _row_differences(a: Rows, b: Rows) -> list[str]:
     found = []
     for name in ("recording", "subject", "question", "span_s"):
         mine, other = getattr(a, name), getattr(b, name)
-        if not np.array_equal(mine, other):
+        if not np.array_equal(mine, other, equal_nan=name == "span_s"):
             return ["other rows, or in another order"]
     n_labels = np.count_nonzero(a.y != b.y)
     if n_labels:

@@ -4,7 +4,7 @@ level.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,12 +23,15 @@ class Answered:
     """Test windows in stream order, ``N`` of them, with what was said of each.
 
     ``ids`` names the recordings, ``spans_s (N, 2)`` are times; ``plain`` is without adaptation.
+    ``whole`` has what was said of whole recordings, with and without adaptation, where that is not
+    pooled from their windows.
     """
 
     ids: Sequence[str]
     spans_s: Array
     predictions: Sequence[Prediction]
     plain: Sequence[Prediction]
+    whole: Mapping[str, tuple[Prediction, Prediction]] = field(default_factory=dict)
 
 
 def _pooled(ids: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Prediction]:
@@ -58,7 +61,8 @@ def all_rows(
     task = labels.task
     levels = {"recording": _recording_level(fold, reader, labels, answered)}
     several = len(answered.ids) > len(fold.test)
-    if several or task.grain in ("window", "clip"):
+    has_windows = task.grain in ("window", "clip") and not answered.whole
+    if several or has_windows:
         levels["window"] = _window_level(labels, answered)
     if task.grain != "clip":
         levels["frame"] = _frame_level(fold, reader, labels, answered)
@@ -106,11 +110,11 @@ def _recording_level(fold: Fold, reader: Reader, labels: Labels, answered: Answe
     spans, y, said, said_plain = [], [], [], []
     reasons = {}
     for recording in fold.test:
-        prediction = pooled[recording]
+        prediction, unadapted = answered.whole.get(recording, (pooled[recording], plain[recording]))
         spans.append(reader.span(recording))
         y.append(labels.of_recording(recording))
         said.append(prediction)
-        said_plain.append(plain[recording])
+        said_plain.append(unadapted)
         if prediction.reason:
             reasons[recording] = prediction.reason
     return _Level(
@@ -281,6 +285,8 @@ class _Shortcuts:
             frames = [(t - half, t + half) for t in times_s]
             told = labels.of_frames(recording, times_s)
             return list(zip(frames, told, strict=True))
+        if not np.isfinite(span[1]):  # how long it is, nobody knows
+            return [(span, labels.of_recording(recording))]
         # Only the spans are wanted: an empty window of the right length is cut, no array is read.
         subject = self.reader.recordings[recording].subject
         empty = Features(recording, subject, {}, span)

@@ -28,6 +28,9 @@ from twomind.types.plain import Array, Plain
 FORMAT = "twomind.run/1"
 JSON, ARRAYS = "run.json", "predictions.safetensors"
 _TEXT = ("recording", "subject", "question")
+#: Begins the question of a row of which it was taken out; a label follows, so that no two rows of
+#: two classes count as answers to one question.
+NOT_TOLD = "not told"
 #: Fields of a run that stand in the JSON as they are.
 _PLAIN = (
     "name",
@@ -237,6 +240,7 @@ def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
         peak_mb=_number(entry["peak_mb"]),
         notes=tuple(entry["notes"]),
         events=tuple(entry.get("events", ())),
+        place=str(entry.get("place", "")),
         **plain,
     )
 

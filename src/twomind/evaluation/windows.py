@@ -71,7 +71,11 @@ class Windows:
         return [x.between(start_s, end_s) for start_s, end_s in spans]
 
     def frames(self, span_s: tuple[float, float]) -> Array:
-        """Times of the frames of one recording: the middles of equal steps."""
+        """Times of the frames of one recording: the middles of equal steps; none where its length
+        is not known.
+        """
+        if not np.isfinite(span_s[1]):
+            return np.zeros(0)
         first_s = span_s[0] + self.frame_hop_s / 2
         return np.arange(first_s, span_s[1], self.frame_hop_s)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from twomind.features.describe import describe
 from twomind.features.entries import with_detector
 from twomind.features.face.reader import FaceSettings
 from twomind.features.voice.track import VoiceSettings
+from twomind.models.fusion.erased import ERASED
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.training.fusion import IMBALANCE, SELECT, FitSettings, settings_for
@@ -25,6 +26,20 @@ from twomind.training.loop import TrainSettings
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 _HEAD = "What `twomind train fusion` trained; give it back with --config."
+#: Seconds of a row: ours, and of a frame at the data set's mean rate, on which the published
+#: convolutions look back 5 and 10 seconds.
+HOP_S, NATIVE_HOP_S = 0.2, 1 / 24
+#: How the BAH baselines are trained: Nesterov's momentum .9, and the steps that their released code
+#: takes in effect.
+PUBLISHED_STEPS: Mapping[str, object] = {
+    "optimiser": "sgd",
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "epochs": 60,
+    "batch": 4,
+    "patience": 60,
+    "smooth": 1,
+}
 #: What ``describe`` measures.
 _MEASURED = ("face", "voice", "words")
 
@@ -44,10 +59,14 @@ class DataSettings:
 class ModelSettings:
     """Which network, on what."""
 
-    kind: Literal["conflict", "plain", "lfan", "can", "mt", "jmt"] = "conflict"
+    kind: Literal["conflict", "plain", "text-anchored", "lfan", "can", "mt", "jmt"] = "conflict"
     released: bool = False  # mt, jmt: with the defects of the published code (cannot stream)
     published: bool = False  # layer sizes of the BAH baselines instead of small ones
-    modalities: tuple[str, ...] = ("face", "voice", "words")
+    hop_s: Annotated[float, Bounds(0)] = (
+        0.0  # of a row; 0: 0.2 s, of published sizes a frame's 1/24
+    )
+    modalities: tuple[str, ...] = ("face", "voice", "words")  # also erased
+    leader: str = ""  # lfan: the modality that leads; text-anchored: that carries; by its kind
     raw_face: bool = False  # face values as measured, not against the person's neutral
     question: bool = True  # show the model which question was asked
 
@@ -68,6 +87,7 @@ class TrainingSettings:
     seeds: Annotated[int, Bounds(1)] = 1  # how many, from ``seed`` on
     seed: int = 0
     epochs: Annotated[int | None, Bounds(1)] = None  # at most; see docs/fusion.md
+    optimiser: Literal["adamw", "sgd"] = "adamw"  # sgd: as the BAH baselines, with their steps
     device: str = "cpu"  # cpu, cuda, cuda:1 or auto
     bootstrap: Annotated[int, Bounds(100)] = 1000  # resamples of people
 
@@ -139,11 +159,11 @@ def train_fusion(
     encoders = _encoders(settings.encoders, place.offline)
     voice = with_detector(VoiceSettings(), drawn=any(one.drawn for one in dataset.recordings()))
     plan = _plan(settings, task, dataset, encoders)
-    if "voice" in plan.recipe.modalities:
+    if "voice" in _to_measure(plan.recipe.modalities):
         plan = replace(plan, extra=(*plan.extra, ("speech_detector", voice.vad)))
     if "face" in plan.recipe.modalities:
         plan = replace(plan, extra=(*plan.extra, ("face_backend", FaceSettings().backend)))
-    measured = tuple(name for name in _MEASURED if name in plan.recipe.modalities)
+    measured = _to_measure(plan.recipe.modalities)
     read = partial(
         described,
         using=measured or ("words",),
@@ -163,6 +183,14 @@ def train_fusion(
         workers=place.workers,
         progress=progress,
     )
+
+
+def _to_measure(modalities: Sequence[str]) -> tuple[str, ...]:
+    """What ``describe`` has to measure for these modalities; erased time is made of two."""
+    asked = set(modalities)
+    if ERASED in asked:
+        asked |= {"voice", "words"}
+    return tuple(name for name in _MEASURED if name in asked)
 
 
 def _from_anywhere(settings: FusionSettings) -> FusionSettings:
@@ -202,9 +230,11 @@ def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence
     model, data = settings.model, settings.data
     widths = {encoder.track: encoder.width for encoder in encoders}
     questions = default_recipe(("words",)).questions if model.question else ()
+    usual_hop_s = NATIVE_HOP_S if model.published else HOP_S
     recipe = default_recipe(
         (*model.modalities, *widths),
         not model.raw_face,
+        model.hop_s or usual_hop_s,
         questions=questions,
         embeddings=widths,
     )
@@ -212,6 +242,9 @@ def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence
         config = published(model.kind, recipe.modalities, model.released)
     else:
         config = FusionConfig(model.kind, model.released)
+    if model.leader:
+        config = replace(config, leader=model.leader)
+    config.leader_among(recipe.modalities)  # says at once where there is none of that name
     cards = [encoder.card() for encoder in encoders]
     return Plan(
         task,
@@ -227,7 +260,8 @@ def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence
 
 
 def _train_settings(config: FusionConfig, training: TrainingSettings) -> TrainSettings:
-    usual = settings_for(config, seed=training.seed, device=training.device)
+    how = PUBLISHED_STEPS if training.optimiser == "sgd" else {}
+    usual = settings_for(config, seed=training.seed, device=training.device, **how)
     if training.epochs is None:
         return usual
     return replace(usual, epochs=training.epochs)

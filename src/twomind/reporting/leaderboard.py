@@ -35,7 +35,9 @@ from twomind.reporting.leaderboard_tables import (
     metric_table,
     moment_blocks,
     pair_table,
+    place_blocks,
     population,
+    ran_where,
     shortcut_table,
 )
 from twomind.reporting.page import Block, Bullets, Text, write_page
@@ -99,6 +101,8 @@ def _board_blocks(board: Board, tag: str, min_people: int, results: Plain) -> li
     results["questions"] = breakdown.per_question(board)
     blocks += group_blocks(board, results["groups"], min_people)
     blocks += [Text("How it was made", "h3"), made_table(board)]
+    results["places"] = ran_where(board)
+    blocks += place_blocks(results["places"])
     if board.notes:
         blocks += [Text("Remarks", "h3"), Bullets(board.notes)]
     return blocks
@@ -154,6 +158,36 @@ def write_report(
         BadInput: the runs cannot stand on one page (:func:`twomind.evaluation.board.boards`).
     """
     s = settings or PageSettings()
+    blocks, plain = _contents(runs, s, progress, refusals)
+    folder = Path(out)
+    html, markdown = write_page(blocks, folder, "leaderboard", s.title)
+    text = json.dumps(plain, indent=1, ensure_ascii=False)
+    data = write_text(folder / "leaderboard.json", text + "\n")
+    return {**plain, "html": str(html), "markdown": str(markdown), "json": str(data)}
+
+
+def found_on_boards(runs: Sequence[Run], settings: PageSettings | None = None) -> Plain:
+    """What would be in the JSON of a page, without writing one.
+
+    Args:
+        runs: what the page would be about.
+        settings: what stands on it.
+
+    Raises:
+        BadInput: as :func:`write_report`.
+    """
+    page = settings or PageSettings()
+    _, plain = _contents(runs, page, None, ())
+    return plain
+
+
+def _contents(
+    runs: Sequence[Run],
+    s: PageSettings,
+    progress: Progress | None,
+    refusals: Sequence[Refusal],
+) -> tuple[list[Block], Plain]:
+    """What stands on a page, and what is in its JSON."""
     made = boards(runs, s.metric, s.n_bootstrap, s.seed, progress, s.level)
     found = [with_refusals(board, refusals) for board in made]
     task = runs[0].task
@@ -176,12 +210,10 @@ def write_report(
         f"seed {s.seed}."
     )
     blocks.append(Text(origin, "sub"))
-    folder = Path(out)
-    html, markdown = write_page(blocks, folder, "leaderboard", s.title)
-    plain = json_values({"schema": "twomind.leaderboard/1", "metric": s.metric, "boards": tables})
-    text = json.dumps(plain, indent=1, ensure_ascii=False)
-    data = write_text(folder / "leaderboard.json", text + "\n")
-    return {**plain, "html": str(html), "markdown": str(markdown), "json": str(data)}
+    plain: Plain = {"schema": "twomind.leaderboard/1"}
+    plain["metric"] = s.metric
+    plain["boards"] = tables
+    return blocks, json_values(plain)
 
 
 def _plain_board(board: Board) -> Plain:
@@ -269,7 +301,7 @@ def report(
     folders, are rows.
 
     Args:
-        paths: folders of runs, or folders with runs below them.
+        paths: folders of runs, folders with runs below them, or bundles of laboratories.
         out: folder of the files.
         progress: is told how far it is.
         settings: fields of :class:`PageSettings`.
@@ -283,4 +315,11 @@ def report(
     return write_report(runs, out, page, progress=progress, refusals=refusals)
 
 
-__all__ = ["DRAWN", "PageSettings", "json_values", "report", "write_report"]
+__all__ = [
+    "DRAWN",
+    "PageSettings",
+    "found_on_boards",
+    "json_values",
+    "report",
+    "write_report",
+]

@@ -12,6 +12,7 @@ from typing import Any
 
 from twomind.evaluation import baselines, breakdown, people, timeline
 from twomind.evaluation.board import Board, Line, against_each_other
+from twomind.evaluation.merging import HERE
 from twomind.reporting.page import Block, Table, Text
 from twomind.reporting.result import Plain, Values
 from twomind.types import Run
@@ -567,6 +568,45 @@ def _made_row(line: Line) -> tuple[str, ...]:
     cells.append(f"twomind {twomind}, numpy {numpy}")
     cells.append(_data(line))
     return tuple(cells)
+
+
+def ran_where(board: Board) -> list[Plain]:
+    """Which line ran in which laboratory, with how many people; empty where all ran here."""
+    found: list[Plain] = []
+    for line in board.lines:
+        by_place: dict[str, list[Run]] = {}
+        for run in line.runs:
+            by_place.setdefault(run.place, []).append(run)
+        for place, runs in sorted(by_place.items()):
+            rows = [run.rows[board.level] for run in runs]
+            people_there = {str(name) for one in rows for name in one.subject}
+            entry: Plain = {"line": line.name, "laboratory": place or HERE}
+            entry["n_people"] = len(people_there)
+            entry["n_rows"] = sum(int((one.y >= 0).sum()) for one in rows)
+            entry["seeds"] = sorted({run.seed for run in runs})
+            entry["twomind"] = runs[0].versions.get("twomind", "?")
+            entry["device"] = runs[0].versions.get("device", "?")
+            entry["data"] = sorted({run.fingerprint[:10] for run in runs})
+            found.append(entry)
+    return found if any(one["laboratory"] != HERE for one in found) else []
+
+
+def place_blocks(entries: Sequence[Plain]) -> list[Block]:
+    """The table of :func:`ran_where`."""
+    if not entries:
+        return []
+    head = ("", "laboratory", "people", "rows", "seeds", "twomind", "device", "data")
+    rows = []
+    for entry in entries:
+        seeds = ", ".join(str(seed) for seed in entry["seeds"])
+        counts = (str(entry["n_people"]), str(entry["n_rows"]), seeds)
+        made = (entry["twomind"], entry["device"], ", ".join(entry["data"][:3]))
+        rows.append((entry["line"], entry["laboratory"], *counts, *made))
+    note = (
+        "A laboratory is called by a pseudonym under its own key. People of a bundle have "
+        "pseudonyms, and no attributes: they are in no table of groups."
+    )
+    return [Text("Which ran where", "h3"), Table(head, tuple(rows), note, words=head[4:])]
 
 
 def _data(line: Line) -> str:

@@ -116,7 +116,8 @@ class Run:
     picture. ``seconds`` has ``begin`` (per person), ``step`` (per window) and ``total``, and the
     same of the processor's time with ``_cpu``; ``peak_mb`` is the high-water mark of the process's
     memory, nan where it could not be measured. ``events`` are what the states' log (a guard's) says
-    happened, with subject, recording and time.
+    happened, with subject, recording and time. ``place`` is the laboratory that a run came from,
+    under a pseudonym; empty: this one.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Run:
     git: Mapping[str, Foreign] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     events: tuple[Mapping[str, Foreign], ...] = ()
+    place: str = ""
 
     def __post_init__(self) -> None:
         if not self.rows:

@@ -20,6 +20,8 @@ from twomind.models.fusion.tcn import Attention, EncoderLayer, MaskedBatchNorm
 #: Kinds of terms that the conflict model has and plain fusion has not.
 CONFLICT_TERMS = ("conflict within", "conflict", "agreement")
 
+#: Where the gates of :class:`Anchored` begin: open by an eighth.
+GATE_SHUT = -2.0
 #: One tensor per modality, or per stream.
 Tensors = list[Tensor]
 #: A modality's strengths for and against, ``(B, T, n)`` each.
@@ -72,15 +74,22 @@ def _each(layers: nn.ModuleList, hs: Tensors) -> Tensors:
 
 
 class LFAN(nn.Module):
-    """Leader-follower attention: per row, attention over the modalities; the first modality leads.
+    """Leader-follower attention: per row, attention over the modalities; one of them leads.
 
     An absent modality is no key (published: there is always one).
     """
 
     def __init__(
-        self, widths: Sequence[int], width: int, dropout: float, size: int = 16, n_heads: int = 2
+        self,
+        widths: Sequence[int],
+        width: int,
+        dropout: float,
+        size: int = 16,
+        n_heads: int = 2,
+        leader: int = 0,
     ) -> None:
         super().__init__()
+        self.leader = leader
         self.size = size
         self.n_heads = n_heads
         inner = size * n_heads
@@ -89,7 +98,7 @@ class LFAN(nn.Module):
         self.out = nn.Linear(total, total)
         self.norm = nn.LayerNorm(total)
         self.dropout = nn.Dropout(dropout)
-        self.width = widths[0] + total
+        self.width = widths[leader] + total
 
     def forward(self, seen: Seen, state: Any = None) -> Headed:
         b, t, m = seen.present.shape
@@ -102,8 +111,49 @@ class LFAN(nn.Module):
         attended = weights @ v + v
         mixed = attended.transpose(2, 3).reshape(b, t, -1)
         follower = self.norm(self.dropout(self.out(mixed)))
-        leader = seen.hs[0]
+        leader = seen.hs[self.leader]
         return torch.cat([leader, follower], dim=-1), None
+
+
+class Anchored(nn.Module):
+    """Text-anchored fusion: one modality carries the embedding, the others correct it.
+
+    ``z = a + sum over m of g_m * r_m``: ``a`` is of the anchor alone, ``r_m`` the residual of
+    another modality, and ``g_m`` in (0, 1) a gate per channel that looks at both. Residuals begin at
+    zero and gates nearly shut, so that the model begins as the anchor alone, and what a modality adds
+    it has to earn. An absent modality adds nothing.
+    """
+
+    def __init__(self, widths: Sequence[int], width: int, dropout: float, anchor: int) -> None:
+        super().__init__()
+        self.at = anchor
+        self.others = [m for m in range(len(widths)) if m != anchor]
+        n_anchor = widths[anchor]
+        own = [widths[m] for m in self.others]
+        self.anchor = nn.Linear(n_anchor, width)
+        self.norm = MaskedBatchNorm(width)
+        self.residual = _linears(own, width)
+        self.gate = _linears([n_anchor + n for n in own], width)
+        self.dropout = nn.Dropout(dropout)
+        with torch.no_grad():
+            for values in self.residual.parameters():
+                values.zero_()
+            for name, values in self.gate.named_parameters():
+                if name.endswith("bias"):
+                    values.fill_(GATE_SHUT)
+        self.width = width + len(widths)
+
+    def forward(self, seen: Seen, state: Any = None) -> Headed:
+        text = seen.hs[self.at]
+        normed = self.norm(self.anchor(text), seen.frames)
+        z = F.leaky_relu(normed)
+        for m, gate, residual in zip(self.others, self.gate, self.residual, strict=True):
+            other = seen.hs[m]
+            both = torch.cat([text, other], dim=-1)
+            opened = torch.sigmoid(gate(both)) * seen.present[..., m, None]
+            z = z + opened * residual(other)
+        present = seen.present.to(z.dtype)
+        return torch.cat([self.dropout(z), present], dim=-1), None
 
 
 class CAN(nn.Module):

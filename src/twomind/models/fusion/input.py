@@ -20,6 +20,7 @@ from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import describe_words
+from twomind.models.fusion.erased import ERASED, erased_track
 from twomind.models.questions import BAH_QUESTIONS, resolve
 from twomind.types import Features, Track
 
@@ -221,6 +222,8 @@ def _track(x: Features, source: Source) -> Track | None:
         BadInput: it has not the columns that the model reads.
     """
     track = x.tracks.get(source.track)
+    if track is None and source.track == ERASED:
+        track = erased_track(x)
     if track is None and source.track == "words" and x.words is not None:
         track = describe_words(x.words)
     if track is None:

@@ -19,7 +19,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twomind.core.errors import BadInput
-from twomind.models.fusion.heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Seen, Sides, Streams
+from twomind.models.fusion.heads import (
+    CAN,
+    CONFLICT_TERMS,
+    LFAN,
+    Anchored,
+    Conflict,
+    Seen,
+    Sides,
+    Streams,
+)
 from twomind.models.fusion.input import Grid, Recipe, Scale
 from twomind.models.fusion.tcn import TCN, Anchor, lately, receptive_field
 
@@ -38,7 +47,18 @@ _CHANNELS: tuple[Channels, ...] = (
     (128, 128, 64, 64),
     (256, 256, 128, 128),
 )
-MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
+MODELS = ("conflict", "plain", "text-anchored", "lfan", "can", "mt", "jmt")
+#: What kind of modality each is, by name: published widths and leaders go by it.
+KIND_OF: Mapping[str, str] = {
+    "video_embedding": "video",
+    "face": "video",
+    "audio_embedding": "sound",
+    "voice": "sound",
+    "erased": "sound",
+    "text_embedding": "text",
+    "words": "text",
+}
+_KINDS = ("video", "sound", "text")
 
 
 @dataclass(frozen=True)
@@ -61,6 +81,9 @@ class FusionConfig:
     dropout: float = 0.2
     #: mt, jmt: what a stream holds stays beside what it attends to; released: never.
     residual: bool = True
+    #: lfan: the modality that leads; empty: the first. text-anchored: the one that carries; empty:
+    #: the first of text, else the first.
+    leader: str = ""
     #: A modality counts as present this long after it was last measured.
     hold_s: float = 2.0
     #: Share of the training loss of recordings seen in part: each modality alone, some at random.
@@ -79,7 +102,22 @@ class FusionConfig:
     @property
     def lr(self) -> float:
         """Learning rate: attention between modalities needs smaller steps (``docs/fusion.md``)."""
-        return 3e-3 if self.model in ("lfan", "mt", "jmt") else 1e-2
+        small_steps = ("lfan", "mt", "jmt", "text-anchored")
+        return 3e-3 if self.model in small_steps else 1e-2
+
+    def leader_among(self, modalities: Sequence[str]) -> int:
+        """Which of the modalities leads.
+
+        Raises:
+            BadInput: the one that is named is not among them.
+        """
+        if self.leader:
+            if self.leader not in modalities:
+                raise BadInput(f"leader {self.leader!r}: expected one of {', '.join(modalities)}")
+            return list(modalities).index(self.leader)
+        if self.model != "text-anchored":
+            return 0
+        return _first_of("text", modalities)
 
     @property
     def streams(self) -> bool:
@@ -87,12 +125,18 @@ class FusionConfig:
         return not self.released
 
 
+def _first_of(kind: str, modalities: Sequence[str]) -> int:
+    """Which is the first modality of a kind; 0 where there is none."""
+    kinds = [KIND_OF.get(m, "") for m in modalities]
+    return kinds.index(kind) if kind in kinds else 0
+
+
 def published(model: str, modalities: Sequence[str], released: bool = False) -> FusionConfig:
-    """Widths and dropouts of the BAH baselines (ICLR 2026).
+    """Widths and dropouts of the BAH baselines (ICLR 2026); a video leads in ``lfan``.
 
     Args:
         model: One of ``MODELS``.
-        modalities: The first one takes the video's widths, then the sound's, then the text's.
+        modalities: Each takes the widths of its kind (``KIND_OF``): video's, sound's or text's.
         released: With the defects of the published code.
     """
     if model == "lfan":
@@ -101,16 +145,21 @@ def published(model: str, modalities: Sequence[str], released: bool = False) -> 
     else:
         sizes = _CHANNELS
         dropout = 0.2
-    channels = tuple(zip(modalities, sizes, strict=False))
+    by_kind = dict(zip(_KINDS, sizes, strict=True))
+    channels = []
+    for m in modalities:
+        if m in KIND_OF:
+            channels.append((m, by_kind[KIND_OF[m]]))
     return FusionConfig(
         model,
         released,
-        channels,
+        tuple(channels),
         default_channels=(128, 128, 128, 128),
         width=128,
         dropout=dropout,
         partial=0.0,
         modality_dropout=0.0,
+        leader=modalities[_first_of("video", modalities)] if model == "lfan" else "",
     )
 
 
@@ -427,14 +476,22 @@ def _anchors(config: FusionConfig, recipe: Recipe) -> nn.ModuleDict:
     return found
 
 
-def _head(config: FusionConfig, recipe: Recipe) -> Conflict | LFAN | CAN | Streams:
+def _head(config: FusionConfig, recipe: Recipe) -> Conflict | Anchored | LFAN | CAN | Streams:
     """The head of a model; for ``mt`` and ``jmt`` it looks back as far as the convolutions do."""
     channels = _channels(config, recipe).values()
     widths = [c[-1] for c in channels]
     if config.model in ("conflict", "plain"):
         return _conflict(config, recipe, widths)
     if config.model == "lfan":
-        return LFAN(widths, config.width, config.dropout)
+        return LFAN(
+            widths,
+            config.width,
+            config.dropout,
+            leader=config.leader_among(recipe.modalities),
+        )
+    if config.model == "text-anchored":
+        anchor = config.leader_among(recipe.modalities)
+        return Anchored(widths, config.width, config.dropout, anchor)
     if config.model == "can":
         return CAN(widths, config.width, config.dropout)
     if config.released and len(widths) < 2:

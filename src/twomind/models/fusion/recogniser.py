@@ -25,6 +25,7 @@ from twomind.features.face.back_ends import UNSTATED_BACK_END
 from twomind.features.words.lexicon import lexicon
 from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
 from twomind.models.calibration import band_evidence, prevalence_shift, reliability_from, risk_from
+from twomind.models.fusion.erased import ERASED
 from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.models.synthetic import refuse_real
 from twomind.types import (
@@ -99,7 +100,10 @@ class FusionRecogniser(BaseModel):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        tracks = dict.fromkeys(source.track for source in self.recipe.sources.values())
+        tracks: dict[str, None] = {}
+        for source in self.recipe.sources.values():
+            made_of = ("voice", "words") if source.track == ERASED else (source.track,)
+            tracks |= dict.fromkeys(made_of)
         asks = self.settings.use_question and bool(self.recipe.questions)
         return (*tracks, "question") if asks else tuple(tracks)
 

@@ -90,6 +90,29 @@ def parse_label(text: str) -> Reading:
     return Reading(kinds.pop(), at=start + whole.start("label"))
 
 
+#: How a reply to a one-word question is read. ``strict``: what cannot be read is no answer. The
+#: other two are the published scripts, each of which counts everything else as one class.
+PARSERS = ("strict", "else-present", "else-absent")
+
+
+def read_as(parser: str, text: str) -> int | None:
+    """The class that a reply says under one of :data:`PARSERS`; None: it cannot be read.
+
+    ``else-present`` is the script of Video-LLaVA: after the last colon, anything but exactly the
+    first label is present. ``else-absent`` is that of AffectGPT: anything but exactly the second is
+    absent.
+
+    >>> [read_as(name, "I cannot tell.") for name in PARSERS]
+    [None, 1, 0]
+    """
+    if parser == "strict":
+        return parse_label(text).label
+    said = text.rsplit(":", 1)[-1].strip()
+    if parser == "else-present":
+        return int(said != LABELS[0])
+    return int(said == LABELS[1])
+
+
 def _thinking(text: str) -> int:
     """Where the answer begins after a closed ``<think>…</think>``."""
     match = _THINKING.match(text)

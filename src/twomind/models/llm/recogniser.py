@@ -45,6 +45,20 @@ ALTERNATIVES = 20
 MIN_CONSTANT = 5
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A question to a model and its reply; ``reason`` says why it was not asked. Token counts are
+    -1 where the back end does not say.
+    """
+
+    prompt: str
+    times_s: tuple[float, ...]
+    reply: str
+    reason: str = ""
+    tokens_in: int = -1
+    tokens_out: int = -1
+
+
 @dataclass
 class LlmRecogniser(BaseModel):
     """Asks a language model about one answer at a time. ``look`` adds the frames, ``predict`` asks.
@@ -227,6 +241,25 @@ class LlmRecogniser(BaseModel):
         logits = np.array([0.0, math.log(p / (1 - p))])
         return Prediction(x.span_s, np.array([1 - p, p]), evidence=evidence, logits=logits)
 
+    def asked(self, x: Features, sample: int = 0) -> Exchange:
+        """What the model is asked about an answer and what it replies, word for word; nothing is
+        read of it.
+
+        Args:
+            x: with words, and pictures of :meth:`prepare`.
+            sample: 0: the likeliest reply; others are drawn.
+
+        Raises:
+            BadInput, EndpointFailed, BudgetSpent: as :meth:`predict`.
+        """
+        reason = self._why_not(x)
+        if reason:
+            return Exchange("", (), "", reason)
+        request = self._request(x, sample)
+        reply = self._ask(request, x)
+        times_s = tuple(picture.time_s for picture in request.pictures)
+        return Exchange(request.text, times_s, reply.text, "", reply.tokens_in, reply.tokens_out)
+
     def _not_measured(
         self, x: Features, reason: str, count: str, evidence: tuple[Evidence, ...] = ()
     ) -> Prediction:
@@ -356,6 +389,12 @@ class LlmRecogniser(BaseModel):
             endpoint.ready()
             self._backend = endpoint
         return self._backend
+
+    def share(self, other: LlmRecogniser) -> None:
+        """Ask the model that another recogniser has loaded, where that is the same one."""
+        both_local = other.settings.endpoint is None and self.settings.endpoint is None
+        if other is not self and both_local:
+            self._backend = other._connect()
 
     def check(self) -> None:
         """Everything that can be refused before any media is read: the model's name, consent, the

@@ -1,0 +1,329 @@
+"""A bundle: runs without names in one tar file, which can leave a laboratory and be checked by
+whoever gets it.
+
+``bundle.json`` lists every other file with its size and SHA-256, and has a sum of its own. A bundle
+is never unpacked: its files are read in memory, and only if the list, the sizes and the sums hold.
+Anything else in it (a link, a path, a second file of a name, a file that is not listed) refuses the
+whole. The same runs under the same key make the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import re
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from twomind.core.errors import BadInput, quoted
+from twomind.core.files import load_json, refuse_unreadable, replacing
+from twomind.core.lab_key import LabKey
+from twomind.evaluation.pseudonyms import Hider
+from twomind.evaluation.runs import ARRAYS, JSON, load_run, save_run
+from twomind.types import Run
+from twomind.types.plain import Plain
+
+FORMAT = "twomind.bundle/1"
+MANIFEST = "bundle.json"
+#: Names that a bundle may hold beside its list.
+_NAMES = re.compile(
+    r"runs/\d{4,6}/(?:run\.json|predictions\.safetensors)|people\.csv|tables/[a-z]+\.json"
+)
+MOST_FILES = 40_000
+MOST_BYTES = 4_000_000_000
+_MOST_LIST = 50_000_000
+#: Keys of ``run.json`` that hold figures or a request, which can be computed again or are no
+#: business of others.
+_LEFT_OUT = ("figures", "key")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle says, after all its sums were checked."""
+
+    path: Path
+    about: Plain
+    files: Mapping[str, bytes] = field(repr=False)
+    runs: tuple[Run, ...] = field(repr=False)
+
+    @property
+    def laboratory(self) -> str:
+        """The pseudonym of where it was made."""
+        return str(self.about["laboratory"])
+
+    def sealed_by(self, key: LabKey) -> bool:
+        """Whether this very bundle was made under a key."""
+        content = str(self.about["content_sha256"]).encode()
+        return hmac.compare_digest(str(self.about.get("seal", "")), key.seal(content))
+
+
+# --- writing
+
+
+def write_bundle(
+    runs: Sequence[Run],
+    path: Path,
+    key: LabKey,
+    *,
+    windows: bool = False,
+    tables: Mapping[str, Plain] | None = None,
+) -> Plain:
+    """Write a bundle of runs.
+
+    Args:
+        runs: with the names of people; they stay here.
+        path: the tar file.
+        key: of this laboratory.
+        windows: keep every row with its time and question; else each person's scores, sorted.
+        tables: more plain values by name, for example a table of ``reproduce``; texts in them lose
+            their names too.
+
+    Returns:
+        What is in its list, with the path.
+
+    Raises:
+        BadInput: there is no run.
+    """
+    if not runs:
+        raise BadInput(f"{path}: no run to put into a bundle")
+    hider = Hider.of(runs, key, windows)
+    hidden = sorted((hider.hidden(run) for run in runs), key=_order)
+    files: dict[str, bytes] = {}
+    for number, run in enumerate(hidden):
+        for name, content in _run_files(run).items():
+            files[f"runs/{number:04d}/{name}"] = content
+    files["people.csv"] = _people_csv(hidden)
+    for name, table in (tables or {}).items():
+        files[f"tables/{name}.json"] = _json(hider.plain(table))
+    about = _about(hidden, files, key, windows)
+    _write_tar(path, {MANIFEST: _json(about), **files})
+    return {**about, "bundle": str(path), "key": str(key.path)}
+
+
+def _order(run: Run) -> tuple[str, ...]:
+    return (
+        run.dataset,
+        run.fold.protocol,
+        run.fold.name,
+        run.model,
+        run.method,
+        str(run.seed),
+        json.dumps(dict(run.config), sort_keys=True, default=str),
+    )
+
+
+def _run_files(run: Run) -> dict[str, bytes]:
+    """The two files of a run, as it is kept on disk, without figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = save_run(run, Path(folder) / "run")
+        entry = json.loads((place / JSON).read_text(encoding="utf-8"))
+        arrays = (place / ARRAYS).read_bytes()
+    for name in _LEFT_OUT:
+        entry.pop(name, None)
+    return {JSON: _json(entry), ARRAYS: arrays}
+
+
+def _people_csv(runs: Sequence[Run]) -> bytes:
+    """Each person's figures in percent, to read; everything can be computed from the runs."""
+    from twomind.evaluation import people
+    from twomind.evaluation.runs import filled
+
+    lines = ["dataset,protocol,model,method,seed,metric,person,percent"]
+    for run in runs:
+        rows = run.rows[run.level]
+        rows = rows.take(rows.y >= 0)
+        probs = filled(rows, run.fill)
+        for metric in ("macro_f1", "war"):
+            each = people.per_person(rows.y, probs, rows.subject, metric)
+            for person in sorted(each):
+                cells = (run.dataset, run.fold.protocol, run.model, run.method, str(run.seed))
+                quoted_cells = [_cell(cell) for cell in cells]
+                lines.append(",".join([*quoted_cells, metric, person, f"{100 * each[person]:.2f}"]))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _cell(text: str) -> str:
+    from twomind.core import csv_text
+
+    safe = str(csv_text.cell(text))
+    doubled = safe.replace('"', '""')
+    return f'"{doubled}"' if re.search(r'[",\n\r]', safe) else safe
+
+
+def _about(runs: Sequence[Run], files: Mapping[str, bytes], key: LabKey, windows: bool) -> Plain:
+    """The list of a bundle."""
+    listed = {}
+    for name in sorted(files):
+        content = files[name]
+        listed[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    people = {str(name) for run in runs for name in np.unique(run.rows[run.level].subject)}
+    about: Plain = {"format": FORMAT, "laboratory": key.laboratory}
+    about["scores"] = "per window" if windows else "per person"
+    about["n_runs"], about["n_people"] = len(runs), len(people)
+    about["datasets"] = sorted({run.dataset for run in runs})
+    about["protocols"] = sorted({run.fold.protocol for run in runs})
+    about["fingerprints"] = sorted({run.fingerprint for run in runs})
+    about["versions"] = dict(runs[0].versions)
+    about["drawn"] = any(run.drawn for run in runs)
+    about["files"] = listed
+    about["content_sha256"] = _content(about)
+    about["seal"] = key.seal(about["content_sha256"].encode())
+    return about
+
+
+def _content(about: Plain) -> str:
+    """SHA-256 over everything that the list says, other than this sum and the seal."""
+    said = {name: value for name, value in about.items() if name not in ("content_sha256", "seal")}
+    return hashlib.sha256(_json(said)).hexdigest()
+
+
+def _json(value: object) -> bytes:
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def _write_tar(path: Path, files: Mapping[str, bytes]) -> None:
+    """The same files make the same bytes: no times, no owners."""
+    with (
+        replacing(path) as temporary,
+        tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime, member.mode = len(content), 0, 0o644
+            tar.addfile(member, io.BytesIO(content))
+
+
+# --- reading
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path is meant as a bundle."""
+    return path.suffix == ".tar" and not path.is_dir()
+
+
+def read_bundle(path: Path) -> Bundle:
+    """A bundle, after everything in it was checked; nothing is written.
+
+    Raises:
+        BadInput: it is none, or not as it was written; the message says what is wrong.
+    """
+    refuse_unreadable(path)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise BadInput(f"{path}: expected at most {MOST_BYTES / 1e9:.0f} GB, got {size / 1e9:.1f}")
+    try:
+        with tarfile.open(path, "r:") as tar:
+            members = _members(tar, path, size)
+            about = _list_of(tar, members, path)
+            files = _checked(tar, members, about, path)
+    except (tarfile.TarError, EOFError, UnicodeDecodeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{path}: expected a bundle that twomind wrote ({error})") from error
+    return Bundle(path, about, files, _runs_in(files, path, str(about["laboratory"])))
+
+
+def _members(tar: tarfile.TarFile, path: Path, size: int) -> dict[str, tarfile.TarInfo]:
+    """The files of a tar by name.
+
+    Raises:
+        BadInput: something in it is no file of a bundle.
+    """
+    found: dict[str, tarfile.TarInfo] = {}
+    total = 0
+    for member in tar:
+        name = member.name
+        if len(found) >= MOST_FILES:
+            raise BadInput(f"{path}: expected at most {MOST_FILES} files")
+        if name != MANIFEST and not _NAMES.fullmatch(name):
+            raise BadInput(f"{path}: {quoted(name)} is no file of a bundle; nothing was read")
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.pax_headers:
+            raise BadInput(f"{path}: {quoted(name)} is no plain file; nothing was read")
+        if name in found:
+            raise BadInput(f"{path}: {quoted(name)} is there twice")
+        total += member.size
+        if member.size < 0 or total > size:
+            raise BadInput(f"{path}: {quoted(name)} claims more bytes than the file has")
+        found[name] = member
+    if MANIFEST not in found:
+        raise BadInput(f"{path}: expected a bundle with {MANIFEST}")
+    return found
+
+
+def _bytes_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = tar.extractfile(member)
+    return b"" if stream is None else stream.read(member.size)
+
+
+def _list_of(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], path: Path) -> Plain:
+    """What ``bundle.json`` says.
+
+    Raises:
+        BadInput: it is no list of a bundle, or was changed.
+    """
+    if members[MANIFEST].size > _MOST_LIST:
+        raise BadInput(f"{path}: {MANIFEST} is larger than any")
+    about = load_json(_bytes_of(tar, members[MANIFEST]), once=True)
+    wanted = ("format", "laboratory", "files", "content_sha256")
+    if not isinstance(about, dict) or any(name not in about for name in wanted):
+        raise BadInput(f"{path}: {MANIFEST} is no list of a bundle")
+    if about["format"] != FORMAT:
+        raise BadInput(f"{path}: expected {FORMAT}, got {quoted(about['format'])}")
+    if not isinstance(about["files"], dict) or about["content_sha256"] != _content(about):
+        raise BadInput(f"{path}: {MANIFEST} was changed after it was written")
+    if not re.fullmatch(r"[a-z]{1,32}", str(about["laboratory"])):
+        raise BadInput(f"{path}: {quoted(about['laboratory'])} is no pseudonym of a laboratory")
+    return about
+
+
+def _checked(
+    tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], about: Plain, path: Path
+) -> dict[str, bytes]:
+    """Every listed file with the bytes that its sum vouches for."""
+    listed = about["files"]
+    odd = sorted(set(listed) ^ (set(members) - {MANIFEST}))
+    if odd:
+        what = "is listed and absent" if odd[0] in listed else "is not listed"
+        raise BadInput(f"{path}: {quoted(odd[0])} {what}")
+    found = {}
+    for name, entry in listed.items():
+        content = _bytes_of(tar, members[name])
+        if not isinstance(entry, dict) or hashlib.sha256(content).hexdigest() != entry.get(
+            "sha256"
+        ):
+            raise BadInput(f"{path}: {quoted(name)} was changed after it was written")
+        found[name] = content
+    return found
+
+
+def _runs_in(files: Mapping[str, bytes], path: Path, laboratory: str) -> tuple[Run, ...]:
+    """The runs of a bundle; they are written to a folder of their own to be read, which is removed."""
+    folders = sorted({name.rsplit("/", 1)[0] for name in files if name.startswith("runs/")})
+    found = []
+    for folder in folders:
+        with tempfile.TemporaryDirectory() as place:
+            for name in (JSON, ARRAYS):
+                content = files.get(f"{folder}/{name}")
+                if content is None:
+                    raise BadInput(f"{path}: {folder} lacks {name}")
+                (Path(place) / name).write_bytes(content)
+            try:
+                run = load_run(Path(place))
+            except BadInput as error:
+                why = str(error).replace(place, folder)
+                raise BadInput(f"{path}: {why}") from error
+        if run.place != laboratory:
+            raise BadInput(f"{path}: {folder} is of another laboratory")
+        found.append(run)
+    if not found:
+        raise BadInput(f"{path}: it holds no run")
+    return tuple(found)
+
+
+__all__ = ["Bundle", "is_bundle", "read_bundle", "write_bundle"]

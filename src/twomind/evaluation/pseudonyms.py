@@ -1,0 +1,247 @@
+"""A run without names: what of it may leave a laboratory.
+
+What goes along is listed here, field by field; nothing else does. People, recordings and folds have
+pseudonyms under the laboratory's key and stand in their order, which is a random one. Without
+``windows`` even the order of a person's rows is gone: their scores are sorted, each line for itself,
+so that no row can be followed from one line to another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import numpy as np
+
+from twomind.core.lab_key import LabKey
+from twomind.evaluation.runs import NOT_TOLD, filled
+from twomind.types import Fold, Rows, Run
+from twomind.types.plain import Array, Foreign
+
+#: Key of ``Run.windows``: how much of its rows a run still has.
+SCORES = "scores"
+PER_PERSON = "per person, in no order"
+LEFT_OUT = "a remark that named somebody or a file was left out"
+_WORD = re.compile(r"[\w.@-]+")
+_PARTS = ("train", "val", "neutral", "target", "few")
+
+
+@dataclass(frozen=True)
+class Hider:
+    """Takes names out of runs of one laboratory.
+
+    ``known`` are names that must not stand in any text, in one case, with what each is of.
+    """
+
+    key: LabKey
+    windows: bool
+    known: Mapping[str, str]
+
+    @classmethod
+    def of(cls, runs: Iterable[Run], key: LabKey, windows: bool = False) -> Hider:
+        """A hider that knows every name in some runs.
+
+        Args:
+            runs: all that go into one bundle.
+            key: of the laboratory.
+            windows: keep single rows, with their times and questions.
+        """
+        known: dict[str, str] = {}
+        for run in runs:
+            recordings, people = _names_in(run)
+            known |= dict.fromkeys(recordings, "recording")
+            known |= dict.fromkeys(people, "person")
+        return cls(key, windows, known)
+
+    def hidden(self, run: Run) -> Run:
+        """The run without names."""
+        levels = {}
+        for level, rows in run.rows.items():
+            if self.windows:
+                levels[level] = self._single_rows(rows)
+            elif level == run.level:
+                levels[level] = self._sorted_scores(rows, run.fill)
+        fold = self._fold(run.fold, levels)
+        windows = dict(run.windows)
+        if not self.windows:
+            windows[SCORES] = PER_PERSON
+        people = sorted({str(name) for rows in levels.values() for name in rows.subject})
+        model, method = self.text(run.model), self.text(run.method)
+        return Run(
+            name=f"{run.dataset}-{fold.protocol}-{fold.name}-{model}-{method}-seed{run.seed}",
+            dataset=self.text(run.dataset),
+            task=run.task,
+            fold=fold,
+            model=model,
+            method=method,
+            rows=levels,
+            config=self.plain(run.config),
+            saw=run.saw,
+            seen=self.plain(run.seen),
+            reset=run.reset,
+            seed=run.seed,
+            fill=run.fill,
+            windows=windows,
+            not_shown=tuple(people),
+            drawn=run.drawn,
+            seconds=dict(run.seconds),
+            peak_mb=run.peak_mb,
+            fingerprint=run.fingerprint,
+            versions=self.plain(run.versions),
+            git=self.plain(run.git),
+            notes=self._notes(run.notes),
+            place=self.key.laboratory,
+        )
+
+    # --- rows
+
+    def _single_rows(self, rows: Rows) -> Rows:
+        """Every row, people and recordings under pseudonyms and in their order."""
+        named = replace(
+            rows,
+            subject=self._each("person", rows.subject),
+            recording=self._each("recording", rows.recording),
+            reasons={},
+        )
+        order = np.lexsort((named.span_s[:, 0], named.recording, named.subject))
+        return named.take(order)
+
+    def _sorted_scores(self, rows: Rows, fill: str) -> Rows:
+        """Each person's labels and scores, sorted; every line beside them for itself."""
+        rows = rows.take(rows.y >= 0)
+        subject = self._each("person", rows.subject)
+        order = np.lexsort((rows.y, subject))
+        subject, y = subject[order], rows.y[order]
+        is_measured = np.isfinite(rows.probs).all(axis=1)
+        # What stands in for a score depends on the row, which is gone: it goes along as a line.
+        beside = {name: probs[order] for name, probs in rows.beside.items()}
+        stand_in = filled(replace(rows, probs=np.full_like(rows.probs, np.nan)), fill)[order]
+        edges = np.flatnonzero((subject[1:] != subject[:-1]) | (y[1:] != y[:-1])) + 1
+        pieces = np.split(np.arange(len(y)), edges)
+        own = _sorted_in(rows.probs[order], pieces)
+        found = {name: _sorted_in(probs, pieces) for name, probs in beside.items()}
+        if fill in beside and not is_measured.all():
+            found[fill] = _beside_the_missing(rows.probs[order], stand_in, pieces)
+        question = np.array([f"{NOT_TOLD} {label}" for label in y], dtype=str)
+        return Rows(
+            recording=subject,
+            subject=subject,
+            question=question,
+            span_s=np.full((len(y), 2), np.nan),
+            y=y,
+            probs=own,
+            beside=found,
+        )
+
+    def _each(self, kind: str, names: Array) -> Array:
+        known = {str(name): self.key.name(kind, str(name)) for name in np.unique(names)}
+        return np.array([known[str(name)] for name in names], dtype=str)
+
+    # --- folds and texts
+
+    def _fold(self, fold: Fold, levels: Mapping[str, Rows]) -> Fold:
+        """The fold with as much as its rows still tell; whom it was trained on is one name."""
+        tested: dict[str, None] = {}
+        for rows in levels.values():
+            tested |= dict.fromkeys(str(name) for name in rows.recording)
+        source = self.key.name("source", repr((fold.train, fold.val)))
+        name = fold.name
+        if self.text(name) != name:
+            name = self.key.name("fold", name)
+        return Fold(
+            name=name,
+            protocol=fold.protocol,
+            train=(source,),
+            test=tuple(sorted(tested)),
+            same_people=fold.same_people,
+        )
+
+    def _notes(self, notes: Sequence[str]) -> tuple[str, ...]:
+        kept: dict[str, None] = {}
+        for note in notes:
+            safe = note == self.text(note) and not _has_path(note)
+            kept[note if safe else LEFT_OUT] = None
+        return tuple(kept)
+
+    def text(self, text: str) -> str:
+        """A text with pseudonyms for names, and of a path its last part alone."""
+        text = PurePath(text).name if _has_path(text) else text
+
+        return _WORD.sub(self._other, text)
+
+    def _other(self, found: re.Match[str]) -> str:
+        """What stands for a word."""
+        word = found.group()
+        kind = self._kind_of(word)
+        return self.key.name(kind, word) if kind else word
+
+    def _kind_of(self, word: str) -> str:
+        """Of what a word is the name; empty where it is none."""
+        folded = word.casefold()
+        if folded in self.known:
+            return self.known[folded]
+        pieces = re.split(r"[._@-]+", folded)
+        return "text" if any(len(one) > 2 and one in self.known for one in pieces) else ""
+
+    def plain(self, values: Mapping[str, Foreign]) -> dict[str, Foreign]:
+        """Plain values with the same done to every text."""
+        found: dict[str, Foreign] = {}
+        for name, value in values.items():
+            found[self.text(str(name))] = self.value(value)
+        return found
+
+    def value(self, value: Foreign) -> Foreign:
+        """One of them."""
+        if isinstance(value, Mapping):
+            return self.plain(value)
+        if isinstance(value, list | tuple):
+            return [self.value(one) for one in value]
+        return self.text(value) if isinstance(value, str) else value
+
+
+def _names_in(run: Run) -> tuple[set[str], set[str]]:
+    """Names of recordings and of people, in one case."""
+    recordings = set(run.fold.test)
+    people = {str(name) for name in run.people} | set(run.not_shown)
+    for part in _PARTS:
+        recordings |= set(getattr(run.fold, part))
+    for rows in run.rows.values():
+        people |= {str(name) for name in np.unique(rows.subject)}
+        recordings |= {str(name) for name in np.unique(rows.recording)}
+    return _folded(recordings), _folded(people)
+
+
+def _folded(names: set[str]) -> set[str]:
+    return {name.casefold() for name in names if name}
+
+
+def _has_path(text: str) -> bool:
+    return bool(re.search(r"(?:^|[\s'\"=(])(?:[A-Za-z]:)?[/\\][^\s/\\]", text))
+
+
+def _sorted_in(probs: Array, pieces: Sequence[Array]) -> Array:
+    """Rows sorted within each piece; nan comes last."""
+    found = np.empty_like(probs)
+    for piece in pieces:
+        own = probs[piece]
+        found[piece] = own[np.lexsort(own.T)]
+    return found
+
+
+def _beside_the_missing(probs: Array, stand_in: Array, pieces: Sequence[Array]) -> Array:
+    """The stand-in sorted so that the values of unmeasured rows lie beside those rows, which come
+    last.
+    """
+    found = np.empty_like(stand_in)
+    for piece in pieces:
+        missing = np.logical_not(np.isfinite(probs[piece]).all(axis=1))
+        own = stand_in[piece]
+        with_score, without = own[~missing], own[missing]
+        both = (with_score[np.lexsort(with_score.T)], without[np.lexsort(without.T)])
+        found[piece] = np.concatenate(both)
+    return found
+
+
+__all__ = ["PER_PERSON", "SCORES", "Hider"]

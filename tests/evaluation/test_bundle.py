@@ -1,0 +1,436 @@
+"""Bundles: nothing that names anybody leaves, what leaves is enough for the same figures, and what
+was changed on the way is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import stat
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from twomind.cli.main import main
+from twomind.core.errors import BadInput
+from twomind.core.lab_key import lab_key, read_key
+from twomind.evaluation import board, bundle
+from twomind.evaluation.bundle import read_bundle, write_bundle
+from twomind.evaluation.merging import load_merged
+from twomind.evaluation.runs import save_run
+from twomind.reporting.leaderboard import PageSettings, write_report
+from twomind.types import Fold, Rows, Run, Task
+
+TASK = Task("ambivalence_hesitancy", ("absent", "present"), "clip")
+#: One person of each data set's own way of naming.
+PEOPLE = ("82711", "071309_w_21", "n1b6", "064-ak064", "P017", "Zoë Müller", "c" * 30, "7")
+
+
+def made_up(
+    people: tuple[str, ...] = PEOPLE, seed: int = 0, model: str = "mine", n: int = 6, lost: int = 3
+) -> Run:
+    """A run with scores, shortcuts and some rows that were not measured."""
+    rng = np.random.default_rng(seed)
+    labels = np.random.default_rng(99)
+    subject = np.repeat(people, n)
+    recording = [f"{who}_Question_{k % 7 + 1}" for k, who in enumerate(subject)]
+    y = labels.integers(0, 2, len(subject))
+    p = np.clip(0.3 + 0.4 * y + 0.25 * rng.standard_normal(len(y)), 0.01, 0.99)
+    probs = np.stack([1 - p, p], axis=1)
+    probs[:lost] = np.nan
+    asked = labels.random(len(y))
+    rows = Rows(
+        recording=np.array(recording, dtype=str),
+        subject=subject.astype(str),
+        question=np.array([name[-1] for name in recording], dtype=str),
+        span_s=np.stack([np.zeros(len(y)), np.full(len(y), 9.0)], axis=1),
+        y=y,
+        probs=probs,
+        beside={
+            "prevalence": np.full((len(y), 2), 0.5),
+            "question_only": np.stack([1 - asked, asked], axis=1),
+            "no_adaptation": probs[::-1].copy(),
+        },
+        reasons={recording[0]: f"/data/{people[0]}/film.mp4: no face"},
+    )
+    return Run(
+        name=f"run of {people[0]}",
+        dataset="bah",
+        task=TASK,
+        fold=Fold(people[0], "official", ("x1", "x2"), tuple(recording)),
+        model=model,
+        method="source-only",
+        rows={"recording": rows},
+        config={"state": f"/home/me/{people[0]}/state", "steps": 2},
+        fill="question_only",
+        people={who: {"sex": "f", "age": 30} for who in people},
+        fingerprint=hashlib.sha256(repr(people).encode()).hexdigest(),
+        versions={"twomind": "0.2.0", "machine": "Linux"},
+        notes=(f"{people[0]} was left out", "a remark", "read from /data/bah/x.txt"),
+    )
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Any:
+    return lab_key(tmp_path / "keys" / "laboratory.key")
+
+
+@pytest.fixture
+def tar(tmp_path: Path, key: Any) -> Path:
+    write_bundle([made_up()], tmp_path / "b.tar", key, tables={"table": {"82711": [0.5]}})
+    return tmp_path / "b.tar"
+
+
+# --- the key
+
+
+def test_the_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "laboratory.key"
+    first = lab_key(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert lab_key(path).secret == first.secret
+    assert lab_key(tmp_path / "other.key").secret != first.secret
+    assert first.secret.hex() not in repr(first)
+    assert [one.name for one in path.parent.iterdir()] == ["laboratory.key"]
+    path.chmod(0o640)
+    with pytest.raises(BadInput, match="chmod 600"):
+        read_key(path)
+    path.chmod(0o600)
+    path.write_text("no key")
+    with pytest.raises(BadInput, match="64 hex digits"):
+        read_key(path)
+
+
+def test_a_pseudonym_depends_on_key_kind_and_name(tmp_path: Path) -> None:
+    a, b = lab_key(tmp_path / "a"), lab_key(tmp_path / "b")
+    assert a.name("person", "P1") == a.name("person", "P1")
+    others = {a.name("person", "P2"), a.name("recording", "P1"), b.name("person", "P1")}
+    assert a.name("person", "P1") not in others
+    assert len(others) == 3
+    assert not any(letter.isdigit() for letter in a.name("person", "P1"))
+
+
+# --- what leaves
+
+
+def texts_of(path: Path) -> Iterator[bytes]:
+    with tarfile.open(path) as tar:
+        for member in tar:
+            yield member.name.encode()
+            yield tar.extractfile(member).read()  # type: ignore[union-attr]
+    yield path.read_bytes()
+
+
+def dictionary() -> Iterator[str]:
+    """All names in the ways in which the data sets name people and recordings."""
+    yield from PEOPLE
+    yield from (f"{k:05d}" for k in range(82500, 82800))
+    yield from (f"P{k:03d}" for k in range(300))
+    yield from (f"{k:06d}_{s}_{a}" for k in (71309, 71313) for s in "mw" for a in range(18, 70))
+    for who in PEOPLE:
+        yield from (f"{who}_Question_{q}" for q in range(1, 8))
+        yield from (f"{who}_Question_{q}.mp4" for q in range(1, 8))
+        yield who.lower()
+        yield who.upper()
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_no_name_and_no_hash_of_a_name_is_in_a_bundle(
+    windows: bool, tmp_path: Path, key: Any
+) -> None:
+    runs = [made_up(), made_up(seed=1, model="82711-finetuned")]
+    table = {"lines": [{"per_person": {"n1b6": 61.5}, "why": "refused P017: no clip"}]}
+    write_bundle(runs, tmp_path / "b.tar", key, windows=windows, tables={"table": table})
+    whole = b"\n".join(texts_of(tmp_path / "b.tar"))
+    lower = whole.lower()
+    for name in dictionary():
+        raw = name.encode()
+        if len(raw) > 3:
+            assert raw.lower() not in lower, name
+        for algorithm in ("md5", "sha1", "sha256"):
+            digest = hashlib.new(algorithm, raw).digest()
+            assert digest not in whole
+            assert digest.hex()[:16].encode() not in lower
+            assert base64.b64encode(digest)[:16] not in whole
+            assert base64.urlsafe_b64encode(digest)[:16] not in whole
+    for secret in (b"/home/me", b"/data/", b"no face", key.secret, key.secret.hex().encode()):
+        assert secret not in whole
+    assert b"a remark" in whole
+
+
+def test_people_stand_in_no_order_that_tells_who_they_are(tmp_path: Path, key: Any) -> None:
+    write_bundle([made_up()], tmp_path / "b.tar", key)
+    (run,) = read_bundle(tmp_path / "b.tar").runs
+    there = list(dict.fromkeys(run.rows["recording"].subject))
+    assert there == sorted(there)
+    assert there != [key.name("person", who) for who in PEOPLE]
+    assert not run.people
+    assert set(run.not_shown) == set(there)
+
+
+def test_without_windows_no_row_can_be_followed_from_line_to_line(tmp_path: Path, key: Any) -> None:
+    write_bundle([made_up()], tmp_path / "b.tar", key)
+    write_bundle([made_up()], tmp_path / "w.tar", key, windows=True)
+    (brief,), (whole,) = read_bundle(tmp_path / "b.tar").runs, read_bundle(tmp_path / "w.tar").runs
+    rows, single = brief.rows["recording"], whole.rows["recording"]
+    assert np.isnan(rows.span_s).all()
+    assert set(rows.recording) == set(rows.subject)
+    assert {text.rstrip(" 01") for text in rows.question} == {"not told"}
+    for who in np.unique(rows.subject):
+        for label in (0, 1):
+            mine = rows.probs[(rows.subject == who) & (rows.y == label), 1]
+            known = mine[np.isfinite(mine)]
+            assert (np.diff(known) >= 0).all()
+    # with windows, questions and times are there
+    assert set(single.question) == set("1234567")
+    assert (single.span_s[:, 1] == 9).all()
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_a_board_of_bundles_has_the_figures_of_the_runs(
+    windows: bool, tmp_path: Path, key: Any
+) -> None:
+    runs = [made_up(), made_up(seed=1, model="other", lost=0)]
+    write_bundle(runs, tmp_path / "b.tar", key, windows=windows)
+    (wanted,), (got,) = (
+        board.boards(runs, n_bootstrap=50),
+        board.boards(load_merged([tmp_path / "b.tar"]), n_bootstrap=50),
+    )
+    for one in wanted.lines:
+        other = got.line(one.name)
+        for metric, value in one.figures.items():
+            if metric != "within_question_auc" or windows:
+                assert other.figures[metric] == pytest.approx(value, abs=1e-12), metric
+        assert sorted(other.per_person.values()) == pytest.approx(sorted(one.per_person.values()))
+        assert other.coverage == one.coverage
+    if not windows:
+        assert np.isnan(got.line("mine").figures["within_question_auc"])
+
+
+def test_the_same_runs_make_the_same_bytes(tmp_path: Path, key: Any) -> None:
+    runs = [made_up(seed=k, model=f"m{k}") for k in range(3)]
+    write_bundle(runs, tmp_path / "a.tar", key)
+    write_bundle(runs[::-1], tmp_path / "b.tar", key)
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    with tarfile.open(tmp_path / "a.tar") as tar:
+        for member in tar:
+            assert (member.mtime, member.uid, member.gid, member.uname) == (0, 0, 0, "")
+
+
+# --- what arrives
+
+
+def rebuilt(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """The same tar with other files in it."""
+    with tarfile.open(path) as tar:
+        files = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+    change(files)
+    out = path.with_name("changed.tar")
+    with tarfile.open(out, "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return out
+
+
+def test_a_whole_bundle_is_told_from_one_under_another_key(tar: Path, key: Any) -> None:
+    found = read_bundle(tar)
+    assert found.laboratory == key.laboratory
+    assert found.sealed_by(key)
+    assert not found.sealed_by(lab_key(tar.with_name("other.key")))
+
+
+def _flip(name: str) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        content = bytearray(files[name])
+        content[-9] ^= 1
+        files[name] = bytes(content)
+
+    return change
+
+
+def _better(files: dict[str, bytes]) -> None:
+    """A laboratory's name, changed in the list."""
+    about = json.loads(files["bundle.json"])
+    about["n_people"] = 900
+    files["bundle.json"] = json.dumps(about).encode()
+
+
+def _other_lab(files: dict[str, bytes]) -> None:
+    about = json.loads(files["bundle.json"])
+    about["laboratory"] = "../../x"
+    about["content_sha256"] = bundle._content(about)
+    files["bundle.json"] = json.dumps(about).encode()
+
+
+TAMPERED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "a score": (_flip("runs/0000/predictions.safetensors"), "was changed after it was written"),
+    "a run": (_flip("runs/0000/run.json"), "was changed after it was written"),
+    "people": (_flip("people.csv"), "was changed after it was written"),
+    "the list": (_better, "bundle.json was changed"),
+    "the laboratory": (_other_lab, "no pseudonym of a laboratory"),
+    "a file is gone": (lambda files: files.pop("people.csv"), "is listed and absent"),  # type: ignore[dict-item,return-value]
+    "a file more": (lambda files: files.update({"tables/more.json": b"{}"}), "is not listed"),
+    "a path out": (lambda files: files.update({"../evil": b"x"}), "is no file of a bundle"),
+    "a path from the root": (
+        lambda files: files.update({"/etc/x": b"x"}),
+        "is no file of a bundle",
+    ),
+    "no list": (lambda files: files.pop("bundle.json"), "expected a bundle with bundle.json"),  # type: ignore[dict-item,return-value]
+    "no JSON": (lambda files: files.update({"bundle.json": b"{"}), "expected a bundle"),
+    "deep JSON": (lambda files: files.update({"bundle.json": b"[" * 99999}), "expected a bundle"),
+    "a list of lists": (lambda files: files.update({"bundle.json": b"[]"}), "is no list"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_what_was_changed_is_refused(what: str, tar: Path) -> None:
+    change, wanted = TAMPERED[what]
+    before = set(tar.parent.parent.rglob("*"))
+    with pytest.raises(BadInput, match=wanted):
+        read_bundle(rebuilt(tar, change))
+    assert {p.name for p in set(tar.parent.parent.rglob("*")) - before} <= {"changed.tar"}
+
+
+def _link(tar: tarfile.TarFile) -> None:
+    member = tarfile.TarInfo("people.csv")
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    tar.addfile(member)
+
+
+def _twice(tar: tarfile.TarFile) -> None:
+    for _ in range(2):
+        member = tarfile.TarInfo("people.csv")
+        tar.addfile(member, io.BytesIO(b""))
+
+
+def _sparse(tar: tarfile.TarFile) -> None:
+    """A file that claims a hundred gigabytes and holds none."""
+    member = tarfile.TarInfo("people.csv")
+    member.size = 10**11
+    tar.fileobj.write(member.tobuf(tarfile.GNU_FORMAT))  # type: ignore[union-attr]
+
+
+def _pax(tar: tarfile.TarFile) -> None:
+    member = tarfile.TarInfo("people.csv")
+    member.pax_headers = {"GNU.sparse.realsize": "99999999999", "GNU.sparse.major": "1"}
+    tar.addfile(member)
+
+
+@pytest.mark.parametrize("add", [_link, _twice, _sparse, _pax])
+def test_what_is_no_plain_file_is_refused(
+    add: Callable[[tarfile.TarFile], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        add(tar)
+    with pytest.raises(BadInput):
+        read_bundle(path)
+
+
+def test_a_compressed_tar_and_other_files_are_refused(tar: Path, tmp_path: Path) -> None:
+    import gzip
+
+    (tmp_path / "gz.tar").write_bytes(gzip.compress(tar.read_bytes()))
+    (tmp_path / "cut.tar").write_bytes(tar.read_bytes()[:3000])
+    (tmp_path / "empty.tar").write_bytes(b"")
+    for name in ("gz", "cut", "empty"):
+        with pytest.raises(BadInput):
+            read_bundle(tmp_path / f"{name}.tar")
+    with pytest.raises(BadInput, match="no such file"):
+        read_bundle(tmp_path / "none.tar")
+
+
+# --- several laboratories
+
+
+def test_bundles_of_two_laboratories_make_one_board_and_say_which_ran_where(
+    tmp_path: Path,
+) -> None:
+    here, there = lab_key(tmp_path / "a.key"), lab_key(tmp_path / "b.key")
+    others = tuple(f"Q{k}" for k in range(8))
+    write_bundle([made_up(), made_up(seed=1, model="second")], tmp_path / "a.tar", here)
+    write_bundle([made_up(others, seed=2)], tmp_path / "b.tar", there)
+    runs = load_merged([tmp_path / "a.tar", tmp_path / "b.tar"])
+    found = write_report(runs, tmp_path / "page", PageSettings(n_bootstrap=50))
+    (one,) = found["boards"]
+    assert one["n_people"] == 16
+    ran = {(e["line"], e["laboratory"]): e["n_people"] for e in one["places"]}
+    assert ran == {
+        ("mine", here.laboratory): 8,
+        ("mine", there.laboratory): 8,
+        ("second", here.laboratory): 8,
+    }
+    assert any("second: 1 of 2 folds" in note for note in one["notes"])
+    page = (tmp_path / "page" / "leaderboard.md").read_text()
+    assert "Which ran where" in page
+    # the pooled line is that of both laboratories' people together
+    y = [run.rows["recording"].y for run in runs if run.model == "mine"]
+    assert one["n_rows"] == sum(map(len, y))
+
+
+def test_the_same_data_in_two_laboratories_stand_beside_each_other(tmp_path: Path) -> None:
+    for name in "ab":
+        write_bundle([made_up()], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+    runs = load_merged([tmp_path / "a.tar", tmp_path / "b.tar"])
+    (one,) = board.boards(runs, n_bootstrap=50)
+    lines = [x for x in one.lines if x.kind == "base"]
+    assert len(lines) == 2
+    assert lines[0].figures["auc"] == lines[1].figures["auc"]
+    assert any("same data" in note for note in one.notes)
+
+
+def test_the_same_bundle_twice_counts_once_and_another_one_of_the_run_is_an_error(
+    tmp_path: Path, key: Any
+) -> None:
+    write_bundle([made_up()], tmp_path / "a.tar", key)
+    write_bundle([made_up()], tmp_path / "b.tar", key)
+    assert len(load_merged([tmp_path / "a.tar", tmp_path / "b.tar"])) == 1
+    run = made_up()
+    rows = run.rows["recording"]
+    changed = replace(run, rows={"recording": replace(rows, probs=np.flip(rows.probs, axis=1))})
+    write_bundle([changed], tmp_path / "c.tar", key)
+    with pytest.raises(BadInput, match="predictions, by up to"):
+        load_merged([tmp_path / "a.tar", tmp_path / "c.tar"])
+
+
+# --- commands
+
+
+def test_commands_make_check_and_merge_bundles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    save_run(made_up(), tmp_path / "runs" / "one")
+
+    def ask(*words: str) -> Any:
+        done = CliRunner().invoke(main, [*words, "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    tar = str(tmp_path / "b.tar")
+    made = ask("score", "report", str(tmp_path / "runs"), "--bundle", tar)
+    assert made["scores"] == "per person"
+    checked = ask("reproduce", "verify", tar)
+    assert checked["whole"]
+    assert checked["sealed"] is True
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "none.key"))
+    assert ask("reproduce", "verify", tar)["sealed"] is None
+    assert not (tmp_path / "none.key").exists()
+    page = ask("score", "report", tar, "--out", str(tmp_path / "page"), "--bootstrap", "100")
+    assert page["boards"][0]["places"]
+    done = CliRunner().invoke(main, ["score", "report", str(tmp_path / "runs")])
+    assert done.exit_code == 2
+    bad = rebuilt(Path(tar), _flip("people.csv"))
+    done = CliRunner().invoke(main, ["reproduce", "verify", str(bad)])
+    assert done.exit_code == 3
+    assert "was changed after it was written" in done.output
