@@ -12,7 +12,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format bench clean
+.PHONY: reproduce-smoke fuzz install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -99,6 +99,10 @@ test: system-test install-dev test-web
 # The others: whole studies, trainings, many films, long documents. SLOW=FOLDERS: of these alone.
 test-slow: system-test install-dev web
 	$(PYTEST) -m slow $(SLOW)
+
+# Ten thousand damaged files for each reader of transcripts and annotations: some five minutes on two cores.
+fuzz: install-dev
+	$(BIN)/pytest -m slow -n $(JOBS) --dist load tests/transcripts/test_fuzz_readers.py
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
 parity: install-dev

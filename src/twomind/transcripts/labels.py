@@ -346,16 +346,27 @@ def n_fields(lines: Sequence[str]) -> int:
     Args:
         lines: All lines of a text.
     """
+    opening = list(_opening_labels(lines))
+    if not opening:
+        return 0
     below = Counter(same_name(found.name) for found in map(label_of, lines) if found is not None)
     again = {name for name, n in below.items() if n > 1}
     n = 0
+    for k, label in opening:
+        if label.style or not _is_field(label, below, again):
+            break
+        n = k + 1
+    return n if any(line.strip() for line in lines[n:]) else 0
+
+
+def _opening_labels(lines: Sequence[str]) -> Iterator[tuple[int, Label]]:
+    """What may be labels of the first lines, up to one that has none and is no heading."""
     for k, line in enumerate(lines):
         label = label_of(line)
-        if label is not None and not label.style and _is_field(label, below, again):
-            n = k + 1
-        elif label is not None or not _may_be_heading(line):
-            break
-    return n if any(line.strip() for line in lines[n:]) else 0
+        if label is not None:
+            yield k, label
+        elif not _may_be_heading(line):
+            return
 
 
 def _may_be_heading(line: str) -> bool:

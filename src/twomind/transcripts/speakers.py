@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from twomind.core.errors import BadInput, quoted, shortened
 from twomind.transcripts.labels import (
@@ -189,7 +190,6 @@ class _Part:
 
     text: str
     name: str = ""
-    turn: bool = False
 
 
 def _from_labels(spans: Sequence[Span]) -> Iterator[Span]:
@@ -297,13 +297,10 @@ class _Reader:
     def _parts(self, own: list[str], lines: list[str]) -> list[_Part]:
         """A span's lines as parts of one speaker each; ``lines`` show what follows the last."""
         self._drop = 0
+        said = [self._line(text, line) for text, line in zip(own, lines, strict=True)]
         parts: list[_Part] = []
-        for text, line in zip(own, lines, strict=True):
-            part = self._line(text, line)
-            if parts and parts[-1].name == part.name:
-                parts[-1] = replace(parts[-1], text=f"{parts[-1].text}\n{part.text}")
-            else:
-                parts.append(part)
+        for name, of_one in groupby(said, key=lambda part: part.name):
+            parts.append(_Part("\n".join(part.text for part in of_one), name))
         return parts
 
     def _line(self, text: str, line: str) -> _Part:
