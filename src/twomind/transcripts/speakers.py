@@ -40,7 +40,7 @@ _PAUSE_S = 1.0
 #: A line of a subtitle in which two people speak: ``- Are you? / - Yes.``
 _DASH = re.compile(r"\s*[-–—‐]\s?(?=[^\s\-–—])")
 #: The second line alone has the dash: what stands above it is a whole sentence, and so it begins.
-_ANSWER = re.compile(r"(?<=[.?!…\"'”’])\s*\n\s*[-–—‐]\s?(?=[^\W\d_])")
+_ANSWER = re.compile(r"(?<=[.?!…\"'”’])[ \t]*\n[ \t]*[-–—‐]\s?(?=[^\W\d_])")
 #: Where another speaker may be named inside a line.
 _INSIDE = re.compile(r"(?<=[.?!…])[ \t]+(?=([A-Z][\w ]{0,30}?):\s)")
 #: A heading has no more words, and does not end as a sentence does.
