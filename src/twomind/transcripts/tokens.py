@@ -13,7 +13,7 @@ NAMELESS_FILLER = "[*]"
 _SPOKEN_SYMBOLS = frozenset("&%@+=#$€£")
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "´": "'", "`": "'"})
 _OUTER = re.compile(r"^[^\w']+|[^\w']+$")
-#: No rest of a word is longer, with what stands around it.
+#: No word is longer, and no rest of one with what stands around it.
 _MOST_CHARACTERS = 60
 #: What stands after a word that it belongs to.
 _CLITIC = re.compile(r"'(?:m|s|re|ve|ll|d)")
