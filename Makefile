@@ -15,7 +15,7 @@ ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 # The tests start hundreds of processes: compiled modules are kept, whatever the machine's setting.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo-study study-cuts system-slow reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
+.PHONY: demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
 
@@ -111,6 +111,10 @@ test: system-test install-dev test-web
 # The others: whole studies, trainings, many films, long documents. SLOW=FOLDERS: of these alone.
 test-slow: system-test system-slow install-dev web
 	$(PYTEST) -m slow $(SLOW)
+
+# Ten thousand damaged files for each reader of transcripts and annotations: some five minutes on two cores.
+fuzz: install-dev
+	$(BIN)/pytest -m slow -n $(JOBS) --dist load tests/transcripts/test_fuzz_readers.py
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
 parity: install-dev

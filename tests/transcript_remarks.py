@@ -287,6 +287,10 @@ CASES = (
     Case("last_unknown.json", _chunks((0, 4, SENTENCE), (4, None, "and more")), None),
     Case("order.srt", _srt((4, 6, "And that is all."), (0, 2, "I want it."))),
     Case("overlap.srt", _srt((0, 3, "I want it."), (1, 4, "And that is all."))),
+    Case(
+        "overlap.json",
+        '[{"word": "I", "start": 0, "end": 2}, {"word": "do", "start": 1, "end": 2}]',
+    ),
     Case("backward.json", _segments((3, 1, "I want it"), (4, 5, "and that is all"))),
     Case("early.json", _segments((-0.05, 2, SENTENCE), (2, 4, SENTENCE))),
     Case("other.srt", _srt((60, 63, SENTENCE), (63, 66, "That is what I think"))),

@@ -4,6 +4,8 @@ the judged lists.
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from tests.features.cue_texts import Line, lines
 from tests.features.judge_cues import (
@@ -232,6 +234,9 @@ def test_two_judges(tmp_path) -> None:
     mixed = [*yes[:3], Judged("x/y.txt", 3, 0, 0, "hedge", "present", "false")]
     assert agreement(mixed, mixed) == (4, 1.0, 1.0)
     assert agreement(yes, mixed) == (4, 0.75, 0.0)
+    n, *shares = agreement([], mixed)
+    assert n == 0
+    assert all(map(math.isnan, shares)), "not measured, and not nought"
     write(tmp_path / "list.csv", mixed)
     assert read(tmp_path / "list.csv") == mixed
 

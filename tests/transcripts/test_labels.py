@@ -89,6 +89,8 @@ def test_fields_that_say_who_somebody_is_are_no_speakers() -> None:
     "text",
     [
         "Date: I had one last week. It was nice.\nI think so.",
+        "I want it so much\nTime: there is none left",
+        "We talked at length\nPlace and time were nice",
         "[Coughing] I would like to.\n[Sighing] But it is hard.",
         "[NAME] told me about it.\n[CITY] is nice.",
         "Doctor. I never wanted to be one.",

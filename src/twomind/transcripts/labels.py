@@ -94,6 +94,12 @@ _FIELD_WORDS = frozenset(
     title topic subject language condition group consent status time start end name format source
     """.split()  # noqa: SIM905
 )
+_SENTENCE = frozenset(
+    """
+    i i'm i've i'd i'll it it's is was were are am be my me we our you your they he she that that's
+    this there do don't did have had can can't would not so um uh like just think know want
+    """.split()  # noqa: SIM905
+)
 #: What stands in a field has no more words.
 _FIELD_VALUE_WORDS = 8
 _NAMES_IN_LY = ("beverly", "kimberly", "connelly", "donnelly", "kennelly")
@@ -346,22 +352,43 @@ def n_fields(lines: Sequence[str]) -> int:
     Args:
         lines: All lines of a text.
     """
+    opening = list(_opening_labels(lines))
+    if not opening:
+        return 0
     below = Counter(same_name(found.name) for found in map(label_of, lines) if found is not None)
     again = {name for name, n in below.items() if n > 1}
     n = 0
-    for k, line in enumerate(lines):
-        label = label_of(line)
-        if label is not None and not label.style and _is_field(label, below, again):
-            n = k + 1
-        elif label is not None or not _may_be_heading(line):
+    for k, label in opening:
+        if label.style or not _is_field(label, below, again):
             break
+        n = k + 1
     return n if any(line.strip() for line in lines[n:]) else 0
 
 
-def _may_be_heading(line: str) -> bool:
-    """Whether a line may stand between fields: few words, and no sentence."""
+def _opening_labels(lines: Sequence[str]) -> Iterator[tuple[int, Label]]:
+    """What may be labels of the first lines, up to one that has none; the first of all may be a
+    title.
+    """
+    n_titles = 0
+    for k, line in enumerate(lines):
+        label = label_of(line)
+        if label is not None:
+            yield k, label
+        elif line.strip():
+            n_titles += 1
+            if k > 0 or n_titles > 1 or not _may_be_title(line):
+                return
+
+
+def _may_be_title(line: str) -> bool:
+    """Whether a line may stand above fields: few words, no sentence, and nobody speaks."""
     is_sentence = line.rstrip().endswith((".", "?", "!", ","))
-    return not is_sentence and len(line.split()) <= _FIELD_VALUE_WORDS
+    return not is_sentence and len(line.split()) <= _FIELD_VALUE_WORDS and not _is_spoken(line)
+
+
+def _is_spoken(text: str) -> bool:
+    """Whether a text has a word that stands in sentences and in no field."""
+    return any(word.strip(".,").replace("’", "'") in _SENTENCE for word in text.casefold().split())
 
 
 def _is_field(label: Label, below: Counter[str], again: set[str]) -> bool:
@@ -375,7 +402,7 @@ def _is_field(label: Label, below: Counter[str], again: set[str]) -> bool:
     value = label.rest
     if below[same_name(label.name)] > 1 or not value or value.endswith(("?", "!", "…", ",")):
         return False
-    if len(value.split()) > _FIELD_VALUE_WORDS:
+    if len(value.split()) > _FIELD_VALUE_WORDS or _is_spoken(value):
         return False
     words = label.name.casefold().replace("/", " ").split()
     if any(word.strip(".#") in _FIELD_WORDS for word in words):

@@ -20,7 +20,7 @@ _OF_A_PROGRAM = re.compile(
 _HEADINGS = ("SUMMARY KEYWORDS", "SPEAKERS", "KEYWORDS")
 _NUMBERED = re.compile(r"\s*(\d{1,5})[.):]?(?:\s+|$)")
 _FEWEST_NUMBERED = 3
-_LANGUAGE = re.compile(r"^\s*Detected language: (\w+)", re.MULTILINE)
+_LANGUAGE = re.compile(r"^[ \t]*Detected language: (\w+)", re.MULTILINE)
 
 
 def plain_text(text: str, duration_s: float) -> Parsed:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from twomind.core.errors import BadInput, quoted, shortened
 from twomind.transcripts.labels import (
@@ -39,7 +40,7 @@ _PAUSE_S = 1.0
 #: A line of a subtitle in which two people speak: ``- Are you? / - Yes.``
 _DASH = re.compile(r"\s*[-–—‐]\s?(?=[^\s\-–—])")
 #: The second line alone has the dash: what stands above it is a whole sentence, and so it begins.
-_ANSWER = re.compile(r"(?<=[.?!…\"'”’])\s*\n\s*[-–—‐]\s?(?=[^\W\d_])")
+_ANSWER = re.compile(r"(?<=[.?!…\"'”’])[ \t]*\n[ \t]*[-–—‐]\s?(?=[^\W\d_])")
 #: Where another speaker may be named inside a line.
 _INSIDE = re.compile(r"(?<=[.?!…])[ \t]+(?=([A-Z][\w ]{0,30}?):\s)")
 #: A heading has no more words, and does not end as a sentence does.
@@ -189,7 +190,6 @@ class _Part:
 
     text: str
     name: str = ""
-    turn: bool = False
 
 
 def _from_labels(spans: Sequence[Span]) -> Iterator[Span]:
@@ -297,13 +297,10 @@ class _Reader:
     def _parts(self, own: list[str], lines: list[str]) -> list[_Part]:
         """A span's lines as parts of one speaker each; ``lines`` show what follows the last."""
         self._drop = 0
+        said = [self._line(text, line) for text, line in zip(own, lines, strict=True)]
         parts: list[_Part] = []
-        for text, line in zip(own, lines, strict=True):
-            part = self._line(text, line)
-            if parts and parts[-1].name == part.name:
-                parts[-1] = replace(parts[-1], text=f"{parts[-1].text}\n{part.text}")
-            else:
-                parts.append(part)
+        for name, of_one in groupby(said, key=lambda part: part.name):
+            parts.append(_Part("\n".join(part.text for part in of_one), name))
         return parts
 
     def _line(self, text: str, line: str) -> _Part:

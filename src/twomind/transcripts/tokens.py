@@ -13,7 +13,7 @@ NAMELESS_FILLER = "[*]"
 _SPOKEN_SYMBOLS = frozenset("&%@+=#$€£")
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "´": "'", "`": "'"})
 _OUTER = re.compile(r"^[^\w']+|[^\w']+$")
-#: No rest of a word is longer, with what stands around it.
+#: No word is longer, and no rest of one with what stands around it.
 _MOST_CHARACTERS = 60
 #: What stands after a word that it belongs to.
 _CLITIC = re.compile(r"'(?:m|s|re|ve|ll|d)")
@@ -90,8 +90,8 @@ def is_spoken(token: str) -> bool:
 
 def continues(before: str, token: str) -> bool:
     """Whether a token is the rest of the word before it ("do n't", "it 's", "gon na")."""
-    if len(token) > _MOST_CHARACTERS:
-        return False  # the search for its ends would take long, too
+    if max(len(before), len(token)) > _MOST_CHARACTERS:
+        return False  # no word, and it would be looked through again for each rest
     left = before.translate(_QUOTES).lower()
     right = _OUTER.sub("", token.translate(_QUOTES).lower())
     left = left.lstrip('"([{-')

@@ -256,7 +256,9 @@ def _words_of(parsed: Parsed, duration_s: float) -> _Said:
     problems += remarks
     found = apart(spans, parsed.kind)
     timing = Timing.SPREAD_ALL if spread else Timing.GIVEN
-    judged = fit(_one_after_another(found.speech), duration_s, parsed.estimated)
+    speech, remarks = _one_after_another(found.speech)
+    problems += remarks
+    judged = fit(speech, duration_s, parsed.estimated)
     words: list[Word] = []
     for span in judged.spans:
         _append(words, span, timing)
@@ -268,17 +270,24 @@ def _words_of(parsed: Parsed, duration_s: float) -> _Said:
     return _Said(words, marks, problems, language, judged.not_measured)
 
 
-def _one_after_another(spans: Sequence[Span]) -> list[Span]:
-    """Subtitles of which each has room before the next begins: their words would stand between
-    each other's, because where a word lies inside a subtitle is not known.
+def _one_after_another(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
+    """Subtitles of which none goes on when the next begins: their words would stand between each
+    other's, because where a word lies inside a subtitle is not known.
     """
     out = list(spans)
+    n_over = 0
     for k, (span, after) in enumerate(pairwise(spans)):
         room_s = after.start_s - span.start_s
         n = n_words(span)
         if n > 1 and _LEAST_WORD_S * n <= room_s < span.end_s - span.start_s:
             out[k] = replace(span, end_s=after.start_s)
-    return out
+            n_over += after.start_s < span.end_s - 0.02
+    if not n_over:
+        return out, []
+    return out, [
+        f"{n_over} of {len(spans)} subtitles start before the one before them ends; it was taken to "
+        "end there"
+    ]
 
 
 def _marks(spans: Iterable[Span], timing: Timing, duration_s: float) -> list[Word]:
