@@ -37,6 +37,7 @@ from twomind.features.voice.unworded import ERASED, WITHOUT_WORDS
 from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.media.recording import describe_timing
+from twomind.transcripts.align import NOT_AS_LEARNT, SWITCHED_OFF, can_align, why_not
 from twomind.transcripts.language import is_measured, only_english
 from twomind.transcripts.plausible import fit_words
 from twomind.transcripts.speech import SpeechSettings
@@ -173,6 +174,8 @@ def describe(
     _check_decoded(recording, made)
     neutral_face = _wanted_neutral(neutral, recording, using, store, settings)
     was_given = recording.words is not None
+    told_of_times = (*recording.words_remarks, *_on_alignment(recording, settings))
+    recording = replace(recording, words_remarks=told_of_times)
     recording = _complete(recording, made)
     _remark_on_voice(made, _of_everybody(recording))
     if profile is not None and made.voice:
@@ -600,7 +603,7 @@ def _measure(
     speech["settings"] = asdict(settings.speech)
     face_key = store.key(content, face)
     voice_key = store.key(content, voice)
-    given = recording.words if _can_be_aligned(recording) else None
+    given = recording.words if _is_aligned(recording, settings) else None
     if given is not None:
         speech["given"] = asdict(Words(given, "", others=recording.others))
     words_key = store.key(content, {"words": speech})
@@ -792,13 +795,23 @@ def _sound(
         _recognise(waveform, settings, made)
 
 
-def _can_be_aligned(recording: Recording) -> bool:
+def _is_aligned(recording: Recording, settings: Settings) -> bool:
     """Whether the words of a transcript are put at the times at which they are heard."""
-    from twomind.transcripts.align import can_align, why_not
+    return settings.speech.align.use and _wants_alignment(recording) and can_align()
 
-    if not recording.words:
-        return False
-    return not why_not(recording.words, recording.language) and can_align()
+
+def _wants_alignment(recording: Recording) -> bool:
+    return bool(recording.words) and not why_not(recording.words or (), recording.language)
+
+
+def _on_alignment(recording: Recording, settings: Settings) -> tuple[str, ...]:
+    """What is to be said of words that are not aligned."""
+    align = settings.speech.align
+    if not _wants_alignment(recording):
+        return ()
+    if not align.use:
+        return (SWITCHED_OFF,)
+    return (NOT_AS_LEARNT,) if align.expected and not can_align() else ()
 
 
 def _align(waveform: clock.Waveform, recording: Recording, settings: Settings, made: _Pass) -> None:

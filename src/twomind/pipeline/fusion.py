@@ -20,6 +20,7 @@ from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.training.fusion import IMBALANCE, SELECT, FitSettings, settings_for
 from twomind.training.loop import TrainSettings
+from twomind.transcripts.align import CAME, HEARD, can_align
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 _HEAD = "What `twomind train fusion` trained; give it back with --config."
@@ -139,6 +140,8 @@ def train_fusion(
     plan = _plan(settings, task, dataset, encoders)
     if "voice" in plan.recipe.modalities:
         plan = replace(plan, extra=(*plan.extra, ("speech_detector", voice.vad)))
+    if "words" in plan.recipe.modalities:
+        plan = replace(plan, extra=(*plan.extra, ("word_times", HEARD if can_align() else CAME)))
     measured = tuple(name for name in _MEASURED if name in plan.recipe.modalities)
     read = partial(
         described,

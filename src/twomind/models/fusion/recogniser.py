@@ -27,6 +27,7 @@ from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
 from twomind.models.calibration import band_evidence, prevalence_shift, reliability_from, risk_from
 from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.models.synthetic import refuse_real
+from twomind.transcripts.align import CAME
 from twomind.types import (
     AMBIVALENCE,
     Evidence,
@@ -125,6 +126,12 @@ class FusionRecogniser(BaseModel):
         reads_voice = any(source.track == "voice" for source in self.recipe.sources.values())
         # Cards of version 0.1 do not state it; that was its default.
         return str(self.card.get("speech_detector", "energy")) if reads_voice else ""
+
+    @property
+    def word_times(self) -> str:
+        reads_words = any(source.track == "words" for source in self.recipe.sources.values())
+        # Cards from before words could be aligned do not state it.
+        return str(self.card.get("word_times", CAME)) if reads_words else ""
 
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}
