@@ -32,7 +32,8 @@ from twomind.media.recording import open_recording
 from twomind.models.base import BaseModel
 from twomind.pipeline.answer import heard_by
 from twomind.reporting.report_text import _voice_line
-from twomind.types import AMBIVALENCE, Features, Prediction, Status
+from twomind.transcripts.align import NOT_AS_LEARNT, SWITCHED_OFF, AlignSettings
+from twomind.types import AMBIVALENCE, Features, Prediction, Status, Timing
 
 RATE = 16000
 FILM = Path(__file__).parent.parent / "fixtures" / "v0_1" / "media" / "clip-talking.mp4"
@@ -227,3 +228,44 @@ def test_the_page_says_how_speech_was_told(tmp_path: Path) -> None:
     track = found.features.tracks["voice"]
     assert "music" in _voice_line(track, "", {"vad": "energy"})["text"]
     assert "Silero" in _voice_line(track, "", {"vad": "silero"})["text"]
+
+
+class Read(Heard):
+    """A model that learnt from words at certain times."""
+
+    inputs = ("words",)
+    speech_detector = ""
+
+    def __init__(self, times: str) -> None:
+        self.times = times
+
+    @property
+    def word_times(self) -> str:
+        return self.times
+
+
+def test_a_model_is_given_words_at_such_times_as_it_learnt_from() -> None:
+    assert heard_by(Read("as they came"), Settings()).speech.align.use is False
+    assert heard_by(Read("aligned"), Settings()).speech.align.use is True
+    assert heard_by(Read(""), Settings()) == Settings()
+    off = replace(Settings().speech, align=AlignSettings(use=False))
+    with pytest.raises(BadInput, match=r"align\.use=true"):
+        heard_by(Read("aligned"), Settings(speech=off))
+
+
+@pytest.mark.parametrize(
+    ("times", "installed", "told"),
+    [("as they came", True, SWITCHED_OFF), ("aligned", False, NOT_AS_LEARNT)],
+)
+def test_words_that_are_not_aligned_are_told(
+    times: str, installed: bool, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twomind.features.describe.can_align", lambda: installed)
+    path = written(tmp_path / "a.wav", sounds()["hum"])
+    path.with_suffix(".txt").write_text("I want to stop but I do not know how")
+    settings = heard_by(Read(times), Settings())
+    found = describe(
+        open_recording(path), ("words",), store=Store(tmp_path / "s"), settings=settings
+    )
+    assert found.recording.words_remarks.count(told) == 1
+    assert all(word.timing is not Timing.ALIGNED for word in found.recording.words or ())

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import wave
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from twomind.core.store import Store
 from twomind.features.cues import KINDS, find_cues
-from twomind.features.voice.track import NAMES, UNITS, VoiceResult
-from twomind.features.voice.unworded import FILLED_PAUSE, WITHOUT_WORDS
+from twomind.features.describe import Settings, describe
+from twomind.features.voice.track import NAMES, UNITS, VoiceResult, VoiceSettings
+from twomind.features.voice.unworded import ERASED, FILLED_PAUSE, WITHOUT_WORDS
+from twomind.media.recording import open_recording
+from twomind.transcripts.words import Words
 from twomind.types import Cue, Timing, Track, Word
 
 
@@ -116,3 +123,42 @@ def test_speech_without_words_is_told_of_recognised_words_alone() -> None:
 def test_a_recogniser_that_writes_nothing_erases_all_speech() -> None:
     ((cue),) = cues(WITHOUT_WORDS, voice(speech=((1.0, 4.0),)), recognised=True)
     assert cue.value == pytest.approx(3.0, abs=0.011)
+
+
+def buzz(*spans: tuple[float, float], length_s: float) -> np.ndarray:
+    """A voice of 120 Hz whose loudness goes up and down in these spans, and silence elsewhere."""
+    t = np.arange(int(length_s * 16000)) / 16000
+    tone = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 20))
+    on = np.zeros(len(t))
+    for start_s, end_s in spans:
+        on[(t >= start_s) & (t < end_s)] = 1.0
+    return np.asarray(0.1 * on * tone * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t)))
+
+
+@pytest.mark.parametrize("n_words", [0, 1])
+def test_an_answer_has_the_seconds_of_its_speech_without_words_and_their_times(
+    n_words: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (Word("so", 1.0, 2.0, timing=Timing.RECOGNISED),)[:n_words]
+    monkeypatch.setattr(
+        "twomind.transcripts.speech.recognise_words",
+        lambda *_args, **_more: Words(said, "a recogniser", Timing.RECOGNISED, language="en"),
+    )
+    path = tmp_path / "a.wav"
+    samples = buzz((1.0, 2.0), (4.0, 5.5), length_s=7.0)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes((samples * 32767).astype(np.int16).tobytes())
+    settings = Settings(voice=VoiceSettings(vad="energy"))
+    store = Store(tmp_path / "store")
+    unasked = describe(open_recording(path), ("voice", "words"), store=store, settings=settings)
+    assert np.isnan(unasked.voice[ERASED])
+    settings = Settings(speech_model="any", voice=VoiceSettings(vad="energy"))
+    monkeypatch.setattr("twomind.features.describe._words_recipe", lambda model: [str(model)])
+    found = describe(open_recording(path), ("voice", "words"), store=store, settings=settings)
+    times = [(cue.start_s, cue.end_s) for cue in found.cues if cue.kind == WITHOUT_WORDS]
+    expected = [(1.0, 2.0), (4.0, 5.5)][n_words:]
+    assert np.allclose(times, expected, atol=0.08)
+    assert found.voice[ERASED] == pytest.approx(sum(b - a for a, b in times))

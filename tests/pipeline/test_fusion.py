@@ -32,6 +32,7 @@ from twomind.pipeline.fusion import (
     train_fusion,
 )
 from twomind.training.fusion import FitSettings, settings_for
+from twomind.transcripts.align import can_align
 from twomind.types import AMBIVALENCE
 
 DATA = DataSettings(Path("data"), protocol="people")
@@ -73,6 +74,8 @@ def test_settings_given_back_give_the_same_weights(tmp_path: Path) -> None:
     assert (card["seed"], card["protocol"]) == (3, "people")
     assert card["speech_detector"] == "energy", "its people are drawn"
     assert recogniser.load(tmp_path / "first").speech_detector == "energy"
+    assert card["word_times"] == recogniser.load(tmp_path / "first").word_times
+    assert card["word_times"] == ("aligned" if can_align() else "as they came")
 
 
 def test_the_plan_is_what_the_settings_say() -> None:

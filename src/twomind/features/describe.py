@@ -37,7 +37,7 @@ from twomind.features.face.measures import ABSOLUTE
 from twomind.features.face.reader import relative
 from twomind.features.face.rest import Rest, estimate_rest
 from twomind.features.inconsistency import inconsistencies
-from twomind.features.one_pass import Pass, Wanted, can_be_aligned, joined, others_of, run_pass
+from twomind.features.one_pass import Pass, Wanted, is_aligned, joined, on_alignment, others_of, run_pass
 from twomind.features.own_stream import OwnStream, less_earlier
 from twomind.features.profile import Profile
 from twomind.features.settings import Settings
@@ -136,6 +136,8 @@ def describe(
     _check_decoded(recording, made)
     neutral_face = _wanted_neutral(neutral, recording, using, store, settings)
     was_given = recording.words is not None
+    told_of_times = (*recording.words_remarks, *on_alignment(recording, settings))
+    recording = replace(recording, words_remarks=told_of_times)
     recording = _complete(recording, made)
     _remark_on_voice(made, _of_everybody(recording))
     profile = _comparable(profile, made, settings)
@@ -548,7 +550,7 @@ def _measure(
     # A transcript that was refused is no reason to let a recogniser mix its speakers.
     no_transcript = recording.words is None and not recording.words_source
     may_recognise = no_transcript and settings.speech_model is not None
-    wanted["words"] = "words" in using and (may_recognise or can_be_aligned(recording))
+    wanted["words"] = "words" in using and (may_recognise or is_aligned(recording, settings))
     key_of = dict(keys)
     _read_entries(wanted, key_of, store, made)
     _drop_absent(recording, wanted, made)

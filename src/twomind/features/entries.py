@@ -20,7 +20,7 @@ from twomind.features import one_pass
 from twomind.features.body import finder as body_finder
 from twomind.features.face.back_ends import model_files
 from twomind.features.face.reader import FaceSettings
-from twomind.features.one_pass import SOUND_HZ, Face, Pass, Plain, Voice, can_be_aligned, others_of
+from twomind.features.one_pass import SOUND_HZ, Face, Pass, Plain, Voice, is_aligned, others_of
 from twomind.features.settings import Settings
 from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import VoiceResult, VoiceSettings
@@ -85,7 +85,7 @@ def _words_wish(recording: Recording, settings: Settings) -> Plain:
     """What an entry of the words depends on besides the media's bytes."""
     found: Plain = {"language": settings.language, "recipe": words_recipe(settings.speech_model)}
     found["settings"] = asdict(settings.speech)
-    if can_be_aligned(recording) and recording.words is not None:
+    if is_aligned(recording, settings) and recording.words is not None:
         given = Words(recording.words, "", others=recording.others)
         found["given"] = asdict(given)
     return found

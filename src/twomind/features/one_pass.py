@@ -18,6 +18,7 @@ from twomind.features.face.reader import FaceReader
 from twomind.features.settings import Settings
 from twomind.features.voice.track import Spans, VoiceResult, describe_voice
 from twomind.media import stream as clock
+from twomind.transcripts.align import NOT_AS_LEARNT, SWITCHED_OFF, can_align, why_not
 from twomind.transcripts.words import Words
 from twomind.types import Progress, Recording, Timing, Track
 
@@ -215,13 +216,23 @@ def _sound(
         _recognise(waveform, settings, made)
 
 
-def can_be_aligned(recording: Recording) -> bool:
+def is_aligned(recording: Recording, settings: Settings) -> bool:
     """Whether the words of a transcript are put at the times at which they are heard."""
-    from twomind.transcripts.align import can_align, why_not
+    return settings.speech.align.use and _wants_alignment(recording) and can_align()
 
-    if not recording.words:
-        return False
-    return not why_not(recording.words, recording.language) and can_align()
+
+def _wants_alignment(recording: Recording) -> bool:
+    return bool(recording.words) and not why_not(recording.words or (), recording.language)
+
+
+def on_alignment(recording: Recording, settings: Settings) -> tuple[str, ...]:
+    """What is to be said of words that are not aligned."""
+    align = settings.speech.align
+    if not _wants_alignment(recording):
+        return ()
+    if not align.use:
+        return (SWITCHED_OFF,)
+    return (NOT_AS_LEARNT,) if align.expected and not can_align() else ()
 
 
 def _align(waveform: clock.Waveform, recording: Recording, settings: Settings, made: Pass) -> None:

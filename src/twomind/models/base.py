@@ -161,6 +161,14 @@ class BaseModel(_Owed):
         """The one that found the faces that it was trained on; empty where it reads no face."""
         return ""
 
+    @property
+    def word_times(self) -> str:
+        """``aligned`` where it learnt from words at the times at which they are heard, ``as they
+        came`` where from words at the times of their transcripts; empty where it reads no times of
+        words.
+        """
+        return ""
+
     # --- how it is used
 
     def allowing_drawn(self, allow: bool = True) -> Self:

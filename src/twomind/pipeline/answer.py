@@ -29,6 +29,7 @@ from twomind.pipeline.adapt import Adaptation, Adapted, People
 from twomind.pipeline.enrolled_start import start_of
 from twomind.pipeline.jobs import Job, Options, profile_of, start_path, stream_before
 from twomind.reporting.result import NotMeasured, Result
+from twomind.transcripts.align import CAME, HEARD
 from twomind.transcripts.words import words_of_text
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
 
@@ -156,7 +157,8 @@ def _model(options: Options, loaded: Loaded) -> BaseModel | None:
 
 
 def heard_by(model: BaseModel | None, settings: Settings) -> Settings:
-    """How to describe for a model: with the speech detector of what it learnt from.
+    """How to describe for a model: with the speech detector, and the times of words, of what it
+    learnt from.
 
     Args:
         model: The model; None where there is none.
@@ -166,14 +168,31 @@ def heard_by(model: BaseModel | None, settings: Settings) -> Settings:
         BadInput: another detector was asked for by name, or another face back end than that of
             what the model learnt from.
     """
-    if model is not None:
-        model.refuse_backend(settings.face.backend)
-    if model is None or not model.speech_detector:
+    if model is None:
+        return settings
+    model.refuse_backend(settings.face.backend)
+    settings = _with_word_times(model, settings)
+    if not model.speech_detector:
         return settings
     voice = settings.voice
     if voice.vad != "auto":
         model.refuse_detector(voice.vad)
     return replace(settings, voice=replace(voice, vad=model.speech_detector))
+
+
+def _with_word_times(model: BaseModel, settings: Settings) -> Settings:
+    """Words aligned with the sound, or not, as those were that the model learnt from."""
+    align = settings.speech.align
+    if model.word_times == CAME:
+        align = replace(align, use=False)
+    elif model.word_times == HEARD and not align.use:
+        raise BadInput(
+            f"the model {model.name!r} learnt from words at the times at which they are heard: "
+            "leave describe.speech.align.use=true"
+        )
+    elif model.word_times == HEARD:
+        align = replace(align, expected=True)
+    return replace(settings, speech=replace(settings.speech, align=align))
 
 
 def _stream(job: Job, options: Options) -> OwnStream | None:

@@ -23,6 +23,7 @@ from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.training.fusion import IMBALANCE, SELECT, FitSettings, settings_for
 from twomind.training.loop import TrainSettings
+from twomind.transcripts.align import CAME, HEARD, can_align
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 _HEAD = "What `twomind train fusion` trained; give it back with --config."
@@ -163,6 +164,8 @@ def train_fusion(
         plan = replace(plan, extra=(*plan.extra, ("speech_detector", voice.vad)))
     if "face" in plan.recipe.modalities:
         plan = replace(plan, extra=(*plan.extra, ("face_backend", FaceSettings().backend)))
+    if "words" in plan.recipe.modalities:
+        plan = replace(plan, extra=(*plan.extra, ("word_times", HEARD if can_align() else CAME)))
     measured = _to_measure(plan.recipe.modalities)
     read = partial(
         described,

@@ -31,12 +31,24 @@ _FRAME_S = 0.01
 #: Phones of filled pauses that may stand between any two words.
 _FILLED = {"filled_uh": "AH", "filled_um": "AH M", "filled_er": "ER", "filled_mm": "M"}
 _SPREAD = (Timing.SPREAD_CUE, Timing.SPREAD_ALL)
+#: What a model's card says of the times of the words that it learnt from.
+HEARD, CAME = "aligned", "as they came"
+#: Said where words that could be aligned are not.
+NOT_AS_LEARNT = (
+    "the words keep the times they came with, and the model learnt from words at the times at which "
+    "they are heard: install the extra align"
+)
+SWITCHED_OFF = "the words keep the times they came with: alignment is switched off"
 
 
 @dataclass(frozen=True)
 class AlignSettings:
-    """How words are aligned."""
+    """How words are aligned, and whether."""
 
+    #: Put words at the times at which they are heard, where that can be done.
+    use: bool = True
+    #: The model learnt from words at such times: that these are not is said.
+    expected: bool = False
     #: Beams of the search, and those of the second try where no path is found.
     beam: float = 1e-100
     word_beam: float = 1e-80

@@ -177,14 +177,15 @@ def _carried(
     if not asked.words or not is_measured(language):
         return list(asked.words), []
     voice = _Voice.of(sound, settings)
-    if can_align():
+    if settings.align.use and can_align():
         found = align(sound.values, sound.start_s, asked.words, asked.doubtful, settings.align)
         placed = dict(zip(found.kept, found.words, strict=True))
         remarks = list(found.remarks)
         carries = voice.speaks_in
     else:
         placed = dict(enumerate(asked.words))
-        remarks = ["without the extra align, words stand at the recogniser's own times"]
+        why = "without the extra align" if settings.align.use else "with alignment switched off"
+        remarks = [f"{why}, words stand at the recogniser's own times"]
         carries = voice.is_held_near
     words = []
     dropped = []

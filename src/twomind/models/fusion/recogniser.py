@@ -28,6 +28,7 @@ from twomind.models.calibration import band_evidence, prevalence_shift, reliabil
 from twomind.models.fusion.erased import ERASED
 from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.models.synthetic import refuse_real
+from twomind.transcripts.align import CAME
 from twomind.types import (
     AMBIVALENCE,
     Evidence,
@@ -134,6 +135,12 @@ class FusionRecogniser(BaseModel):
     def face_backend(self) -> str:
         reads_face = any(source.track.startswith("face") for source in self.recipe.sources.values())
         return str(self.card.get("face_backend", UNSTATED_BACK_END)) if reads_face else ""
+
+    @property
+    def word_times(self) -> str:
+        reads_words = any(source.track == "words" for source in self.recipe.sources.values())
+        # Cards from before words could be aligned do not state it.
+        return str(self.card.get("word_times", CAME)) if reads_words else ""
 
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}
