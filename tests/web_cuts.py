@@ -127,7 +127,7 @@ class Room:
         self.context: BrowserContext | None = None
         traced = any(cut.kind == "power" for cut in cuts)
         trace = tracer(folder / "trace", FILE_CALLS) if traced else ()
-        changes = SHORT | {r"^chunk_ms = .*$": _SMALL_PICTURE, r"^max_s = .*$": "max_s = 300"}
+        changes = SHORT | {r"^chunk_ms = .*$": _SMALL_PICTURE, r"^max_s = .*$": "max_s = 3000"}
         self.study = StudyServer(self.root / "study", changes, trace)
         (self.token,) = self.study.invite("p1")
         self.start_server()
@@ -202,7 +202,7 @@ class Room:
                 visit = Visit(self._after_end(playwright, visit, cut), url)
                 visit.come_back(self.token)
                 visit.check()
-                visit.leave_as_it_is()
+                visit.leave_as_they_are()
             else:
                 self._through(visit, cut)
                 visit.end_answer()
