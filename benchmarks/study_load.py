@@ -151,6 +151,7 @@ def measure(folder: Path, people: int, seconds: float) -> dict[str, Any]:
         memory.append(memory_mb(process))
         time.sleep(1)
     wall = time.monotonic() - begun
+    spent = spent_s(process) - before
     took = [ms for one in crowd for ms in one.took_ms]
     third = len(memory) // 3
     result = {
@@ -162,7 +163,8 @@ def measure(folder: Path, people: int, seconds: float) -> dict[str, Any]:
         "acknowledged_ms": spread(took),
         "flushes_alone_ms": spread(disk),
         "ratio_of_medians": round(median(took) / median(disk), 2),
-        "server_cores": round((spent_s(process) - before) / wall, 2),
+        "server_cores": round(spent / wall, 2),
+        "server_cpu_ms_per_chunk": round(1000 * spent / len(took), 1),
         "memory_mb": {
             "before": round(memory[0], 1),
             "first_third": round(max(memory[1 : third + 1]), 1),

@@ -161,7 +161,7 @@ def _closes_the_tab(person: Person, visit: Visit, context: BrowserContext) -> No
             visit = Visit(context.new_page(), visit.url)
             visit.come_back(person.token)
             visit.check()
-            visit.leave_as_it_is()
+            visit.leave_as_they_are()
         else:
             _answer(visit)
         n += 1

@@ -74,9 +74,12 @@ class Visit:
             self.press()
         self.page.wait_for_selector(f"h1:not(:text-is('{title}'))")
 
-    def leave_as_it_is(self) -> None:
-        """An answer that was interrupted is not given again."""
-        self.page.click("button:has-text('Leave it as it is')")
+    def leave_as_they_are(self) -> None:
+        """Answers that were interrupted are not given again; a new page asks for each of them."""
+        while self.is_asked() and self.page.locator("text=Leave it as it is").count():
+            title = self.title()
+            self.page.click("text=Leave it as it is")
+            self.page.wait_for_selector(f"h1:not(:text-is('{title}'))")
 
     def finish(self) -> None:
         """The form, left empty, and the wait for the last acknowledgement."""
