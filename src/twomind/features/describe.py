@@ -37,7 +37,15 @@ from twomind.features.face.measures import ABSOLUTE
 from twomind.features.face.reader import relative
 from twomind.features.face.rest import Rest, estimate_rest
 from twomind.features.inconsistency import inconsistencies
-from twomind.features.one_pass import Pass, Wanted, is_aligned, joined, on_alignment, others_of, run_pass
+from twomind.features.one_pass import (
+    Pass,
+    Wanted,
+    is_aligned,
+    joined,
+    on_alignment,
+    others_of,
+    run_pass,
+)
 from twomind.features.own_stream import OwnStream, less_earlier
 from twomind.features.profile import Profile
 from twomind.features.settings import Settings

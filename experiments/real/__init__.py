@@ -1,0 +1,1 @@
+"""Adaptation on people: posed faces, acted voices, answered questions."""
