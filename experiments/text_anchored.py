@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--hop", type=float, default=0.5, help="seconds of a row")
     parser.add_argument("--bootstrap", type=int, default=2000)
+    parser.add_argument("--only", choices=sorted(READ), help="one of the models")
     given = parser.parse_args()
     encoder = Encoder("text", given.encoder, offline=True)
     model = network(encoder)
@@ -102,7 +103,8 @@ def main() -> None:
     fold = with_validation(fold, subjects)
     said: dict[str, np.ndarray] = {}
     trained: list[dict[str, Any]] = []
-    for name, modalities in READ.items():
+    asked = {given.only: READ[given.only]} if given.only else READ
+    for name, modalities in asked.items():
         recipe = default_recipe(
             modalities, hop_s=given.hop, embeddings={"text_embedding": encoder.width}
         )

@@ -1,10 +1,12 @@
 """A bundle: runs without names in one tar file, which can leave a laboratory and be checked by
 whoever gets it.
 
-``bundle.json`` lists every other file with its size and SHA-256, and has a sum of its own. A bundle
-is never unpacked: its files are read in memory, and only if the list, the sizes and the sums hold.
-Anything else in it (a link, a path, a second file of a name, a file that is not listed) refuses the
-whole. The same runs under the same key make the same bytes.
+``bundle.json`` lists every other file with its size and SHA-256, and has a sum of its own. Sums are
+written with the letters a to p for the digits 0 to f: people have numbers for names, and a sum in
+digits would hold some of them by chance. A bundle is never unpacked: its files are read in memory,
+and only if the list, the sizes and the sums hold. Anything else in it (a link, a path, a second file
+of a name, a file that is not listed) refuses the whole. The same runs under the same key make the
+same bytes.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from twomind.core.lab_key import LabKey
 from twomind.evaluation.pseudonyms import Hider
 from twomind.evaluation.runs import ARRAYS, JSON, load_run, save_run
 from twomind.types import Run
-from twomind.types.plain import Plain
+from twomind.types.plain import Foreign, Plain
 
 FORMAT = "twomind.bundle/1"
 MANIFEST = "bundle.json"
@@ -41,7 +43,9 @@ MOST_BYTES = 4_000_000_000
 _MOST_LIST = 50_000_000
 #: Keys of ``run.json`` that hold figures or a request, which can be computed again or are no
 #: business of others.
-_LEFT_OUT = ("figures", "key")
+_LEFT_OUT = ("figures", "key", "predictions_sha256")
+_IN_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+_IN_DIGITS = str.maketrans("abcdefghijklmnop", "0123456789abcdef")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,34 @@ class Bundle:
     def sealed_by(self, key: LabKey) -> bool:
         """Whether this very bundle was made under a key."""
         content = str(self.about["content_sha256"]).encode()
-        return hmac.compare_digest(str(self.about.get("seal", "")), key.seal(content))
+        own = lettered(key.seal(content))
+        return hmac.compare_digest(str(self.about.get("seal", "")), own)
+
+
+def lettered(digest: str) -> str:
+    """A sum in hex, with letters for its digits.
+
+    >>> lettered("09af")
+    'ajkp'
+    """
+    return digest.translate(_IN_LETTERS)
+
+
+def _lettered(value: Foreign) -> Foreign:
+    return lettered(value) if isinstance(value, str) else value
+
+
+def _with_digits(run: Plain, arrays: bytes) -> Plain:
+    """What a run's JSON says, as it was before it was put into a bundle."""
+    found = dict(run)
+    found["fingerprint"] = str(run["fingerprint"]).translate(_IN_DIGITS)
+    git = dict(run["git"])
+    for name, value in git.items():
+        if isinstance(value, str):
+            git[name] = value.translate(_IN_DIGITS)
+    found["git"] = git
+    found["predictions_sha256"] = hashlib.sha256(arrays).hexdigest()
+    return found
 
 
 # --- writing
@@ -108,15 +139,8 @@ def write_bundle(
 
 
 def _order(run: Run) -> tuple[str, ...]:
-    return (
-        run.dataset,
-        run.fold.protocol,
-        run.fold.name,
-        run.model,
-        run.method,
-        str(run.seed),
-        json.dumps(dict(run.config), sort_keys=True, default=str),
-    )
+    config = json.dumps(dict(run.config), sort_keys=True, default=str)
+    return (run.name, config)
 
 
 def _run_files(run: Run) -> dict[str, bytes]:
@@ -127,6 +151,8 @@ def _run_files(run: Run) -> dict[str, bytes]:
         arrays = (place / ARRAYS).read_bytes()
     for name in _LEFT_OUT:
         entry.pop(name, None)
+    entry["fingerprint"] = lettered(entry["fingerprint"])
+    entry["git"] = {name: _lettered(value) for name, value in entry["git"].items()}
     return {JSON: _json(entry), ARRAYS: arrays}
 
 
@@ -162,26 +188,31 @@ def _about(runs: Sequence[Run], files: Mapping[str, bytes], key: LabKey, windows
     listed = {}
     for name in sorted(files):
         content = files[name]
-        listed[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        listed[name] = {"bytes": len(content), "sha256": _sum(content)}
     people = {str(name) for run in runs for name in np.unique(run.rows[run.level].subject)}
     about: Plain = {"format": FORMAT, "laboratory": key.laboratory}
     about["scores"] = "per window" if windows else "per person"
     about["n_runs"], about["n_people"] = len(runs), len(people)
     about["datasets"] = sorted({run.dataset for run in runs})
     about["protocols"] = sorted({run.fold.protocol for run in runs})
-    about["fingerprints"] = sorted({run.fingerprint for run in runs})
+    about["fingerprints"] = sorted({lettered(run.fingerprint) for run in runs})
     about["versions"] = dict(runs[0].versions)
     about["drawn"] = any(run.drawn for run in runs)
     about["files"] = listed
     about["content_sha256"] = _content(about)
-    about["seal"] = key.seal(about["content_sha256"].encode())
+    about["seal"] = lettered(key.seal(about["content_sha256"].encode()))
     return about
 
 
 def _content(about: Plain) -> str:
     """SHA-256 over everything that the list says, other than this sum and the seal."""
     said = {name: value for name, value in about.items() if name not in ("content_sha256", "seal")}
-    return hashlib.sha256(_json(said)).hexdigest()
+    return _sum(_json(said))
+
+
+def _sum(content: bytes) -> str:
+    """SHA-256 in letters."""
+    return lettered(hashlib.sha256(content).hexdigest())
 
 
 def _json(value: object) -> bytes:
@@ -294,12 +325,29 @@ def _checked(
     found = {}
     for name, entry in listed.items():
         content = _bytes_of(tar, members[name])
-        if not isinstance(entry, dict) or hashlib.sha256(content).hexdigest() != entry.get(
-            "sha256"
-        ):
+        wanted = entry.get("sha256") if isinstance(entry, dict) else None
+        if _sum(content) != wanted:
             raise BadInput(f"{path}: {quoted(name)} was changed after it was written")
         found[name] = content
     return found
+
+
+def _lay_out(files: Mapping[str, bytes], folder: str, place: Path) -> None:
+    """The two files of a run as they lie on disk.
+
+    Raises:
+        BadInput: one is absent, or is no JSON of a run.
+    """
+    arrays = files.get(f"{folder}/{ARRAYS}")
+    text = files.get(f"{folder}/{JSON}")
+    if arrays is None or text is None:
+        raise BadInput(f"{folder} lacks {JSON if text is None else ARRAYS}")
+    try:
+        entry = _with_digits(load_json(text, once=True), arrays)
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{folder}: expected the JSON of a run ({error})") from error
+    (place / ARRAYS).write_bytes(arrays)
+    (place / JSON).write_bytes(_json(entry))
 
 
 def _runs_in(files: Mapping[str, bytes], path: Path, laboratory: str) -> tuple[Run, ...]:
@@ -308,12 +356,8 @@ def _runs_in(files: Mapping[str, bytes], path: Path, laboratory: str) -> tuple[R
     found = []
     for folder in folders:
         with tempfile.TemporaryDirectory() as place:
-            for name in (JSON, ARRAYS):
-                content = files.get(f"{folder}/{name}")
-                if content is None:
-                    raise BadInput(f"{path}: {folder} lacks {name}")
-                (Path(place) / name).write_bytes(content)
             try:
+                _lay_out(files, folder, Path(place))
                 run = load_run(Path(place))
             except BadInput as error:
                 why = str(error).replace(place, folder)

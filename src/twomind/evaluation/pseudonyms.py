@@ -16,9 +16,9 @@ from pathlib import PurePath
 import numpy as np
 
 from twomind.core.lab_key import LabKey
-from twomind.evaluation.runs import NOT_TOLD, filled
+from twomind.evaluation.runs import NOT_TOLD
 from twomind.types import Fold, Rows, Run
-from twomind.types.plain import Array, Foreign
+from twomind.types.plain import Array, Foreign, Plain
 
 #: Key of ``Run.windows``: how much of its rows a run still has.
 SCORES = "scores"
@@ -57,43 +57,44 @@ class Hider:
 
     def hidden(self, run: Run) -> Run:
         """The run without names."""
+        levels = self._levels(run)
+        fold = self._fold(run.fold, levels)
+        kept = self._texts(run)
+        where = f"{kept['dataset']}-{fold.protocol}-{fold.name}"
+        kept["name"] = f"{where}-{kept['model']}-{kept['method']}-seed{run.seed}"
+        kept["windows"] = dict(run.windows)
+        if not self.windows:
+            kept["windows"][SCORES] = PER_PERSON
+        people: set[str] = set()
+        for rows in levels.values():
+            people.update(np.unique(rows.subject).tolist())
+        kept["not_shown"] = tuple(sorted(people))
+        kept["place"] = self.key.laboratory
+        return Run(task=run.task, fold=fold, rows=levels, saw=run.saw, **kept)
+
+    def _levels(self, run: Run) -> dict[str, Rows]:
+        """The rows that go along: all, or those of the task's own level."""
         levels = {}
         for level, rows in run.rows.items():
             if self.windows:
                 levels[level] = self._single_rows(rows)
             elif level == run.level:
                 levels[level] = self._sorted_scores(rows, run.fill)
-        fold = self._fold(run.fold, levels)
-        windows = dict(run.windows)
-        if not self.windows:
-            windows[SCORES] = PER_PERSON
-        people = sorted({str(name) for rows in levels.values() for name in rows.subject})
-        model, method = self.text(run.model), self.text(run.method)
-        return Run(
-            name=f"{run.dataset}-{fold.protocol}-{fold.name}-{model}-{method}-seed{run.seed}",
-            dataset=self.text(run.dataset),
-            task=run.task,
-            fold=fold,
-            model=model,
-            method=method,
-            rows=levels,
-            config=self.plain(run.config),
-            saw=run.saw,
-            seen=self.plain(run.seen),
-            reset=run.reset,
-            seed=run.seed,
-            fill=run.fill,
-            windows=windows,
-            not_shown=tuple(people),
-            drawn=run.drawn,
-            seconds=dict(run.seconds),
-            peak_mb=run.peak_mb,
-            fingerprint=run.fingerprint,
-            versions=self.plain(run.versions),
-            git=self.plain(run.git),
-            notes=self._notes(run.notes),
-            place=self.key.laboratory,
-        )
+        return levels
+
+    def _texts(self, run: Run) -> Plain:
+        """Everything else that goes along, without names."""
+        kept: Plain = {}
+        for name in ("dataset", "model", "method"):
+            kept[name] = self.text(getattr(run, name))
+        for name in ("config", "seen", "versions", "git"):
+            kept[name] = self.plain(getattr(run, name))
+        for name in ("reset", "seed", "fill", "drawn", "fingerprint"):
+            kept[name] = getattr(run, name)
+        kept["seconds"] = self.plain(run.seconds)
+        kept["peak_mb"] = self.value(run.peak_mb)
+        kept["notes"] = self._notes(run.notes)
+        return kept
 
     # --- rows
 
@@ -113,39 +114,38 @@ class Hider:
         rows = rows.take(rows.y >= 0)
         subject = self._each("person", rows.subject)
         order = np.lexsort((rows.y, subject))
-        subject, y = subject[order], rows.y[order]
+        subject = subject[order]
+        rows = rows.take(order)
+        other_person = subject[1:] != subject[:-1]
+        other_label = rows.y[1:] != rows.y[:-1]
+        edges = np.flatnonzero(other_person | other_label) + 1
+        pieces = np.split(np.arange(len(rows)), edges)
+        beside = {}
+        for name, probs in rows.beside.items():
+            beside[name] = _sorted_in(probs, pieces)
         is_measured = np.isfinite(rows.probs).all(axis=1)
-        # What stands in for a score depends on the row, which is gone: it goes along as a line.
-        beside = {name: probs[order] for name, probs in rows.beside.items()}
-        stand_in = filled(replace(rows, probs=np.full_like(rows.probs, np.nan)), fill)[order]
-        edges = np.flatnonzero((subject[1:] != subject[:-1]) | (y[1:] != y[:-1])) + 1
-        pieces = np.split(np.arange(len(y)), edges)
-        own = _sorted_in(rows.probs[order], pieces)
-        found = {name: _sorted_in(probs, pieces) for name, probs in beside.items()}
         if fill in beside and not is_measured.all():
-            found[fill] = _beside_the_missing(rows.probs[order], stand_in, pieces)
-        question = np.array([f"{NOT_TOLD} {label}" for label in y], dtype=str)
-        return Rows(
-            recording=subject,
-            subject=subject,
-            question=question,
-            span_s=np.full((len(y), 2), np.nan),
-            y=y,
-            probs=own,
-            beside=found,
-        )
+            # What stands in for a score depends on the row, which is gone.
+            beside[fill] = _beside_the_missing(rows.probs, rows.beside[fill], pieces)
+        question = [f"{NOT_TOLD} {label}" for label in rows.y]
+        no_clock = np.full((len(rows), 2), np.nan)
+        own = _sorted_in(rows.probs, pieces)
+        asked = np.array(question, dtype=str)
+        return Rows(subject, subject, asked, no_clock, rows.y, own, beside)
 
     def _each(self, kind: str, names: Array) -> Array:
-        known = {str(name): self.key.name(kind, str(name)) for name in np.unique(names)}
-        return np.array([known[str(name)] for name in names], dtype=str)
+        known, index = np.unique(names, return_inverse=True)
+        pseudonyms = [self.key.name(kind, str(name)) for name in known]
+        every = np.array(pseudonyms, dtype=str)
+        return np.asarray(every[index])
 
     # --- folds and texts
 
     def _fold(self, fold: Fold, levels: Mapping[str, Rows]) -> Fold:
         """The fold with as much as its rows still tell; whom it was trained on is one name."""
-        tested: dict[str, None] = {}
+        tested: set[str] = set()
         for rows in levels.values():
-            tested |= dict.fromkeys(str(name) for name in rows.recording)
+            tested.update(np.unique(rows.recording).tolist())
         source = self.key.name("source", repr((fold.train, fold.val)))
         name = fold.name
         if self.text(name) != name:
@@ -198,6 +198,9 @@ class Hider:
             return self.plain(value)
         if isinstance(value, list | tuple):
             return [self.value(one) for one in value]
+        if isinstance(value, float):
+            # So many digits only, since people have numbers for names.
+            return float(f"{value:.4g}")
         return self.text(value) if isinstance(value, str) else value
 
 

@@ -29,6 +29,8 @@ from twomind.types.plain import Array, Plain
 
 BASE = "source-only"
 NO_ROW = "the file has no row for it"
+#: What stands beside every figure.
+NOT_KNOWN = "whether a predictor was trained on these people is not known to the judge"
 #: Nearest to 0 and 1 that a threshold is moved from.
 _EDGE = 1e-9
 
@@ -260,35 +262,38 @@ class Judge:
         if not results.method and not adapted:
             for level, own in rows.items():
                 rows[level] = replace(own, beside={**own.beside, "no_adaptation": own.probs})
-        people = self.dataset.people()
         tested = [self.recordings[name] for name in fold.test]
-        subjects = sorted({one.subject for one in tested})
-        said = (
-            "whether a predictor was trained on these people is not known to the judge",
-            *notes,
-            *results.notes,
-        )
-        method = results.method or ("adapted" if adapted else BASE)
         where = f"{self.dataset.name}-{fold.protocol}-{fold.name}"
-        name = f"{where}-{results.name}-seed{results.seed}"
+        about = self._people(tested)
+        about["name"] = f"{where}-{results.name}-seed{results.seed}"
+        about["method"] = results.method or ("adapted" if adapted else BASE)
+        about["windows"] = asdict(labels.windows)
+        about["windows"]["unit"] = "as the predictor wrote them"
+        about["fingerprint"] = self._fingerprint(fold, task)
+        about["versions"] = machine.versions()
+        about["git"] = machine.git_state()
+        about["notes"] = (NOT_KNOWN, *notes, *results.notes)
         return Run(
-            name=name,
             dataset=self.dataset.name,
             task=task,
             fold=fold,
             model=results.name,
-            method=method,
             rows=rows,
             seed=results.seed,
-            windows={**asdict(labels.windows), "unit": "as the predictor wrote them"},
-            people={subject: dict(people.get(subject, {})) for subject in subjects},
-            not_shown=tuple(s for s in subjects if not self.dataset.may_be_shown(s)),
-            drawn=any(one.drawn for one in tested),
-            fingerprint=self._fingerprint(fold, task),
-            versions=machine.versions(),
-            git=machine.git_state(),
-            notes=said,
+            **about,
         )
+
+    def _people(self, tested: Sequence[Recording]) -> Plain:
+        """What a run holds of its people."""
+        known = self.dataset.people()
+        subjects = sorted({one.subject for one in tested})
+        not_shown = [name for name in subjects if not self.dataset.may_be_shown(name)]
+        found: Plain = {"people": {}}
+        for name in subjects:
+            found["people"][name] = dict(known.get(name, {}))
+        found["not_shown"] = tuple(not_shown)
+        found["drawn"] = any(one.drawn for one in tested)
+        return found
 
     def _reader(self, found: Mapping[str, Sequence[Said]]) -> Reader:
         """Spans as far as they are known, else to the end of what was said; no features are
