@@ -400,7 +400,7 @@ def test_crops_become_rows_by_their_time_and_are_read_once(
     assert "JPEG or PNG" in track.reasons[track.reason_code[1]]
     assert store.noted(recording.subject)[0], "by the person's name, erasing finds the rows"
 
-    with pytest.raises(BadInput, match="has seen drawn people only"):
+    with pytest.raises(BadInput, match="has seen synthetic people only"):
         frame_rows.embedded(
             replace(recording, drawn=False), folder, encoder, FrameSource(0.08), store
         )

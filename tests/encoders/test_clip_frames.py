@@ -129,7 +129,7 @@ def test_batches_keep_the_order(recording: Recording, tmp_path: Path) -> None:
 
 def test_what_is_refused(recording: Recording, tmp_path: Path) -> None:
     blind = encoder(drawn_only=True)
-    with pytest.raises(BadInput, match="drawn people only"):
+    with pytest.raises(BadInput, match="synthetic people only"):
         embed(replace(recording, drawn=False), [blind], store=Store(tmp_path))
     settings = FrameSettings(crop="frame", hop_s=0.4)
     told = embed(

@@ -134,7 +134,7 @@ def test_what_cannot_be_measured_says_so() -> None:
     model = toy_model()
     real = replace(window(noise(9)), drawn=False)
     assert model.predict(real).status is Status.NOT_MEASURED
-    assert "drawn people only" in model.predict(real).reason
+    assert "synthetic people only" in model.predict(real).reason
     assert replace(model, allow_real=True).predict(real).status is Status.OK
     gone = Features("r", "p", {}, (0, 1), notes={"embedding": "no face"}, drawn=True)
     assert model.predict(gone).reason == "no face"

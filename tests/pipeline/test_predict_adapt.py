@@ -454,7 +454,7 @@ def test_live_frames_give_what_the_file_gives(films, store, method) -> None:
 
 def test_an_encoder_of_drawn_people_does_not_watch_a_camera() -> None:
     model = load("clip-au")
-    with pytest.raises(BadInput, match="drawn people only"):
+    with pytest.raises(BadInput, match="synthetic people only"):
         next(live_windows([], model.open_encoder(), model.window_s))
 
 

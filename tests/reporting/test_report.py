@@ -449,7 +449,7 @@ def test_not_located_draws_nothing_and_says_why(tmp_path: Path) -> None:
 def test_a_drawn_person_is_announced(tmp_path: Path) -> None:
     whole = made()
     drawn = replace(whole, recording=replace(whole.recording, drawn=True))
-    assert "A drawn person, not a real one" in page_of(tmp_path, drawn).seen("banner")
+    assert "A synthetic person, not a real one" in page_of(tmp_path, drawn).seen("banner")
     assert page_of(tmp_path, whole).count("banner") == 0
     mixed = page_of(tmp_path, whole, drawn)
     assert mixed.count("banner") == 2, "the overview and the drawn one's answer"

@@ -56,7 +56,7 @@ _MODEL = click.option(
 _ALLOW_DRAWN_MODEL = click.option(
     "--allow-drawn-model",
     is_flag=True,
-    help="Let a trained model, or clip-au's encoder, that knows drawn people only look at real ones.",
+    help="Let a trained model, or clip-au's encoder, that has seen synthetic people only look at real ones.",
 )
 _SEEDS = click.option(
     "--seeds",

@@ -167,7 +167,7 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
     is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", repo)
     if not is_hub_id:
         raise BadInput(
-            f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of "
+            f"encoder {str(name)!r}: expected face-text (ships, synthetic people only), one of "
             f"{', '.join(SIZES)}, a hub id (owner/name), or a folder"
         )
     return _checked(_fetch(repo, str(name), offline))

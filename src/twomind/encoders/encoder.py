@@ -94,7 +94,7 @@ Name = str | Path
 
 
 def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool = False) -> None:
-    """An encoder that knows drawn people only does not look at real ones unless told to.
+    """An encoder that has seen synthetic people only does not look at real ones unless told to.
 
     Args:
         encoder: what looks.
@@ -107,7 +107,7 @@ def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool 
     """
     if encoder.drawn_only and not drawn and not allow_real:
         raise BadInput(
-            f"{recording}: the encoder {encoder.name!r} has seen drawn people only, and this "
+            f"{recording}: the encoder {encoder.name!r} has seen synthetic people only, and this "
             "recording is not drawn. Use a CLIP (for example vit-b-32), or say allow_real=True to "
             "look all the same"
         )

@@ -32,7 +32,7 @@ class FrameSource:
     hop_s: float  # at most one row per so many seconds
     #: ``crops`` or ``film``; ``auto``: crops where they are, else faces found in the film
     faces: str = "auto"
-    allow_real: bool = False  # let an encoder that knows drawn people only look at real ones
+    allow_real: bool = False  # let an encoder that has seen synthetic people only look at real ones
 
 
 def embedded(
@@ -53,7 +53,7 @@ def embedded(
         store: keeps the rows.
 
     Raises:
-        BadInput: neither film nor crops are there; or the encoder knows drawn people only and this
+        BadInput: neither film nor crops are there; or the encoder has seen synthetic people only and this
             is a real one.
         MissingExtra: faces of a film are to be found and MediaPipe is not installed.
     """

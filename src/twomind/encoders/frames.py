@@ -61,11 +61,11 @@ def embed(
         encoders: each with another name for its track.
         settings: which pictures they see; see :class:`FrameSettings`.
         store: keeps the rows; the store's folder by default.
-        allow_real: let an encoder that knows drawn people only look at real ones.
+        allow_real: let an encoder that has seen synthetic people only look at real ones.
         progress: told the time in the film, frame by frame.
 
     Raises:
-        BadInput: nothing can be decoded, or an encoder that knows drawn people only was given a
+        BadInput: nothing can be decoded, or an encoder that has seen synthetic people only was given a
             real recording.
         MissingExtra: faces are asked for and MediaPipe is not installed.
     """
@@ -256,10 +256,10 @@ class LiveWindows:
         subject: name of the person in them.
         question: what the person answers.
         drawn: whether the person is drawn.
-        allow_real: let an encoder that knows drawn people only look at a real one.
+        allow_real: let an encoder that has seen synthetic people only look at a real one.
 
     Raises:
-        BadInput: ``length_s`` is not positive, or the encoder knows drawn people only and ``drawn``
+        BadInput: ``length_s`` is not positive, or the encoder has seen synthetic people only and ``drawn``
             is False.
     """
 

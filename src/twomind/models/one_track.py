@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OneTrack(BaseModel):
     """A frozen dataclass with the fields ``track``, ``drawn`` and ``allow_real``, and ``run``.
 
-    ``drawn`` says that it was trained on drawn people only: then real recordings are not measured
+    ``drawn`` says that it was trained on synthetic people only: then real recordings are not measured
     unless ``allow_real``.
     """
 

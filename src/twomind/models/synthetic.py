@@ -37,5 +37,5 @@ def why_not_read(x: Features, track: str, *, learnt_from_drawn: bool, allowed: b
     if rows is None or not rows.valid.any():
         return x.notes.get(track, f"no valid row of {track} in this window")
     if learnt_from_drawn and not x.drawn and not allowed:
-        return "this model knows drawn people only, and the recording is not drawn"
+        return "this model has seen synthetic people only, and the recording is not synthetic"
     return ""

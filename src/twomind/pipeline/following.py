@@ -14,7 +14,7 @@ from twomind.datasets.surroundings import Listed, check_people, listed, table_ar
 from twomind.models.questions import BAH_QUESTIONS, resolve
 from twomind.pipeline.jobs import Job
 
-_INSTEAD = (
+_WAYS_OUT = (
     "mend it, or go without it: --set follow_tables=false; then nothing is known of the people, and "
     "no film goes into the report"
 )
@@ -73,7 +73,7 @@ def _rows(table: Path) -> Mapping[Path, Listed]:
         check_people(table)
         return listed(table)
     except BadInput as error:
-        raise BadInput(f"{error}. The films lie within this study: {_INSTEAD}") from error
+        raise BadInput(f"{error}. The films lie within this study: {_WAYS_OUT}") from error
 
 
 def _first(texts: Sequence[str]) -> str:

@@ -55,7 +55,9 @@ class CompareSettings:
     guard: bool = False  # also walk each method within the guard
     device: str | None = None  # auto, cpu, cuda, cuda:N; unset: $TWOMIND_DEVICE, or auto
     precision: Literal["auto", "float32", "bfloat16"] | None = None  # of frame embeddings
-    allow_drawn: bool = False  # a model or encoder that knows drawn people only may see real ones
+    allow_drawn: bool = (
+        False  # a model or encoder that has seen synthetic people only may see real ones
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -57,7 +57,9 @@ class ClipAuSettings:
     epochs: Annotated[int | None, Bounds(1)] = None  # unset: 10, the released number
     seed: int = 1999
     phrases: Path | None = None  # lines of FACS number, tab, words; unset: ours
-    allow_drawn: bool = False  # an encoder that knows drawn people only may look at real ones
+    allow_drawn: bool = (
+        False  # an encoder that has seen synthetic people only may look at real ones
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)

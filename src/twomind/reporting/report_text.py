@@ -21,7 +21,7 @@ from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Prediction, Status, Track
 
 DRAWN = (
-    "A drawn person, not a real one: numbers here show that the machinery works; they say "
+    "A synthetic person, not a real one: numbers here show that the machinery works; they say "
     "nothing about real faces."
 )
 MEANING = (

@@ -268,7 +268,9 @@ class Options:
     epochs: Annotated[int | None, Bounds(1)] = None  # 30; the best on validation people is kept
     #: s between the 20 frames of a clip: 0.08; drawn: over a window
     hop_s: Annotated[float | None, Bounds(0, low_open=True)] = None
-    allow_drawn: bool = False  # let an encoder that knows drawn people only look at real ones
+    allow_drawn: bool = (
+        False  # let an encoder that has seen synthetic people only look at real ones
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -318,7 +320,7 @@ def prepare(
         tell: is told how far it is.
 
     Raises:
-        BadInput: the encoder is not there, or knows drawn people only and somebody is real; or
+        BadInput: the encoder is not there, or has seen synthetic people only and somebody is real; or
             nothing could be read.
         MissingWeights, Offline: its weights are not there.
     """

@@ -24,7 +24,7 @@ from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 @dataclass(frozen=True)
 class Coral:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: share of the identity in the covariances
     shrink: float = 0.2

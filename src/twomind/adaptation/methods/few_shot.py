@@ -29,7 +29,7 @@ SUMMARY_SD = "person_offset_sd"
 
 @dataclass(frozen=True)
 class FewShot:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: where the spread between people comes from: ``stated`` (``sd``) or ``summary`` (fitted on
     #: source people)

@@ -23,7 +23,7 @@ from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 @dataclass(frozen=True)
 class NeutralAlignment:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: share of the way
     strength: float = 1.0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeutralMmd:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     lr: float = 2e-2
     momentum: float = 0.9

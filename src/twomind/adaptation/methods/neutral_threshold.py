@@ -25,7 +25,7 @@ from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 @dataclass(frozen=True)
 class NeutralThreshold:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: share of the neutral clip that shall be called neutral
     quantile: float = 0.95

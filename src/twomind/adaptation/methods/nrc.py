@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Nrc:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: (the paper: 1e-3, for a whole network)
     lr: float = 1e-2

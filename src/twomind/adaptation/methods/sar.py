@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SAR:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     lr: float = 1e-3
     momentum: float = 0.9

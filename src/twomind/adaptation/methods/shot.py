@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shot:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     lr: float = 1e-2
     momentum: float = 0.9

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SubjectMsda:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: source people to keep (the paper: 10 or all 77; the follow-up: 10 or 20)
     n_people: int = 10

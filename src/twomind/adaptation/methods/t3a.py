@@ -28,7 +28,7 @@ from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 @dataclass(frozen=True)
 class T3A:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     #: supports kept per class (the paper's grid: 1, 5, 20, 50, 100)
     n_supports: int = 20

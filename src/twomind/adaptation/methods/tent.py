@@ -29,7 +29,7 @@ def _mean_entropy(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tent:
-    """Settings."""
+    """How it adapts, setting by setting."""
 
     lr: float = 2.5e-4
     momentum: float = 0.9

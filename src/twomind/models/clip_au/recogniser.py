@@ -89,7 +89,7 @@ class ClipAu(OneTrack):
     features.
 
     ``encoder`` names what made the track; ``mark`` is its fingerprint. ``drawn`` says that it was
-    trained on drawn people only: then real recordings are not measured unless ``allow_real``.
+    trained on synthetic people only: then real recordings are not measured unless ``allow_real``.
     ``card`` carries how it was trained and, under ``aus``, the record that a similarity follows the
     movement of its name (:mod:`.clip_au_check`).
     """
@@ -386,7 +386,7 @@ class ClipAu(OneTrack):
     @classmethod
     def load(cls, path: Path | None = None, /) -> ClipAu:
         """A model from a file or folder written by :meth:`save`; by default the one of
-        twomind-synth (drawn people only).
+        twomind-synth (synthetic people only).
 
         Raises:
             MissingExtra: no folder was given, and twomind-synth is not installed.

@@ -52,7 +52,7 @@ class Dsfda(OneTrack):
 
     ``prototypes (K, 4W, 8, 8)`` with ``prototype_class (K,)`` may be absent (then they come in a
     source summary). ``neutral`` is the class of a neutral face. ``drawn`` says that it was trained
-    on drawn people only: then real recordings are not measured unless ``allow_real``.
+    on synthetic people only: then real recordings are not measured unless ``allow_real``.
     """
 
     instead: ClassVar[str] = "Train a DSFDA on real people (docs/dsfda.md)"

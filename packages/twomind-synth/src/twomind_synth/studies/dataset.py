@@ -23,7 +23,9 @@ TASKS = {
     "stressid": Task("stress", ("neutral", "stress"), "clip"),
 }
 #: The drawn BAH answers also as wholes, and frame by frame.
-_ALSO = {"bah": (AMBIVALENCE, Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame"))}
+_FURTHER_TASKS = {
+    "bah": (AMBIVALENCE, Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame"))
+}
 #: Clips elicited to be neutral: how they were made, never how they were coded.
 _NEUTRAL = {"bah": ("1",), "biovid": ("BL1",), "stressid": ("Relax", "Breathing")}
 
@@ -56,7 +58,7 @@ class DrawnSet:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        return (self.task, *_ALSO.get(self.study.layout, ()))
+        return (self.task, *_FURTHER_TASKS.get(self.study.layout, ()))
 
     def recordings(self) -> tuple[Recording, ...]:
         return tuple(
