@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).parent.parent
 WEIGHTS = (
     Weights(
         "face-text",
-        "a small face-text encoder that knows drawn people only",
+        "a small face-text encoder that has seen synthetic people only",
         "Apache-2.0",
         "tests and demonstrations; it means nothing on real faces (`twomind docs clip-au`)",
         "trained by `python -m twomind_synth.models.face_text_train`",
@@ -23,7 +23,7 @@ WEIGHTS = (
     ),
     Weights(
         "clip-au",
-        "CLIP-AU on the face-text encoder, trained on drawn people only",
+        "CLIP-AU on the face-text encoder, trained on synthetic people only",
         "Apache-2.0",
         "tests and demonstrations; it means nothing on real faces (`twomind docs clip-au`)",
         "trained by `python -m twomind_synth.models.clip_au`",
