@@ -376,7 +376,9 @@ def make_cuts(folder: Path, planned: list[list[Cut]], seed: int = 0) -> list[Res
             room = Room(folder / f"room-{n}", cuts, seed + n, devices)
             with sync_playwright() as playwright:
                 try:
-                    results.extend(room.run(playwright))
+                    found = room.run(playwright)
+                    results.extend(found)
+                    print(f"room {n}:\n{told(found)}", flush=True)
                 finally:
                     room.close()
         except Exception:

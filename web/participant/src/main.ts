@@ -21,11 +21,16 @@ async function join(api: Api): Promise<string> {
     await api.resume();
     return "";
   }
-  const { external_id_parameter: parameter } = await api.public();
-  const external = new URLSearchParams(location.search).get(parameter ?? "");
-  const own = await api.join(token, external);
+  const own = await api.join(token, await externalId(api));
   history.replaceState(null, "", location.pathname);
   return own === "" ? "" : `${location.origin}/join#${own}`;
+}
+
+/** A panel's id of the person, which stands in the address; one's own link has none, and nothing is asked. */
+async function externalId(api: Api): Promise<string | null> {
+  if (location.search === "") return null;
+  const { external_id_parameter: parameter } = await api.public();
+  return new URLSearchParams(location.search).get(parameter ?? "");
 }
 
 async function open(api: Api): Promise<App> {

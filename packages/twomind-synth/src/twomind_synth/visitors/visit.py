@@ -76,9 +76,10 @@ class Visit:
 
     def leave_as_they_are(self) -> None:
         """Answers that were interrupted are not given again; a new page asks for each of them."""
-        while self.is_asked() and self.page.locator("text=Leave it as it is").count():
+        leave = self.page.locator("button:has-text('Leave it as it is')")
+        while self.is_asked() and leave.count():
             title = self.title()
-            self.page.click("text=Leave it as it is")
+            leave.click()
             self.page.wait_for_selector(f"h1:not(:text-is('{title}'))")
 
     def finish(self) -> None:
