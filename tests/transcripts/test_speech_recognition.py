@@ -191,7 +191,7 @@ def test_style_reaches_every_window_and_nothing_discourages_repeats(
     monkeypatch.setattr(faster_whisper.WhisperModel, "get_prompt", spy_prompt)
     settings = SpeechSettings(style="Um, uh", beam_size=1)
     recognise_words(
-        _voice_like(62.0), RATE_HZ, 0.0, whisper, offline=True, language="en", settings=settings
+        _voice_like(34.0), RATE_HZ, 0.0, whisper, offline=True, language="en", settings=settings
     )
     assert len(prompts) >= 4
     asked_plainly = [prompt for prompt in prompts if "Um, uh" not in prompt]
@@ -350,6 +350,7 @@ def test_a_model_that_suppresses_tokens_it_does_not_have_is_refused(whisper, tmp
         recognise_words(_voice_like(2.0), RATE_HZ, 0.0, odd, offline=True, language="en")
 
 
+@pytest.mark.slow
 def test_describe_recognises_words_where_no_transcript_is_given(
     whisper, drawn_study, tmp_path
 ) -> None:
