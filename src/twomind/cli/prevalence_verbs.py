@@ -40,12 +40,12 @@ class _OrFile(click.Group):
 
 @click.group("prevalence", cls=_OrFile)
 def prevalence_group() -> None:
-    """How common A/H is: `twomind prevalence SOURCE`. SOURCE is a folder of results of `twomind
-    predict`, with --codes, or a CSV with the columns id, person, human (1, 0, or empty where
-    nothing is coded), model (score of every answer), and any of group, question,
-    inclusion_probability.
+    """How common A/H is: from codes of a random part and a model's scores of all answers.
 
-    The codes of a random part make it right, the model's scores of all answers make it narrower.
+    `twomind prevalence SOURCE`: a folder of results of `twomind predict`, with --codes, or a CSV
+    with the columns id, person, human (1, 0, or empty where nothing is coded), model (score of
+    every answer), and any of group, question, inclusion_probability. The codes make the share
+    right, the scores make it narrower.
     """
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from twomind.core.errors import BadInput
-from twomind.core.numbers import Z_95, wilson
+from twomind.core.numbers import Z_95, ratio, wilson
 from twomind.types.plain import Array, ToDict
 
 #: Fewest coded people of which a share is told.
@@ -391,26 +391,51 @@ class _Part:
         n_units = _n_of(self.study.unit[self.coded])
         return float(terms @ terms) * n_units / max(n_units - n_learnt, 1)
 
+    def _weights_without(self, weight: float, owner: Array) -> Array:
+        """The weight of the model where each owner's codes are left out, by answer ``(N,)``.
+
+        Args:
+            weight: from all codes; 0 stays 0.
+            owner: a person, or a unit of the draw, of each answer ``(N,)``.
+        """
+        if not weight:
+            return np.zeros(len(owner))
+        of_unit = np.zeros(int(self.study.unit.max()) + 1, int)
+        of_unit[self.study.unit] = owner
+        y = self._drawn(self.y_off)
+        f = self._drawn(self.f_off)
+        together = np.bincount(of_unit, y * f)
+        spread = np.bincount(of_unit, f * f)
+        found = ratio(together.sum() - together, spread.sum() - spread, weight)
+        return np.maximum(found, 0.0)[owner]
+
     def _estimate(self, weight: float) -> _Estimate:
-        """The share with some weight of the model, for the study's target."""
+        """The share with some weight of the model, for the study's target.
+
+        Its variance is that of the share with each person, or unit of the draw, left out in turn.
+        """
         study = self.study
-        residual = self.y_off - weight * self.f_off
-        if study.target is Target.PEOPLE:
+        of_people = study.target is Target.PEOPLE
+        owner = study.person if of_people else study.unit
+        n_units = _n_of(owner[self.coded])
+        weights = self._weights_without(weight, owner)
+        residual = self.y_off - weights * self.f_off
+        if of_people:
             off = np.where(self.here, study.answers.score - self.score_here, 0.0)
-            terms = np.bincount(study.person, self.even * residual + weight * off / self.n)
-            part = np.bincount(study.person, self.even)
-            n_units = self.n_people_coded
+            added = self.even * residual + weights * off / self.n
         else:
-            terms = self._drawn(residual)
-            part = np.bincount(study.unit, self.even)
-            n_units = _n_of(study.unit[self.coded])
-        df = max(n_units - (2 if weight else 1), 1)
-        # As if each unit were left out in turn: one that is a large part of the codes counts more.
-        left_out = terms / (1 - np.minimum(part, 0.5)) * (n_units - 1) / n_units
+            added = self.by_chance * residual
+        part = np.bincount(owner, self.even)
+        left_out = np.bincount(owner, added) / (1 - np.minimum(part, 0.5))
         share = self.share + weight * (self.score_here - self.score_coded)
-        scaled = left_out * math.sqrt(n_units / df)
-        known = study.target is Target.ANSWERS and self.n_coded == self.n
-        return _Estimate(share, scaled, df, n_units, self.n_coded, known)
+        return _Estimate(
+            share=share,
+            terms=left_out * math.sqrt((n_units - 1) / n_units),
+            df=max(n_units - (2 if weight else 1), 1),
+            n_units=n_units,
+            n_coded=self.n_coded,
+            known=not of_people and self.n_coded == self.n,
+        )
 
 
 def _difference(one: _Part, other: _Part) -> Difference:
