@@ -74,7 +74,8 @@ def macro_f1(y: Array, said: Array) -> metrics.Bound:
     def bound(weights: Array | None = None) -> metrics.Value:
         rows = metrics.rows_of(weights, len(y))
         table_of = numbers.counts(y, said, len(CLASSES), rows)
-        return metrics.out(numbers.f1_per_class(table_of).mean(axis=1), weights)
+        each = numbers.f1_per_class(table_of)
+        return metrics.out(each.mean(axis=1), weights)
 
     return bound
 
@@ -84,25 +85,28 @@ def figures(truth: Truth, found: Answers) -> Plain:
     said = found.even.argmax(axis=1)
     f1 = macro_f1(truth.y, said)
     row: Plain = {"macro_f1": float(f1())}
-    intervals = {"macro_f1": metrics.interval(np.asarray(f1(truth.weights)))}
-    each = numbers.f1_per_class(numbers.counts(truth.y, said, len(CLASSES)))[0]
+    resampled_f1 = np.asarray(f1(truth.weights))
+    intervals = {"macro_f1": metrics.interval(resampled_f1)}
+    table_of = numbers.counts(truth.y, said, len(CLASSES))
+    each = numbers.f1_per_class(table_of)[0]
     row["f1"] = dict(zip(CLASSES, each.tolist(), strict=True))
     sided = truth.sided
     y = (truth.y[sided] == 0).astype(int)
-    lean = found.even[sided, 0] / found.even[sided, :2].sum(axis=1)
+    of_sides = found.even[sided, :2]
+    lean = of_sides[:, 0] / of_sides.sum(axis=1)
     row["sustain_vs_change_auc"] = None
     row["sustain_vs_change_auc_within_conversation"] = None
     if len(np.unique(y)) == 2:
         weights = truth.weights[:, sided]
         inside = truth.conversation[sided]
         row["sustain_vs_change_auc"] = float(metrics.auc(y, lean))
-        intervals["sustain_vs_change_auc"] = metrics.interval(
-            np.asarray(metrics.auc(y, lean, weights))
-        )
+        resampled_auc = np.asarray(metrics.auc(y, lean, weights))
+        intervals["sustain_vs_change_auc"] = metrics.interval(resampled_auc)
         within = float(metrics.within_question_auc(y, lean, inside))
         row["sustain_vs_change_auc_within_conversation"] = None if math.isnan(within) else within
+        resampled_within = metrics.within_question_auc(y, lean, inside, weights=weights)
         intervals["sustain_vs_change_auc_within_conversation"] = metrics.interval(
-            np.asarray(metrics.within_question_auc(y, lean, inside, weights=weights))
+            np.asarray(resampled_within)
         )
     row["ece"] = ece(truth.y, found.probs)
     row["ci"] = intervals
@@ -113,13 +117,16 @@ def ece(y: Array, probs: Array) -> float:
     """Mean over the classes of the expected calibration error of their probability."""
     errors = []
     for k in range(len(CLASSES)):
-        errors.append(float(metrics.ece((y == k).astype(int), probs[:, k])))
+        is_it = (y == k).astype(int)
+        error = metrics.ece(is_it, probs[:, k])
+        errors.append(float(error))
     return float(np.mean(errors))
 
 
 def majority(y: Array) -> Answers:
     """The commonest class for everybody."""
-    shares = np.bincount(y, minlength=len(CLASSES)) / len(y)
+    counts = np.bincount(y, minlength=len(CLASSES))
+    shares = counts / len(y)
     probs = np.tile(shares, (len(y), 1))
     return Answers(probs, probs)
 
@@ -150,8 +157,10 @@ def between_humans(turns: Sequence[Turn]) -> Plain | None:
 
 def gain_over(truth: Truth, found: Answers, base: Answers) -> Plain:
     """How much larger the macro-F1 is than another row's, paired, with its interval."""
-    mine = macro_f1(truth.y, found.even.argmax(axis=1))
-    theirs = macro_f1(truth.y, base.even.argmax(axis=1))
+    said = found.even.argmax(axis=1)
+    said_by_base = base.even.argmax(axis=1)
+    mine = macro_f1(truth.y, said)
+    theirs = macro_f1(truth.y, said_by_base)
     value, interval = metrics.gain(mine, theirs, truth.weights)
     return {"value": value, "interval": interval}
 
@@ -175,7 +184,9 @@ def outcome_figures(talk: Talk, probs: Array, seed: int, n_bootstrap: int) -> Pl
     for name in rated:
         own = group == name
         soft.append(soft_share(probs[own]))
-        n_sustain, n_change = int((y[own] == 1).sum()), int((y[own] == 0).sum())
+        own_y = y[own]
+        n_sustain = int((own_y == 1).sum())
+        n_change = int((own_y == 0).sum())
         sided = n_sustain + n_change
         hard.append(n_sustain / sided if sided else 0.5)
         n_turns.append(int(own.sum()))
@@ -197,10 +208,13 @@ def _rho(a: Array, b: Array, draws: Array) -> Plain:
     samples = []
     for counts in draws:
         picks = np.repeat(np.arange(len(a)), counts)
-        same = len(np.unique(a[picks])) < 2 or len(np.unique(b[picks])) < 2
-        samples.append(math.nan if same else float(spearmanr(a[picks], b[picks]).statistic))
+        one, other = a[picks], b[picks]
+        is_constant = len(np.unique(one)) < 2 or len(np.unique(other)) < 2
+        rho = math.nan if is_constant else spearmanr(one, other).statistic
+        samples.append(float(rho))
     interval = metrics.interval(np.array(samples))
-    return {"rho": float(spearmanr(a, b).statistic), "interval": interval}
+    rho_of_all = spearmanr(a, b).statistic
+    return {"rho": float(rho_of_all), "interval": interval}
 
 
 # --- the two commands
@@ -226,18 +240,16 @@ def _rows(data: Table, answers: Mapping[str, Answers], asked: Asked) -> Plain:
             beside[name] = figures(truth, answer)
     humans = between_humans(data.talk.turns)
     beside["between_humans"] = humans or {"not_measured": "no turn was coded by several people"}
-    found["gain_over_length_position"] = gain_over(
-        truth, answers["model"], answers["length_position"]
-    )
+    by_shape = answers["length_position"]
+    found["gain_over_length_position"] = gain_over(truth, answers["model"], by_shape)
     found["rows"] = beside
     found["n"] = len(data)
     found["n_conversations"] = len(np.unique(data.conversation))
     found["n_groups"] = len(np.unique(data.group))
     found["classes"] = list(CLASSES)
     found["labelled_by"] = data.talk.labelled_by
-    found["outcome"] = outcome_figures(
-        data.talk, answers["model_without_position"].even, asked.seed, asked.n_bootstrap
-    )
+    without_position = answers["model_without_position"].even
+    found["outcome"] = outcome_figures(data.talk, without_position, asked.seed, asked.n_bootstrap)
     return found
 
 
@@ -269,11 +281,9 @@ def score_change_talk(path: Path, model: Path | None = None, asked: Asked | None
     even = answers["model"].even
     told = ~recogniser.cannot_tell(even)
     wrong = even.argmax(axis=1) != data.y
-    found["told"] = {
-        "max_risk": recogniser.max_risk,
-        "coverage": float(told.mean()),
-        "error": float(wrong[told].mean()) if told.any() else None,
-    }
+    coverage = float(told.mean())
+    error = float(wrong[told].mean()) if told.any() else None
+    found["told"] = {"max_risk": recogniser.max_risk, "coverage": coverage, "error": error}
     trained = set(recogniser.card.get("groups_sha256", ()))
     known = [name for name in np.unique(data.group) if mark_of(str(name)) in trained]
     found["overlap_with_training"] = len(known)
@@ -298,7 +308,9 @@ def _of_head(head: Head, data: Table, x: Array) -> Answers:
 
 def mark_of(group: str) -> str:
     """By what a model knows whom it was trained on; nobody's name stands in it."""
-    return hashlib.sha256(f"twomind change-talk {group}".encode()).hexdigest()[:16]
+    named = f"twomind change-talk {group}"
+    digest = hashlib.sha256(named.encode())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -339,9 +351,11 @@ def train_change_talk(
     recipe = Recipe(place=training.place, seed=how.seed)
     card = _card(path, data, training, language)
     model, fits = fit_model(data, card, recipe, sentences)
-    found = _rows(data, _held_out(fits), how)
+    held_out = _held_out(fits)
+    found = _rows(data, held_out, how)
     card["figures"] = to_plain(_short(found))
-    saved = model.save(training.out or default_folder())
+    folder = training.out or default_folder()
+    saved = model.save(folder)
     found["card"] = dict(model.card)
     found["protocol"] = f"{recipe.n_folds}-fold cross-validation, groups kept together"
     found["model"] = str(saved)
@@ -367,6 +381,7 @@ def _card(path: Path, data: Table, training: Training, language: str) -> Plain:
     talk = data.talk
     groups = sorted({mark_of(turn.group) for turn in talk.turns})
     digest = content_hash(path) if path.is_file() else None
+    about_data = {"name": talk.name, "turns": len(data), "groups": len(groups), "sha256": digest}
     return {
         "name": "change-talk",
         "population": f"{talk.name}: {talk.population}",
@@ -377,7 +392,7 @@ def _card(path: Path, data: Table, training: Training, language: str) -> Plain:
         "unit": talk.unit,
         "not_for": list(NOT_FOR),
         "position": training.place,
-        "data": {"name": talk.name, "turns": len(data), "groups": len(groups), "sha256": digest},
+        "data": about_data,
         "class_shares": class_shares(data.y),
         "groups_sha256": groups,
     }

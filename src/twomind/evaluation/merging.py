@@ -51,8 +51,9 @@ def load_merged(paths: Sequence[Path]) -> list[Run]:
 
 def _every_run(paths: Sequence[Path]) -> Iterator[tuple[Path, Run]]:
     """The runs of folders, and of bundles."""
-    bundles = [path for path in map(Path, paths) if is_bundle(path)]
-    folders = [path for path in map(Path, paths) if not is_bundle(path)]
+    every = [Path(path) for path in paths]
+    bundles = [path for path in every if is_bundle(path)]
+    folders = [path for path in every if not is_bundle(path)]
     for folder in find_runs(folders):
         yield folder, load_run(folder)
     for bundle in bundles:
@@ -85,7 +86,8 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
             model = f"{run.model} ({place})"
             found.append(replace(run, model=model, notes=(*run.notes, note)))
         else:
-            found.append(replace(run, fold=replace(run.fold, name=f"{place}: {run.fold.name}")))
+            fold = replace(run.fold, name=f"{place}: {run.fold.name}")
+            found.append(replace(run, fold=fold))
     return found
 
 

@@ -112,13 +112,14 @@ class Hider:
     def _sorted_scores(self, rows: Rows, fill: str) -> Rows:
         """Each person's labels and scores, sorted; every line beside them for itself."""
         rows = rows.take(rows.y >= 0)
-        subject = self._each("person", rows.subject)
-        order = np.lexsort((rows.y, subject))
-        subject = subject[order]
+        people = self._each("person", rows.subject)
+        order = np.lexsort((rows.y, people))
+        subject = people[order]
         rows = rows.take(order)
         other_person = subject[1:] != subject[:-1]
         other_label = rows.y[1:] != rows.y[:-1]
-        edges = np.flatnonzero(other_person | other_label) + 1
+        is_edge = other_person | other_label
+        edges = np.flatnonzero(is_edge) + 1
         pieces = np.split(np.arange(len(rows)), edges)
         beside = {}
         for name, probs in rows.beside.items():
@@ -167,9 +168,8 @@ class Hider:
 
     def text(self, text: str) -> str:
         """A text with pseudonyms for names, and of a path its last part alone."""
-        text = PurePath(text).name if _has_path(text) else text
-
-        return _WORD.sub(self._other, text)
+        last_part = PurePath(text).name if _has_path(text) else text
+        return _WORD.sub(self._other, last_part)
 
     def _other(self, found: re.Match[str]) -> str:
         """What stands for a word."""
@@ -183,7 +183,8 @@ class Hider:
         if folded in self.known:
             return self.known[folded]
         pieces = re.split(r"[._@-]+", folded)
-        return "text" if any(len(one) > 2 and one in self.known for one in pieces) else ""
+        holds_name = any(len(one) > 2 and one in self.known for one in pieces)
+        return "text" if holds_name else ""
 
     def plain(self, values: Mapping[str, Foreign]) -> dict[str, Foreign]:
         """Plain values with the same done to every text."""
@@ -228,9 +229,13 @@ def _sorted_in(probs: Array, pieces: Sequence[Array]) -> Array:
     """Rows sorted within each piece; nan comes last."""
     found = np.empty_like(probs)
     for piece in pieces:
-        own = probs[piece]
-        found[piece] = own[np.lexsort(own.T)]
+        found[piece] = _sorted(probs[piece])
     return found
+
+
+def _sorted(rows: Array) -> Array:
+    order = np.lexsort(rows.T)
+    return np.asarray(rows[order])
 
 
 def _beside_the_missing(probs: Array, stand_in: Array, pieces: Sequence[Array]) -> Array:
@@ -239,11 +244,11 @@ def _beside_the_missing(probs: Array, stand_in: Array, pieces: Sequence[Array]) 
     """
     found = np.empty_like(stand_in)
     for piece in pieces:
-        missing = np.logical_not(np.isfinite(probs[piece]).all(axis=1))
+        is_measured = np.isfinite(probs[piece]).all(axis=1)
         own = stand_in[piece]
-        with_score, without = own[~missing], own[missing]
-        both = (with_score[np.lexsort(with_score.T)], without[np.lexsort(without.T)])
-        found[piece] = np.concatenate(both)
+        with_score = _sorted(own[is_measured])
+        without = _sorted(own[~is_measured])
+        found[piece] = np.concatenate([with_score, without])
     return found
 
 

@@ -137,7 +137,8 @@ class Judge:
             if name is None:
                 unknown[one.id] = one
             else:
-                found.setdefault(name, []).append(replace(one, id=name))
+                own = found.setdefault(name, [])
+                own.append(replace(one, id=name))
         if unknown and (not found or not self.asked.skip_unknown):
             raise BadInput(self._about_unknown(results, unknown, len(found)))
         for name, own in found.items():
@@ -349,7 +350,8 @@ class Judge:
             one = self.recordings[name]
             label = self.dataset.label(task.name, name)
             n_words = None if one.words is None else len(one.words)
-            digest.update(f"{name}|{one.subject}|{one.question}|{n_words}|{label}\n".encode())
+            line = f"{name}|{one.subject}|{one.question}|{n_words}|{label}\n"
+            digest.update(line.encode())
         return digest.hexdigest()
 
 
@@ -405,8 +407,10 @@ def _coverage(runs: Sequence[Run]) -> float:
     for run in runs:
         rows = next(iter(run.rows.values()))
         coded = rows.y >= 0
-        known.append(np.isfinite(rows.probs[coded]).all(axis=1))
-    return float(np.concatenate(known).mean())
+        is_finite = np.isfinite(rows.probs[coded])
+        known.append(is_finite.all(axis=1))
+    of_all = np.concatenate(known)
+    return float(of_all.mean())
 
 
 def _threshold(results: Results) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from twomind.evaluation import baselines
 from twomind.evaluation.windows import Labels, Reader
 from twomind.types import Features, Fold, Prediction, Rows
 from twomind.types.plain import Array
+
+#: Begin and end in seconds.
+_Span: TypeAlias = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ def _recording_level(fold: Fold, reader: Reader, labels: Labels, answered: Answe
     spans, y, said, said_plain = [], [], [], []
     reasons = {}
     for recording in fold.test:
-        prediction, unadapted = answered.whole.get(recording, (pooled[recording], plain[recording]))
+        of_parts = (pooled[recording], plain[recording])
+        prediction, unadapted = answered.whole.get(recording, of_parts)
         spans.append(reader.span(recording))
         y.append(labels.of_recording(recording))
         said.append(prediction)
@@ -130,7 +135,8 @@ def _recording_level(fold: Fold, reader: Reader, labels: Labels, answered: Answe
 def _window_level(labels: Labels, answered: Answered) -> _Level:
     y = []
     for recording, (start_s, end_s) in zip(answered.ids, answered.spans_s, strict=True):
-        label = labels.of_window(recording, (float(start_s), float(end_s)))
+        span_s = (float(start_s), float(end_s))
+        label = labels.of_window(recording, span_s)
         y.append(label)
     return _Level(
         ids=list(answered.ids),
@@ -172,9 +178,11 @@ def _frame_level(fold: Fold, reader: Reader, labels: Labels, answered: Answered)
 
 def _window_of(times_s: Array, spans_s: Array) -> Array:
     """Which window each frame lies in ``(T,)``, -1 where in none."""
-    at = np.searchsorted(spans_s[:, 0], times_s, side="right") - 1
+    n_begun = np.searchsorted(spans_s[:, 0], times_s, side="right")
+    at = n_begun - 1
     ends_s = spans_s[np.maximum(at, 0), 1]
-    inside = (at >= 0) & (times_s < ends_s + 1e-9)
+    has_begun = at >= 0
+    inside = has_begun & (times_s < ends_s + 1e-9)
     return np.where(inside, at, -1)
 
 
@@ -206,12 +214,11 @@ def _seen(
         for k, one in enumerate(ids):
             since_start_s = middles_s[k] - start_s[one]
             position[k] = since_start_s / whole_s[one]
-    question = [reader.recordings[one].question or "" for one in ids]
-    return baselines.Seen(
-        question=np.array(question, dtype=str),
-        length=np.array([length_of[one] for one in ids]),
-        position=np.clip(position, 0, 1),
-    )
+    questions = [reader.recordings[one].question or "" for one in ids]
+    question = np.array(questions, dtype=str)
+    lengths = np.array([length_of[one] for one in ids])
+    shares = np.clip(position, 0, 1)
+    return baselines.Seen(question, lengths, shares)
 
 
 @dataclass(frozen=True)
@@ -262,7 +269,7 @@ class _Shortcuts:
 
     def _train_rows(self) -> _Coded:
         ids: list[str] = []
-        spans: list[tuple[float, float]] = []
+        spans: list[_Span] = []
         y: list[int] = []
         for recording in self.fold.train:
             for span, label in self._rows_of(recording):
@@ -271,9 +278,10 @@ class _Shortcuts:
                     spans.append(span)
                     y.append(int(label))
         spans_s = np.array(spans, float).reshape(-1, 2)
-        return _Coded(ids, spans_s, np.array(y, int))
+        labels = np.array(y, int)
+        return _Coded(ids, spans_s, labels)
 
-    def _rows_of(self, recording: str) -> list[tuple[tuple[float, float], int]]:
+    def _rows_of(self, recording: str) -> list[tuple[_Span, int]]:
         """Spans and labels of one training recording at this level."""
         labels = self.labels
         span = self.reader.span(recording)

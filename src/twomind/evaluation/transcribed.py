@@ -5,7 +5,7 @@ words are known. Recordings come in a folder with a ``manifest.csv``.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -102,7 +102,8 @@ def read_manifest(folder: Path) -> list[Item]:
         raise BadInput(f"{folder}: expected a manifest.csv with the columns {', '.join(COLUMNS)}")
     with csv_text.table(path) as file:
         reader = csv.DictReader(file)
-        absent = [name for name in COLUMNS[:-1] if name not in (reader.fieldnames or ())]
+        there = reader.fieldnames or ()
+        absent = [name for name in COLUMNS[:-1] if name not in there]
         if absent:
             raise BadInput(f"{path}: expected the column {absent[0]!r}")
         return [_item(folder, path, csv_text.row_of(row)) for row in reader]
@@ -117,13 +118,11 @@ def _item(folder: Path, path: Path, row: dict[str, str]) -> Item:
     media = _named(folder, path, row["file"])
     if media is None:
         raise BadInput(f"{path}: expected a file in every row")
-    return Item(
-        media,
-        _named(folder, path, row["transcript"]),
-        _named(folder, path, row["times"]),
-        int(n_fillers) if n_fillers else None,
-        (row.get("note") or "").strip(),
-    )
+    transcript = _named(folder, path, row["transcript"])
+    times = _named(folder, path, row["times"])
+    note = row.get("note") or ""
+    n_known = int(n_fillers) if n_fillers else None
+    return Item(media, transcript, times, n_known, note.strip())
 
 
 def _named(folder: Path, manifest: Path, name: str | None) -> Path | None:
@@ -166,12 +165,13 @@ def score_transcripts(
             tell(f"{k} of {len(items)}: {item.media.name}")
         judged.append(_judge(item, settings, store))
     rows = [_row(one, folder) for one in judged]
+    minutes = sum(one.minutes for one in judged)
     return {
         "schema": SCHEMA,
         "data": str(folder),
         "speech_model": str(settings.speech_model),
         "n_recordings": len(judged),
-        "minutes": round(sum(one.minutes for one in judged), 3),
+        "minutes": round(minutes, 3),
         "figures": figures(judged, seed),
         "recordings": rows,
     }
@@ -195,27 +195,36 @@ def judge(item: Item, found: Description) -> Judged:
     if words is None:
         raise BadInput(f"{item.media}: no words were recognised: {found.features.notes['words']}")
     heard = _heard(found)
-    written = [token for word in words for token in _tokens(word.text, word.start_s, word.end_s)]
+    written: list[Token] = []
+    for word in words:
+        written += _tokens(word.text, word.start_s, word.end_s)
     said = _said(item)
     grid = read_grid(item.times) if item.times is not None else {}
-    known_fillers = [one for one in grid.get("fillers", []) if one.text]
-    edits = compared(said, [token.text for token in written]) if said is not None else None
-    content = [text for text in said or () if text != FILLER]
+    marked = grid.get("fillers", [])
+    known_fillers = [one for one in marked if one.text]
+    edits = None
     met = 0
-    if edits is not None and said is not None:
+    if said is not None:
+        edits = compared(said, _texts(written))
         met = sum(said[k] != FILLER for k, _ in edits.same)
+    content = [text for text in said or () if text != FILLER]
+    erased_s = sum(cue.value for cue in found.cues if cue.kind == WITHOUT_WORDS)
     return Judged(
-        item,
-        found.recording.duration_s / 60,
-        edits,
-        len(content),
-        met,
-        _fillers(item, said, written, heard, known_fillers),
-        _boundaries(written, grid.get("words", [])),
-        " ".join(word.text for word in words),
-        sum(cue.value for cue in found.cues if cue.kind == WITHOUT_WORDS),
-        found.recording.words_remarks,
+        item=item,
+        minutes=found.recording.duration_s / 60,
+        edits=edits,
+        words_said=len(content),
+        words_met=met,
+        fillers=_fillers(item, said, written, heard, known_fillers),
+        boundary_ms=_boundaries(written, grid.get("words", [])),
+        text=" ".join(word.text for word in words),
+        erased_s=erased_s,
+        remarks=found.recording.words_remarks,
     )
+
+
+def _texts(tokens: Iterable[Token]) -> list[str]:
+    return [token.text for token in tokens]
 
 
 def _without_words(recording: Recording) -> Recording:
@@ -232,7 +241,10 @@ def _said(item: Item) -> list[str] | None:
     if item.transcript is None:
         return None
     text = item.transcript.read_text(encoding="utf-8-sig")
-    return [token.text for word in text.split() for token in _tokens(word, 0.0, 0.0)]
+    said: list[str] = []
+    for word in text.split():
+        said += _texts(_tokens(word, 0.0, 0.0))
+    return said
 
 
 def _tokens(word: str, start_s: float, end_s: float) -> list[Token]:
@@ -258,19 +270,22 @@ def _fillers(
     """By time where the times of fillers are known, else by their place in the transcript, else by
     their number.
     """
-    found = _merged([token for token in written if token.text == FILLER], heard)
+    written_fillers = [token for token in written if token.text == FILLER]
+    found = _merged(written_fillers, heard)
     if known:
         right = _met_in_time(known, found)
         return Fillers(len(found), right, len(known))
     if said is not None:
         content = [token for token in written if token.text != FILLER]
         both = sorted([*content, *found], key=lambda token: token.start_s)
-        edits = compared(said, [token.text for token in both])
+        edits = compared(said, _texts(both))
         right = sum(said[k] == FILLER for k, _ in edits.same)
-        return Fillers(len(found), right, sum(text == FILLER for text in said))
+        n_said = said.count(FILLER)
+        return Fillers(len(found), right, n_said)
     if item.n_fillers is None:
         return None
-    return Fillers(len(found), min(len(found), item.n_fillers), item.n_fillers)
+    at_most = min(len(found), item.n_fillers)
+    return Fillers(len(found), at_most, item.n_fillers)
 
 
 def _merged(written: list[Token], heard: list[Token]) -> list[Token]:
@@ -279,7 +294,8 @@ def _merged(written: list[Token], heard: list[Token]) -> list[Token]:
     for token in sorted([*written, *heard], key=lambda token: token.start_s):
         if out and token.start_s - out[-1].end_s < _ONE_S:
             last = out[-1]
-            out[-1] = Token(FILLER, last.start_s, max(last.end_s, token.end_s))
+            end_s = max(last.end_s, token.end_s)
+            out[-1] = Token(FILLER, last.start_s, end_s)
         else:
             out.append(token)
     return out
@@ -292,7 +308,9 @@ def _met_in_time(known: list[Interval], found: list[Token]) -> int:
         for k, token in enumerate(found):
             if k in used:
                 continue
-            if min(token.end_s, one.end_s) > max(token.start_s, one.start_s):
+            start_s = max(token.start_s, one.start_s)
+            end_s = min(token.end_s, one.end_s)
+            if end_s > start_s:
                 used.add(k)
                 break
     return len(used)
@@ -307,11 +325,12 @@ def _boundaries(written: list[Token], grid: list[Interval]) -> tuple[float, ...]
     for one in grid:
         if one.text:
             known += _tokens(one.text, one.start_s, one.end_s)
-    edits = compared([token.text for token in known], [token.text for token in written])
+    edits = compared(_texts(known), _texts(written))
     out: list[float] = []
     for k, n in edits.same:
-        out.append(1000 * abs(known[k].start_s - written[n].start_s))
-        out.append(1000 * abs(known[k].end_s - written[n].end_s))
+        mine, theirs = known[k], written[n]
+        out.append(1000 * abs(mine.start_s - theirs.start_s))
+        out.append(1000 * abs(mine.end_s - theirs.end_s))
     return tuple(out)
 
 
@@ -326,12 +345,15 @@ def figures(judged: Sequence[Judged], seed: int = 0) -> Plain:
         seed: Of the resamples of recordings.
     """
     compared_ones = [one for one in judged if one.edits is not None]
-    n_said = [one.edits.n_said for one in compared_ones if one.edits]
-    wrong = [one.edits.n_wrong for one in compared_ones if one.edits]
-    inserted = [one.edits.n_inserted for one in compared_ones if one.edits]
+    edits = [one.edits for one in judged if one.edits is not None]
+    n_said = [one.n_said for one in edits]
+    wrong = [one.n_wrong for one in edits]
+    inserted = [one.n_inserted for one in edits]
     minutes = [one.minutes for one in compared_ones]
     fillers = [one.fillers for one in judged if one.fillers is not None]
     n_right = sum(one.right for one in fillers)
+    n_found = sum(one.found for one in fillers)
+    n_fillers = sum(one.said for one in fillers)
     n_met = sum(one.words_met for one in compared_ones)
     n_words = sum(one.words_said for one in compared_ones)
     errors_ms = np.array([ms for one in judged for ms in one.boundary_ms])
@@ -339,8 +361,8 @@ def figures(judged: Sequence[Judged], seed: int = 0) -> Plain:
     found: Plain = {
         "wer": _ratio(wrong, n_said, seed),
         "word_recall": _share(n_met, n_words),
-        "filler_precision": _share(n_right, sum(one.found for one in fillers)),
-        "filler_recall": _share(n_right, sum(one.said for one in fillers)),
+        "filler_precision": _share(n_right, n_found),
+        "filler_recall": _share(n_right, n_fillers),
         "insertions_per_min": _ratio(inserted, minutes, seed),
         "boundary_ms": _median(errors_ms, seed),
         "boundary_within_50": _share(near, len(errors_ms)),
@@ -364,8 +386,10 @@ def _ratio(above: Sequence[float], below: Sequence[float], seed: int) -> Plain:
     span = None
     if n >= _MIN_RECORDINGS:
         drawn = resamples(n, 2000, seed)
-        sums = drawn @ np.array(below, float)
-        span = interval(drawn @ np.array(above, float) / np.where(sums > 0, sums, np.nan))
+        sums_above = drawn @ np.array(above, float)
+        sums_below = drawn @ np.array(below, float)
+        divisors = np.where(sums_below > 0, sums_below, np.nan)
+        span = interval(sums_above / divisors)
     return {"value": sum(above) / total, "interval": span, "n": n}
 
 
@@ -375,24 +399,24 @@ def _median(values: Array, seed: int) -> Plain:
         return {"value": None, "interval": None, "n": 0}
     rng = np.random.default_rng(seed)
     drawn = rng.choice(values, (1000, n))
-    span = interval(np.median(drawn, axis=1))
-    return {"value": float(np.median(values)), "interval": span, "n": n}
+    medians = np.median(drawn, axis=1)
+    middle = float(np.median(values))
+    return {"value": middle, "interval": interval(medians), "n": n}
 
 
 def _row(one: Judged, folder: Path) -> Plain:
     edits = one.edits
     fillers = one.fillers
-    return {
-        "file": str(one.item.media.relative_to(folder)),
-        "note": one.item.note,
-        "seconds": round(60 * one.minutes, 2),
-        "words_said": edits.n_said if edits else None,
-        "words_wrong": edits.n_wrong if edits else None,
-        "words_inserted": edits.n_inserted if edits else None,
-        "fillers_said": fillers.said if fillers else None,
-        "fillers_found": fillers.found if fillers else None,
-        "fillers_right": fillers.right if fillers else None,
-        "speech_without_words_s": round(one.erased_s, 2),
-        "text": one.text,
-        "remarks": list(one.remarks),
-    }
+    path = one.item.media.relative_to(folder)
+    row: Plain = {"file": str(path), "note": one.item.note}
+    row["seconds"] = round(60 * one.minutes, 2)
+    row["words_said"] = edits.n_said if edits else None
+    row["words_wrong"] = edits.n_wrong if edits else None
+    row["words_inserted"] = edits.n_inserted if edits else None
+    row["fillers_said"] = fillers.said if fillers else None
+    row["fillers_found"] = fillers.found if fillers else None
+    row["fillers_right"] = fillers.right if fillers else None
+    row["speech_without_words_s"] = round(one.erased_s, 2)
+    row["text"] = one.text
+    row["remarks"] = list(one.remarks)
+    return row

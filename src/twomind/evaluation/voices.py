@@ -107,6 +107,7 @@ def score_voices(
     rows = {}
     for name, way in ways.items():
         rows[name] = _row(way, ways["raw"], (y, person), n_bootstrap, seed)
+    order_name = "file names" if order is None else order.name
     return {
         "n_clips": len(clips),
         "n_speakers": len(speakers),
@@ -114,7 +115,7 @@ def score_voices(
         "chance": 1 / len(emotions),
         "measures": list(MEASURES),
         "warm_up": N_WARM_UP,
-        "order": "file names" if order is None else order.name,
+        "order": order_name,
         "rows": rows,
         "left_out": left_out,
     }
@@ -127,7 +128,10 @@ def _name_of(path: Path) -> tuple[str, str] | None:
         speaker, letter = berlin.groups()
         return speaker, _BERLIN_EMOTIONS[letter]
     parts = path.stem.split("_")
-    return (parts[0], parts[1].lower()) if len(parts) > 1 and all(parts[:2]) else None
+    if len(parts) < 2 or not all(parts[:2]):
+        return None
+    speaker, emotion = parts[:2]
+    return speaker, emotion.lower()
 
 
 def _files(folder: Path) -> list[Path]:
@@ -176,7 +180,8 @@ def _measured(
         named = _name_of(path)
         assert named is not None
         try:
-            made = describe(open_recording(path), ("voice",), settings=Settings(), store=store)
+            recording = open_recording(path)
+            made = describe(recording, ("voice",), settings=Settings(), store=store)
         except TwomindError as error:
             left_out.append({"file": path.name, "reason": str(error)})
             continue
@@ -186,7 +191,8 @@ def _measured(
             left_out.append({"file": path.name, "reason": reason})
             continue
         speaker, emotion = named
-        clips.append(_Clip(path.stem, speaker, emotion, voice_values(track)))
+        values = voice_values(track)
+        clips.append(_Clip(path.stem, speaker, emotion, values))
     return clips, left_out
 
 
@@ -195,15 +201,18 @@ def voice_values(track: Track) -> Array:
 
     Pitch is in semitones above 1 Hz, level in dB; slopes are per second.
     """
-    speaking = track.valid & (track.column("speech") == 1)
+    is_speech = track.column("speech") == 1
+    speaking = track.valid & is_speech
     times_s = track.times_s[speaking]
     pitch_hz = track.column("pitch")[speaking].astype(float)
-    pitch_st = 12 * np.log2(np.where(pitch_hz > 0, pitch_hz, np.nan))
+    known_hz = np.where(pitch_hz > 0, pitch_hz, np.nan)
+    pitch_st = 12 * np.log2(known_hz)
     level_db = track.column("energy")[speaking].astype(float)
     voiced = np.isfinite(pitch_st)
     n_rows = int(speaking.sum())
     speech_s = n_rows / 100
-    n_syllables = float((track.column("syllable")[speaking] == 1).sum())
+    is_syllable = track.column("syllable")[speaking] == 1
+    n_syllables = float(is_syllable.sum())
     rest = [np.nan, np.nan, speech_s]
     if n_rows:
         rest[0] = float(voiced.mean())
@@ -221,9 +230,12 @@ def _course(times_s: Array, values: Array) -> list[float]:
     own = values[known]
     low, middle, high = np.percentile(own, [10, 50, 90])
     centred = at - at.mean()
-    slope = float((centred * own).sum() / max((centred**2).sum(), 1e-9))
-    change = float(np.abs(np.diff(own)).mean())
-    return [float(middle), float(own.std()), float(low), float(high), slope, change]
+    together = (centred * own).sum()
+    spread_s2 = (centred**2).sum()
+    slope = float(together / max(spread_s2, 1e-9))
+    changes = np.abs(np.diff(own))
+    spread = float(own.std())
+    return [float(middle), spread, float(low), float(high), slope, float(changes.mean())]
 
 
 def _ways(clips: Sequence[_Clip], person: Array) -> dict[str, _Way]:
@@ -278,14 +290,17 @@ def _row(way: _Way, raw: _Way, known: tuple[Array, Array], n_bootstrap: int, see
     if len(np.unique(person)) < 3:
         return {"n_clips": len(rows), "uar": None, "reason": "fewer than three speakers have them"}
     n_classes = int(known[0].max()) + 1
-    own = _tables(_said(way.values[rows], y, person), y, person, n_classes)
-    base = _tables(_said(raw.values[rows], y, person), y, person, n_classes)
+    said = _said(way.values[rows], y, person)
+    said_of_raw = _said(raw.values[rows], y, person)
+    own = _tables(said, y, person, n_classes)
+    base = _tables(said_of_raw, y, person, n_classes)
     drawn = numbers.resamples(len(own), n_bootstrap, seed)
     gains = _uar(own, drawn) - _uar(base, drawn)
     once = np.ones((1, len(own)))
     uar = float(_uar(own, once)[0])
     uar_raw = float(_uar(base, once)[0])
-    worse = numbers.mean_recall(own) < numbers.mean_recall(base) - _HARM
+    least = numbers.mean_recall(base) - _HARM
+    worse = numbers.mean_recall(own) < least
     return {
         "n_clips": len(rows),
         "uar": uar,
@@ -298,14 +313,16 @@ def _row(way: _Way, raw: _Way, known: tuple[Array, Array], n_bootstrap: int, see
 
 def _uar(tables: Array, weights: Array) -> Array:
     """Unweighted accuracy ``(B,)`` of the speakers' tables ``(S, C, C)`` by weights ``(B, S)``."""
-    return numbers.mean_recall(np.tensordot(weights, tables, axes=1))
+    pooled = np.tensordot(weights, tables, axes=1)
+    return numbers.mean_recall(pooled)
 
 
 def _tables(said: Array, y: Array, person: Array, n_classes: int) -> Array:
     tables = []
     for one in np.unique(person):
         rows = person == one
-        tables.append(numbers.counts(y[rows], said[rows], n_classes)[0])
+        table = numbers.counts(y[rows], said[rows], n_classes)
+        tables.append(table[0])
     return np.stack(tables)
 
 
@@ -325,8 +342,10 @@ def _said(values: Array, y: Array, person: Array) -> Array:
         train = ~test
         centre = np.nanmean(values[train], axis=0)
         spread = np.nanstd(values[train], axis=0)
-        scaled = (values - centre) / np.where(spread > _CONSTANT, spread, 1.0)
-        scaled = np.where(np.isfinite(scaled), scaled, 0.0)
+        divisor = np.where(spread > _CONSTANT, spread, 1.0)
+        standardised = (values - centre) / divisor
+        is_known = np.isfinite(standardised)
+        scaled = np.where(is_known, standardised, 0.0)
         model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000)
         model.fit(scaled[train], y[train])
         said[test] = model.predict(scaled[test])

@@ -76,8 +76,9 @@ def find_events(
         v = values[rows]
         ends_s = np.append(t[1:], t[-1] + usual_s)
         high = []
-        near = _near(t, v >= enter, edge_s)
-        for a, b in runs((v >= leave) & near):
+        is_near = _near(t, v >= enter, edge_s)
+        stays_high = (v >= leave) & is_near
+        for a, b in runs(stays_high):
             if v[a:b].max() >= enter:
                 high.append((a, b))
         for a, b in _merged(high, t, ends_s, merge_s):
@@ -86,7 +87,8 @@ def find_events(
             if end_s - start_s < min_s - 1e-9:
                 continue
             peak = a + int(v[a:b].argmax())
-            found.append(Event(start_s, end_s, float(v[peak]), int(rows[peak])))
+            value = float(v[peak])
+            found.append(Event(start_s, end_s, value, int(rows[peak])))
     return found
 
 
@@ -98,7 +100,9 @@ def _near(t: np.ndarray, reached: np.ndarray, edge_s: float) -> np.ndarray:
     after = np.searchsorted(at, t)
     following = at[np.minimum(after, len(at) - 1)]
     before = at[np.maximum(after - 1, 0)]
-    away_s = np.minimum(np.abs(following - t), np.abs(t - before))
+    until_s = np.abs(following - t)
+    since_s = np.abs(t - before)
+    away_s = np.minimum(until_s, since_s)
     near: np.ndarray = away_s <= edge_s + 1e-9
     return near
 
@@ -139,7 +143,8 @@ def find_swings(
         t = times_s[rows]
         v = values[rows]
         moves = _moves(v, min_swing)
-        quick = np.array([t[b] - t[a] <= max_s + 1e-9 for a, b in moves], bool)
+        lengths_s = np.array([t[b] - t[a] for a, b in moves])
+        quick = lengths_s <= max_s + 1e-9
         held = np.array(_held(moves, t, max_s), bool)
         for first, last in runs(quick):
             inside = held[first : last - 1]
@@ -173,7 +178,9 @@ def _swing(moves: list[_Rows], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -
     begin, _ = moves[0]
     _, end = moves[-1]
     size = float(np.mean(sizes))
-    return Event(float(t[begin]), float(t[end]), size, int(rows[peak]))
+    start_s = float(t[begin])
+    end_s = float(t[end])
+    return Event(start_s, end_s, size, int(rows[peak]))
 
 
 def _moves(values: np.ndarray, min_swing: float) -> list[_Rows]:

@@ -109,7 +109,8 @@ def _face_against_words(
         for word in said:
             if face.modality != "face" or word.kind not in opposite:
                 continue
-            least_s = max(s.overlap_s, s.overlap_share * (word.end_s - word.start_s))
+            word_s = word.end_s - word.start_s
+            least_s = max(s.overlap_s, s.overlap_share * word_s)
             if _overlap_s(face, word) >= least_s:
                 yield _pair(FACE, face, word)
 
@@ -137,7 +138,8 @@ def _is_hesitant(voice: Cue, word: Cue, s: InconsistencySettings) -> bool:
 
 def _within_words(words: tuple[Word, ...], s: InconsistencySettings) -> Iterator[Cue]:
     """What is wanted and what is not, on two sides of one contrast ("I want to, but I hate it")."""
-    hits = [hit for hit in find_all([word.text for word in words]) if hit.category in WORD_KINDS]
+    texts = [word.text for word in words]
+    hits = [hit for hit in find_all(texts) if hit.category in WORD_KINDS]
     sentence_of = _sentences(words)
     for contrast in hits:
         if contrast.category != "contrast":
@@ -148,7 +150,9 @@ def _within_words(words: tuple[Word, ...], s: InconsistencySettings) -> Iterator
         for one, other in (("for", "against"), ("against", "for")):
             if one in before and other in after:
                 told = f", on two sides of “{contrast.text}”"
-                yield _pair(WITHIN, _cue(before[one], words), _cue(after[other], words), told)
+                first = _cue(before[one], words)
+                second = _cue(after[other], words)
+                yield _pair(WITHIN, first, second, told)
 
 
 def _side_of(hit: Occurrence) -> str:

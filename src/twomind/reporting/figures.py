@@ -319,7 +319,8 @@ def _jitter(values: Sequence[float], height: float, width: float = 0.02) -> list
     """Heights that keep dots of nearly equal values apart: a swarm, not chance."""
     found = [0.0] * len(values)
     for group in _groups(values, width):
-        step = min(6.0, height / max(len(group), 1))
+        room = height / max(len(group), 1)
+        step = min(6.0, room)
         middle = (len(group) - 1) / 2
         for j, k in enumerate(group):
             found[k] = (j - middle) * step
@@ -393,9 +394,10 @@ def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point, harm: _Harm
     name = _short(row.name, 34)
     c.text(c.left - 12, middle + 4, name, _LINE_NAME)
     low, high = limits
-    shown = [min(max(v, low), high) for v in row.values.values()]
+    values = row.values.values()
+    shown = [min(max(value, low), high) for value in values]
     lifts = _jitter(shown, _ROW_H - 12)
-    for value, real, lift in zip(shown, row.values.values(), lifts, strict=True):
+    for value, real, lift in zip(shown, values, lifts, strict=True):
         colour = harm.colour(real, row.colour)
         title = f"one person: {real:.3f}"
         c.dot(c.x(value), middle + lift, 3.2, colour, title)
@@ -438,7 +440,8 @@ def reliability(
         for b, point in zip(line.bins, points, strict=True):
             said, observed = point
             n = b["n"]
-            r = 2 + 9 * math.sqrt(n / max(total, 1))
+            share = n / max(total, 1)
+            r = 2 + 9 * math.sqrt(share)
             told = f"said {said:.2f}, observed {observed:.2f}"
             title = f"{line.name}: {n:.0f} answers, {told}"
             x, y = c.at(point)
@@ -459,13 +462,15 @@ def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = ()) -> str:
     """Share of wrong answers among the surest, against the share of answers given."""
     highest = [np.nanmax(line.points[:, 1]) for line in lines]
     top = max(map(float, highest), default=0.5)
-    high = max(math.ceil(top * 10) / 10, 0.1)
+    tenths = math.ceil(top * 10)
+    high = max(tenths / 10, 0.1)
     ticks = [round(high * k / 5, 3) for k in range(6)]
     c = Canvas(360, 340, (0, 1), (0, high))
     c.axes("share answered, surest first", "share wrong", FIFTHS, ticks)
     for line in lines:
         # A handful of answers says little; the curve begins at one in twenty.
-        kept = line.points[line.points[:, 0] >= 0.05]
+        shares = line.points[:, 0]
+        kept = line.points[shares >= 0.05]
         points = [(share, wrong) for share, wrong in kept.tolist()]
         if len(points) == 1:  # every answer is as sure as every other
             x, y = c.at(points[0])

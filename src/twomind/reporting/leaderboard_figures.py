@@ -96,7 +96,8 @@ def _gain_figure(gains: Sequence[figures.Strip], tag: str, metric: str) -> Figur
     for strip in gains:
         for change in strip.values.values():
             far = max(far, abs(change))
-    limit = max(math.ceil(far * 10) / 10, 0.1)
+    tenths = math.ceil(far * 10)
+    limit = max(tenths / 10, 0.1)
     half = [limit * k / 2 for k in range(5)]
     marks = [round(-limit + step, 2) for step in half]
     x_name = f"change of {metric} against no adaptation"
@@ -163,9 +164,10 @@ def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> li
         bins.append(figures.Calibration(x.name, _bins(x), colour))
         curves.append(figures.Curve(x.name, _curve(x), colour))
     x_name = f"probability of “{board.task.classes[-1]}” that was said"
+    drawn_reliability = figures.reliability(bins, board.n_rows, x_name, dashed)
     reliability = Figure(
         f"{tag}-reliability",
-        figures.reliability(bins, board.n_rows, x_name, dashed),
+        drawn_reliability,
         "On the dashed diagonal, a score means what it says. Larger dots hold more answers; small "
         "ones are noise.",
     )
@@ -182,7 +184,8 @@ def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> li
 def _wrong_share(rows: Rows, fill: str) -> float:
     """Share of the coded moments that are wrong."""
     coded = rows.y >= 0
-    wrong = classes.decide(filled(rows, fill)) != rows.y
+    said = classes.decide(filled(rows, fill))
+    wrong = said != rows.y
     return float(wrong[coded].mean())
 
 

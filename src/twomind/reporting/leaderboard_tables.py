@@ -195,7 +195,8 @@ def _against_none(line: Line, paired: people.Paired, figure: str) -> str:
     p = f"p {own_p}, after Holm {p_value(line.p_holm)}"
     n_harmed = f"{paired.n_harmed} of {paired.n_people} people are harmed"
     least, most = paired.harmed_ci
-    share = f"{percent(paired.share_harmed)}, interval {percent(least)} to {percent(most)}"
+    interval_of_share = f"interval {percent(least)} to {percent(most)}"
+    share = f"{percent(paired.share_harmed)}, {interval_of_share}"
     return f"{line.name}: {gain}, {direction} no adaptation ({p}); {n_harmed} ({share})."
 
 
@@ -217,9 +218,10 @@ def _against_shortcuts(board: Board) -> list[str]:
         else:
             guess.append(line.name)
     height = number(best.figures["macro_f1"])
+    skilled_names = ", ".join(skilled) or "nothing"
     found = [
         f"Strongest shortcut: {best.name}, macro-F1 {height}. Clearly above it, and above every "
-        f"shortcut in AUC: {', '.join(skilled) or 'nothing'}."
+        f"shortcut in AUC: {skilled_names}."
     ]
     if guess:
         found.append(
@@ -290,7 +292,8 @@ def main_table(board: Board) -> Table:
         rows.append(("Asked for, and refused",))
     for one in board.refused:
         name = f"{one.name}\n!{one.words()}"
-        rows.append((name, *[DASH] * (len(head) - 1)))
+        dashes = [DASH] * (len(head) - 1)
+        rows.append((name, *dashes))
     head, rows = _without_empty(head, rows, n_kept=len(_ABOUT_LINE) + 2)
     note = (
         f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person "

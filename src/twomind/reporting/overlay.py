@@ -208,7 +208,9 @@ def _draw_face(cv2: Any, canvas: np.ndarray, time_s: float, shown: _Shown, scale
     yaw, pitch, _ = np.radians(pose)
     width_px = float(np.ptp(points[:, 0]))
     begin = points[_NOSE, :2]
-    ahead = np.array([np.sin(yaw) * np.cos(pitch), -np.sin(pitch)])
+    right = np.sin(yaw) * np.cos(pitch)
+    down = -np.sin(pitch)
+    ahead = np.array([right, down])
     end = begin + _ARROW_LENGTH * width_px * ahead
     corners = np.stack([begin, end]).round().astype(int).tolist()
     cv2.arrowedLine(canvas, *map(tuple, corners), _ARROW, 2, cv2.LINE_AA)
@@ -225,8 +227,10 @@ def _draw_body(cv2: Any, canvas: np.ndarray, time_s: float, shown: _Shown) -> No
     high, wide = canvas.shape[:2]
     names = [name.removesuffix("_x") for name in body.names if name.endswith("_x")]
     for name in names:
-        x = body.values[row, body.names.index(f"{name}_x")] * wide
-        y = body.values[row, body.names.index(f"{name}_y")] * high
+        x_column = body.names.index(f"{name}_x")
+        y_column = body.names.index(f"{name}_y")
+        x = body.values[row, x_column] * wide
+        y = body.values[row, y_column] * high
         if np.isfinite(x + y):
             cv2.circle(canvas, (round(float(x)), round(float(y))), 5, _BODY, 2, cv2.LINE_AA)
 
@@ -256,7 +260,8 @@ def _lines(time_s: float, shown: _Shown) -> list[tuple[str, tuple[int, int, int]
         found.append((f"AU rel. {units_told}", _TEXT))
     for cue in shown.cues_at(time_s):
         strength = f" {cue.value:.2f} {cue.unit}" if np.isfinite(cue.value) else ""
-        found.append((f"{cue.kind}{strength} {cue.start_s:.1f}-{cue.end_s:.1f} s", _CUE))
+        times = f"{cue.start_s:.1f}-{cue.end_s:.1f} s"
+        found.append((f"{cue.kind}{strength} {times}", _CUE))
     return found
 
 

@@ -128,11 +128,12 @@ def bin_means(times_s: np.ndarray, columns: np.ndarray, end_s: float) -> tuple[f
     Returns:
         Length of a bin in seconds, and the means ``(N, D)``.
     """
-    bin_s = max(BIN_S, end_s / MAX_POINTS, _step_s(times_s) * 1.001)
+    just_over_step_s = _step_s(times_s) * 1.001
+    bin_s = max(BIN_S, end_s / MAX_POINTS, just_over_step_s)
     n = max(1, math.ceil(end_s / bin_s - 1e-9))
-    where = np.floor(times_s / bin_s).astype(int)
-    inside = (where >= 0) & (where < n)
-    where = where[inside]
+    bins = np.floor(times_s / bin_s).astype(int)
+    inside = (bins >= 0) & (bins < n)
+    where = bins[inside]
     columns = np.asarray(columns[inside], float)
     finite = np.isfinite(columns)
     known = np.where(finite, columns, 0.0)
@@ -229,8 +230,8 @@ def _curves(result: Result, end_s: float) -> list[Plain]:
 def _off_usual(own: Track) -> Track:
     """What cues of gaze are found in: how far the line of sight is off its usual direction."""
     yaw, pitch = line_of_sight(own).T
-    off = np.hypot(yaw, pitch)[:, None]
-    return replace(own, values=off, names=("line_of_sight",), units=("deg",))
+    off = np.hypot(yaw, pitch)
+    return replace(own, values=off[:, None], names=("line_of_sight",), units=("deg",))
 
 
 #: Begin, end and code of a span.
@@ -262,12 +263,14 @@ def runs_of(times_s: np.ndarray, codes: np.ndarray, end_s: float, gap_code: int)
         return [(0.0, end_s, gap_code)] if end_s > 0 else []
     step = _step_s(times_s)
     far = max(4 * step, 0.3)
-    ends = np.append(times_s[1:], times_s[-1] + step)
+    last_end = times_s[-1] + step
+    ends = np.append(times_s[1:], last_end)
     holes = ends - times_s > far
     spans: list[Span] = []
     if times_s[0] > far:
         _append(spans, 0.0, float(times_s[0]), gap_code)
-    changes = (np.diff(codes) != 0) | holes[:-1]
+    is_other_code = np.diff(codes) != 0
+    changes = is_other_code | holes[:-1]
     cuts = (np.flatnonzero(changes) + 1).tolist()
     for first, stop in pairwise([0, *cuts, len(codes)]):
         last = stop - 1
@@ -344,9 +347,8 @@ def _pauses(spans: Sequence[Span]) -> list[_Pair]:
     beside the turn of another person, is none.
     """
     pauses = []
-    for (_, _, before), (start, end, code), (_, _, after) in zip(
-        spans, spans[1:], spans[2:], strict=False
-    ):
+    neighbours = zip(spans, spans[1:], spans[2:], strict=False)
+    for (_, _, before), (start, end, code), (_, _, after) in neighbours:
         between = before == after == 1
         if code == 0 and between and end - start >= MIN_PAUSE_S:
             pauses.append((start, end))
@@ -375,7 +377,8 @@ TIMING_TEXT = {
 def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float | None]:
     """What each word added to the score; None where the model said nothing of a word."""
     evidence = [e for e in prediction.evidence if e.kind == "word"]
-    if [e.name for e in evidence] == [w.text for w in words]:
+    named = [e.name for e in evidence]
+    if named == [w.text for w in words]:
         return [_round(e.value, 4) for e in evidence]
     by_key: dict[tuple[str, float], float] = {}
     for e in evidence:
@@ -418,9 +421,11 @@ def _between_words(recording: Recording, words: Sequence[Word]) -> list[list[Pla
     notes += [_note_item("other", turn.label, turn) for turn in recording.others]
     notes.sort(key=lambda note: float(note["start_s"]))
     starts = [word.start_s for word in words]
-    found: list[list[Plain]] = [[] for _ in range(len(words) + 1)]
+    n_places = len(words) + 1
+    found: list[list[Plain]] = [[] for _ in range(n_places)]
     for note in notes:
-        found[bisect_right(starts, note["start_s"])].append(note)
+        place = bisect_right(starts, note["start_s"])
+        found[place].append(note)
     return found
 
 
@@ -577,7 +582,8 @@ def modalities_with(there: Iterable[str]) -> Mapping[str, str]:
         there: modalities of which something is known.
     """
     known = set(there)
-    return MODALITIES | {name: label for name, label in MORE.items() if name in known}
+    more = {name: label for name, label in MORE.items() if name in known}
+    return MODALITIES | more
 
 
 def overview_row(result: Result, link: str) -> Plain:

@@ -405,7 +405,10 @@ def write_change_talk_csv(result: Result, path: Path) -> Path | None:
         *("p_change", "p_sustain", "p_neutral", "sureness"),
     )
     who = _who(result)
-    rows = [(*who, *(clause[name] for name in names)) for clause in clauses]
+    rows = []
+    for clause in clauses:
+        cells = [clause[name] for name in names]
+        rows.append((*who, *cells))
     return write_rows(path, (*_WHO, *names), rows)
 
 

@@ -97,10 +97,11 @@ def _autocorrelation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normalised autocorrelation ``(T, lags)`` and power ``(T,)`` of the rows' windows."""
     wanted = slice(search.first_lag, search.last_lag + 1)
-    window = np.hanning(search.length + 2)[1:-1]
-    hann = window.astype(np.float32)
+    window = np.hanning(search.length + 2)
+    hann = window[1:-1].astype(np.float32)
     energy_of_window = float(hann @ hann)
-    own = _correlate(hann, search.n_fft)[wanted] / energy_of_window
+    of_window = _correlate(hann, search.n_fft)
+    own = of_window[wanted] / energy_of_window
 
     # Mains hum at 50 Hz goes before the window is cut: in so short a window it would spread up to
     # 90 Hz.
@@ -118,8 +119,9 @@ def _autocorrelation(
     frames = (frames - means) * hann
     correlation = _correlate(frames, search.n_fft)
     power = correlation[:, 0]
-    scale = np.maximum(power, 1e-12)[:, None]
-    normalised = correlation[:, wanted] / scale / own
+    scale = np.maximum(power, 1e-12)
+    shares = correlation[:, wanted] / scale[:, None]
+    normalised = shares / own
     return normalised, power
 
 
@@ -165,15 +167,17 @@ def _peaks(correlation: np.ndarray, search: _Search) -> tuple[Candidates, Candid
     shift = np.where(is_bent, vertex, 0.0)
     highest = np.take_along_axis(peaks, at, 1)
     found = highest > 0
-    lags = search.first_lag + 1 + at + shift
+    nearest_lags = search.first_lag + 1 + at
+    lags = nearest_lags + shift
     peak_hz = search.rate_hz / lags
     freqs = np.where(found, peak_hz, np.nan)
     heights = y1 - 0.25 * lean * shift
     strengths = np.where(found, heights, -np.inf)
     # A lag so short that the interpolated peak exceeds 1 is folded back, as in the paper.
     above_one = strengths > 1
-    folded = 1 / np.maximum(strengths, 1)
-    return freqs, np.where(above_one, folded, strengths)
+    at_least_one = np.maximum(strengths, 1)
+    folded = np.where(above_one, 1 / at_least_one, strengths)
+    return freqs, folded
 
 
 def _scores(

@@ -114,7 +114,8 @@ def _samples(sound: Sound, lo: int, hi: int) -> np.ndarray:
     start = max(lo, 0)
     stop = min(hi, len(sound.values))
     n = max(0, stop - start)
-    piece[start - lo : start - lo + n] = sound.values[start:stop]
+    at = start - lo
+    piece[at : at + n] = sound.values[start:stop]
     return piece
 
 

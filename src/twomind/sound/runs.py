@@ -9,7 +9,9 @@ from twomind.types.plain import Array
 
 def runs(mask: Array) -> list[tuple[int, int]]:
     """Half-open spans of rows in which ``mask (T,)`` is true."""
-    padded = np.concatenate(([0], mask.astype(np.int8), [0]))
-    edges = np.flatnonzero(np.diff(padded))
+    inside = mask.astype(np.int8)
+    padded = np.concatenate(([0], inside, [0]))
+    changes = np.diff(padded)
+    edges = np.flatnonzero(changes)
     spans = edges.reshape(-1, 2)
     return [(int(a), int(b)) for a, b in spans]

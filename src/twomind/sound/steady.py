@@ -157,11 +157,15 @@ def _front_db(levels: Levels, first: int, last: int) -> float:
     away, in dB.
     """
     reach = round(_FLOOR_REACH_S / HOP_S)
-    power = 10 ** (levels[max(0, first - reach) : last + reach] / 10)
+    begin = max(0, first - reach)
+    around = levels[begin : last + reach]
+    power = 10 ** (around / 10)
     noise = _FLOOR_BIAS * np.percentile(power, _FLOOR_SHARE, axis=0)
     sound = 10 ** (levels[first:last] / 10)
     clear = decibels(sound.mean(0) - noise)
-    return float(clear[_FRONT].max() - clear[_CENTRAL].max())
+    front = clear[_FRONT].max()
+    central = clear[_CENTRAL].max()
+    return float(front - central)
 
 
 def closed(rows: Rows, n: int) -> Rows:

@@ -82,10 +82,12 @@ def _less_usual(body: Track, name: str, s: BodyCueSettings) -> np.ndarray:
     """A column less its median ``(T,)``; nan where too little of it is known."""
     values = body.column(name)
     known = np.isfinite(values)
-    hop_s = float(np.median(np.diff(body.times_s)))
+    steps_s = np.diff(body.times_s)
+    hop_s = float(np.median(steps_s))
     if known.sum() * hop_s < s.usual_s:
         return np.full(len(values), np.nan)
-    return values - float(np.median(values[known]))
+    usual = float(np.median(values[known]))
+    return values - usual
 
 
 def _events(
@@ -111,12 +113,16 @@ def _raises(body: Track, s: BodyCueSettings) -> Iterator[Cue]:
         sides.append(np.minimum(near_ear, 2 * higher))
     left, right = sides
     enter, leave = s.raise_enter_iod, s.raise_leave_iod
-    both = _events(body, np.minimum(left, right), enter, leave, s.raise_min_s, s)
+    lower = np.minimum(left, right)
+    both = _events(body, lower, enter, leave, s.raise_min_s, s)
     for event in both:
-        kind = "shrug" if event.end_s - event.start_s <= s.shrug_max_s else "shoulder_raise"
+        lasts_s = event.end_s - event.start_s
+        kind = "shrug" if lasts_s <= s.shrug_max_s else "shoulder_raise"
         yield Cue(kind, "body", event.start_s, event.end_s, event.value, "iod")
     for side, own, other in (("left", left, right), ("right", right, left)):
-        alone = np.where(other <= s.one_sided * own, own, np.minimum(own, 0))
+        is_alone = other <= s.one_sided * own
+        not_raised = np.minimum(own, 0)
+        alone = np.where(is_alone, own, not_raised)
         for event in _events(body, alone, enter, leave, s.raise_min_s, s):
             span = (event.start_s, event.end_s)
             yield Cue("shoulder_raise", "body", *span, event.value, "iod", f"own {side}")
@@ -124,31 +130,42 @@ def _raises(body: Track, s: BodyCueSettings) -> Iterator[Cue]:
 
 def _shifts(body: Track, s: BodyCueSettings) -> Iterator[Cue]:
     """Places of the shoulders' middle that differ before and after, and hold both times."""
-    places = np.stack([body.column("shoulder_x"), body.column("shoulder_y")], axis=1)
+    columns = [body.column("shoulder_x"), body.column("shoulder_y")]
+    places = np.stack(columns, axis=1)
     moved = np.full(len(body), np.nan)
     for row, now_s in enumerate(body.times_s):
-        before = _held(body.times_s, places, now_s - s.shift_hold_s, now_s, s)
-        after = _held(body.times_s, places, now_s, now_s + s.shift_hold_s, s)
+        since_s = now_s - s.shift_hold_s
+        until_s = now_s + s.shift_hold_s
+        before = _held(body.times_s, places, since_s, now_s)
+        after = _held(body.times_s, places, now_s, until_s)
         if before is not None and after is not None:
             moved[row] = float(np.linalg.norm(after - before))
     # What is held on both sides of a move is a peak as wide as the move.
-    events = _events(body, moved, s.shift_iod, 0.8 * s.shift_iod, 0.0, s)
+    leave = 0.8 * s.shift_iod
+    events = _events(body, moved, s.shift_iod, leave, 0.0, s)
     yield from _cues("posture_shift", events, "iod")
 
 
 def _held(
-    times_s: np.ndarray, places: np.ndarray, start_s: float, end_s: float, s: BodyCueSettings
+    times_s: np.ndarray, places: np.ndarray, start_s: float, end_s: float
 ) -> np.ndarray | None:
     """The place ``(2,)`` in which the body stays over a span; None where it does not, or where
     too little is seen.
     """
     first, last = np.searchsorted(times_s, [start_s - 1e-6, end_s + 1e-6])
     inside = places[first:last]
-    inside = inside[np.isfinite(inside[:, 0])]
-    if len(inside) < 3 or start_s < times_s[0] - 1e-6 or end_s > times_s[-1] + 1e-6:
+    known = np.isfinite(inside[:, 0])
+    if known.sum() < 3 or not _covers(times_s, start_s, end_s):
         return None
-    middle: np.ndarray = np.median(inside, axis=0)
+    middle: np.ndarray = np.median(inside[known], axis=0)
     return middle
+
+
+def _covers(times_s: np.ndarray, start_s: float, end_s: float) -> bool:
+    """Whether the rows reach from the begin of a span to its end."""
+    from_begin = times_s[0] - 1e-6 <= start_s
+    to_end = end_s <= times_s[-1] + 1e-6
+    return bool(from_begin and to_end)
 
 
 def _leaning(body: Track, s: BodyCueSettings) -> Iterator[Cue]:
@@ -156,7 +173,8 @@ def _leaning(body: Track, s: BodyCueSettings) -> Iterator[Cue]:
     shares = []
     for name in ("face_size", "shoulder_width"):
         less = -_less_usual(body, name, s)
-        usual = np.nanmedian(body.column(name)) if np.isfinite(less).any() else np.nan
+        is_known = np.isfinite(less).any()
+        usual = np.nanmedian(body.column(name)) if is_known else np.nan
         shares.append(less / usual)
     smaller = np.minimum(*shares)
     events = _events(body, smaller, s.lean_enter, s.lean_leave, s.lean_min_s, s)
@@ -178,12 +196,15 @@ def _restless(body: Track, s: BodyCueSettings) -> Iterator[Cue]:
     known = np.isfinite(motion)
     moves = known & (motion >= s.motion_iod_s)
     shares = np.full(len(body), np.nan)
+    half_s = s.restless_s / 2
     for row, now_s in enumerate(body.times_s):
-        edges_s = [now_s - s.restless_s / 2, now_s + s.restless_s / 2]
-        first, last = np.searchsorted(body.times_s, edges_s)
+        start_s = now_s - half_s
+        end_s = now_s + half_s
+        first, last = np.searchsorted(body.times_s, [start_s, end_s])
         n_known = known[first:last].sum()
-        whole = edges_s[0] >= body.times_s[0] - 1e-6 and edges_s[1] <= body.times_s[-1] + 1e-6
-        if whole and n_known >= 0.8 * (last - first):
-            shares[row] = moves[first:last].sum() / n_known
+        is_whole = _covers(body.times_s, start_s, end_s)
+        if is_whole and n_known >= 0.8 * (last - first):
+            n_moves = moves[first:last].sum()
+            shares[row] = n_moves / n_known
     events = _events(body, shares, s.restless_share, s.restless_leave, 0.0, s)
     yield from _cues("restless", events, "share of time")

@@ -120,7 +120,9 @@ class BodyReader:
         rows = self._rows
         times_s = np.array(rows.times_s)
         if not len(times_s):
-            empty = Track(np.zeros((0, len(NAMES))), times_s, np.zeros(0, bool), NAMES, UNITS)
+            no_values = np.zeros((0, len(NAMES)))
+            no_rows = np.zeros(0, bool)
+            empty = Track(no_values, times_s, no_rows, NAMES, UNITS)
             return BodyResult(empty, {"status": NO_BODY, "n_rows": 0})
         poses = np.stack(rows.poses)
         sizes = np.array(rows.sizes, float)
@@ -129,17 +131,18 @@ class BodyReader:
         columns = _measured(times_s, poses, rows.hands, sizes, inside)
         values = np.stack([columns[name] for name in NAMES], axis=1)
         values[~valid] = np.nan
+        small = values.astype(np.float32)
         codes = (~valid).astype(np.uint8)
-        track = Track(values.astype(np.float32), times_s, valid, NAMES, UNITS, _REASONS, codes)
+        track = Track(small, times_s, valid, NAMES, UNITS, _REASONS, codes)
         return BodyResult(track, _summary(valid, inside, self.settings))
 
     def _shoulders_inside(self, poses: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         """Rows ``(T,)`` whose shoulders are both seen, inside the picture."""
         both = poses[:, [_LEFT_SHOULDER, _RIGHT_SHOULDER]]
         places = both[:, :, :2] / sizes[:, None]
-        within = ((places >= 0) & (places <= 1)).all(axis=(1, 2))
-        visible = (both[:, :, 2] >= self.settings.least_visible).all(axis=1)
-        found: np.ndarray = within & visible
+        inside = (places >= 0) & (places <= 1)
+        visible = both[:, :, 2] >= self.settings.least_visible
+        found: np.ndarray = inside.all(axis=(1, 2)) & visible.all(axis=1)
         return found
 
 
@@ -160,7 +163,8 @@ def of_the_face(body: Track, face: Track, n_people: int) -> Track:
     elif len(face):
         seen = face.on_grid(body.times_s, _MOST_APART_S)
         assert seen.reason_code is not None
-        unseen = np.isin(np.array(seen.reasons)[seen.reason_code], (NO_FACE, OTHER_PERSON))
+        why = np.array(seen.reasons)[seen.reason_code]
+        unseen = np.isin(why, (NO_FACE, OTHER_PERSON))
         codes[body.valid & unseen] = len(reasons) - 2
     return replace(body, valid=codes == 0, reasons=reasons, reason_code=codes)
 
@@ -168,7 +172,8 @@ def of_the_face(body: Track, face: Track, n_people: int) -> Track:
 def _summary(valid: np.ndarray, inside: np.ndarray, settings: BodySettings) -> dict[str, Any]:
     n = len(valid)
     n_valid = int(valid.sum())
-    n_shoulders = int((valid & inside).sum())
+    with_shoulders = valid & inside
+    n_shoulders = int(with_shoulders.sum())
     not_measured = {}
     if n_valid and not n_shoulders:
         not_measured = dict.fromkeys(OF_SHOULDERS, OUTSIDE)
@@ -209,34 +214,42 @@ def _measured(
     mouth = points[:, _MOUTH].mean(axis=1)
     between_eyes = _between(points[:, _LEFT_EYE], points[:, _RIGHT_EYE])
     iod_px = _median(between_eyes)
-    ears = points[:, [_LEFT_EAR, _RIGHT_EAR]].mean(axis=1)
-    left = np.where(inside[:, None], points[:, _LEFT_SHOULDER], np.nan)
-    right = np.where(inside[:, None], points[:, _RIGHT_SHOULDER], np.nan)
+    eyes_to_mouth = _between(eyes, mouth)
+    ears = points[:, [_LEFT_EAR, _RIGHT_EAR]]
+    ears_y = ears.mean(axis=1)[:, 1]
+    shown = inside[:, None]
+    left = np.where(shown, points[:, _LEFT_SHOULDER], np.nan)
+    right = np.where(shown, points[:, _RIGHT_SHOULDER], np.nan)
+    left_raise = ears_y - left[:, 1]
+    right_raise = ears_y - right[:, 1]
     middle = (left + right) / 2
+    place = middle / iod_px
+    face_size = np.hypot(between_eyes, eyes_to_mouth)
+    n_hands = [len(row) for row in hands]
+    shoulders = poses[:, [_LEFT_SHOULDER, _RIGHT_SHOULDER]]
+    visibility = shoulders[:, :, 2]
     found = {
-        "left_shoulder_raise": (ears[:, 1] - left[:, 1]) / iod_px,
-        "right_shoulder_raise": (ears[:, 1] - right[:, 1]) / iod_px,
-        "shoulder_x": middle[:, 0] / iod_px,
-        "shoulder_y": middle[:, 1] / iod_px,
+        "left_shoulder_raise": left_raise / iod_px,
+        "right_shoulder_raise": right_raise / iod_px,
+        "shoulder_x": place[:, 0],
+        "shoulder_y": place[:, 1],
         "shoulder_width": _between(left, right) / iod_px,
-        "face_size": np.hypot(between_eyes, _between(eyes, mouth)) / iod_px,
-        "body_motion": _speed(times_s, middle / iod_px),
-        "hands": np.array([len(row) for row in hands], float),
+        "face_size": face_size / iod_px,
+        "body_motion": _speed(times_s, place),
+        "hands": np.array(n_hands, float),
         "hand_at_face": _over_face(hands, eyes, mouth, iod_px),
         "hand_motion": _hand_speed(times_s, hands, iod_px),
-        "quality": poses[:, [_LEFT_SHOULDER, _RIGHT_SHOULDER], 2].min(axis=1),
+        "quality": visibility.min(axis=1),
     }
-    drawn = {
-        "left_shoulder": left,
-        "right_shoulder": right,
-        "left_ear": points[:, _LEFT_EAR],
-        "right_ear": points[:, _RIGHT_EAR],
-        "hand_1": _middles(hands, 0),
-        "hand_2": _middles(hands, 1),
-    }
+    drawn = {"left_shoulder": left, "right_shoulder": right}
+    drawn["left_ear"] = points[:, _LEFT_EAR]
+    drawn["right_ear"] = points[:, _RIGHT_EAR]
+    drawn["hand_1"] = _middles(hands, 0)
+    drawn["hand_2"] = _middles(hands, 1)
     for name, places in drawn.items():
-        found[f"{name}_x"] = places[:, 0] / sizes[:, 0]
-        found[f"{name}_y"] = places[:, 1] / sizes[:, 1]
+        shares = places / sizes
+        found[f"{name}_x"] = shares[:, 0]
+        found[f"{name}_y"] = shares[:, 1]
     return found
 
 
@@ -250,7 +263,8 @@ def _speed(times_s: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Way over time ``(T,)`` from the row before; nan after a hole and in the first row."""
     found = np.full(len(times_s), np.nan)
     step_s = np.diff(times_s)
-    way = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    moves = np.diff(places, axis=0)
+    way = np.linalg.norm(moves, axis=1)
     near = (step_s > 0) & (step_s <= _MOST_APART_S)
     found[1:][near] = way[near] / step_s[near]
     return found
@@ -273,12 +287,14 @@ def _hand_speed(
     for row in range(1, len(hands)):
         step_s = times_s[row] - times_s[row - 1]
         before = [hand.mean(axis=0) for hand in hands[row - 1]]
-        if not hands[row] or not before or not 0 < step_s <= _MOST_APART_S:
+        is_near = 0 < step_s <= _MOST_APART_S
+        if not hands[row] or not before or not is_near:
             continue
         ways = []
         for hand in hands[row]:
             away = np.array(before) - hand.mean(axis=0)
-            ways.append(np.linalg.norm(away, axis=1).min())
+            distances = np.linalg.norm(away, axis=1)
+            ways.append(distances.min())
         found[row] = max(ways) / iod_px / step_s
     return found
 
@@ -295,8 +311,8 @@ def _over_face(
         iod_px: distance between the eyes.
     """
     below = mouth - eyes
-    length = np.maximum(np.linalg.norm(below, axis=1, keepdims=True), 1e-6)
-    down = below / length
+    distance = np.linalg.norm(below, axis=1, keepdims=True)
+    down = below / np.maximum(distance, 1e-6)
     across = np.stack([down[:, 1], -down[:, 0]], axis=1)
     centres = eyes + _FACE_BELOW * iod_px * down
     found = np.zeros(len(hands))
@@ -305,6 +321,8 @@ def _over_face(
             away = (hand - centres[row]) / iod_px
             x = away @ across[row] / _FACE_WIDE
             y = away @ down[row] / _FACE_HIGH
-            share = float(np.mean(x**2 + y**2 <= 1))
+            over_face = x**2 + y**2 <= 1
+            share = float(np.mean(over_face))
             found[row] = max(found[row], share)
-    return np.where(np.isfinite(eyes[:, 0]), found, np.nan)
+    has_face = np.isfinite(eyes[:, 0])
+    return np.where(has_face, found, np.nan)

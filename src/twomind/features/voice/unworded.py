@@ -68,24 +68,46 @@ def filled_pauses(
     if not _are_exact(words):
         return
     fillers = [word for word in words if is_filler(word.text)]
+    spoken = [word for word in words if not is_filler(word.text)]
     for held in voice.held:
-        covering = [word for word in words if not is_filler(word.text)]
-        taken = _taken_for_a_word(held, covering, settings)
+        taken = _taken_for_a_word(held, spoken, settings)
+        covering = list(spoken)
         if taken is not None:
             covering.remove(taken)
-        for start_s, end_s in _uncovered(held, covering):
-            lasts_s = end_s - start_s
-            drawn = any(_is_drawn_out(word, held, start_s) for word in covering)
-            least_s = settings.min_drawn_s if drawn else settings.min_filled_s
-            if lasts_s < least_s - 1e-9:
+        for start_s, end_s in _long_enough(held, covering, settings):
+            spelt = _first_within(fillers, start_s, end_s)
+            if held in voice.front and spelt is None:
                 continue
-            spelt = [word.text for word in fillers if _overlap_s(word, start_s, end_s) > 0]
-            if held in voice.front and not spelt:
-                continue
-            told = f"written {spelt[0]!r}" if spelt else "no word was written for it"
-            if taken is not None and not spelt:
-                told = f"written {taken.text!r}, and held as no such word is"
-            yield Cue(FILLED_PAUSE, "voice", start_s, end_s, lasts_s, "s", told)
+            told = _how_written(spelt, taken)
+            yield Cue(FILLED_PAUSE, "voice", start_s, end_s, end_s - start_s, "s", told)
+
+
+def _long_enough(
+    held: tuple[float, float], words: Sequence[Word], settings: UnwordedSettings
+) -> Iterator[tuple[float, float]]:
+    """The parts of a held voice that no word covers and that last as long as a filled pause."""
+    for start_s, end_s in _uncovered(held, words):
+        drawn = any(_is_drawn_out(word, held, start_s) for word in words)
+        least_s = settings.min_drawn_s if drawn else settings.min_filled_s
+        if end_s - start_s >= least_s - 1e-9:
+            yield start_s, end_s
+
+
+def _first_within(words: Sequence[Word], start_s: float, end_s: float) -> Word | None:
+    """The first word that has a part of a span."""
+    for word in words:
+        if _overlap_s(word, start_s, end_s) > 0:
+            return word
+    return None
+
+
+def _how_written(spelt: Word | None, taken: Word | None) -> str:
+    """What stands in the transcript for a filled pause: its filler, else a word it was taken for."""
+    if spelt is not None:
+        return f"written {spelt.text!r}"
+    if taken is not None:
+        return f"written {taken.text!r}, and held as no such word is"
+    return "no word was written for it"
 
 
 def _taken_for_a_word(
@@ -105,9 +127,13 @@ def _taken_for_a_word(
     least_s = settings.min_short_share * (word.end_s - word.start_s)
     if not is_short or _overlap_s(word, *held) < least_s:
         return None
-    before_s = word.start_s - words[k - 1].end_s if k else np.inf
-    after_s = words[k + 1].start_s - word.end_s if k + 1 < len(words) else np.inf
-    return word if max(before_s, after_s) >= settings.min_pause_s else None
+    before_s = after_s = np.inf
+    if k > 0:
+        before_s = word.start_s - words[k - 1].end_s
+    if k + 1 < len(words):
+        after_s = words[k + 1].start_s - word.end_s
+    longest_s = max(before_s, after_s)
+    return word if longest_s >= settings.min_pause_s else None
 
 
 def _is_drawn_out(word: Word, held: tuple[float, float], start_s: float) -> bool:

@@ -64,14 +64,10 @@ class Groups:
         """What each of a clause's numbers is called."""
         turned = [f"not {group.name}" for group in self.groups if group.negated]
         counted = [*self.groups, *self.people, *self.tense]
-        return (
-            *(group.name for group in counted),
-            *turned,
-            "negation",
-            *("but", "place of but", "negation before but", "negation after but"),
-            *(f"starts with {name}" for name in _STARTS),
-            *_MARKS.values(),
-        )
+        names = [group.name for group in counted]
+        but = ("but", "place of but", "negation before but", "negation after but")
+        starts = [f"starts with {name}" for name in _STARTS]
+        return (*names, *turned, "negation", *but, *starts, *_MARKS.values())
 
 
 def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
@@ -97,7 +93,8 @@ def groups() -> Groups:
     told = tomllib.loads(content.decode("utf-8"))
     found = []
     for name, entry in told["groups"].items():
-        group = Group(name, entry["meaning"], entry["negated"], _pattern(entry["phrases"]))
+        pattern = _pattern(entry["phrases"])
+        group = Group(name, entry["meaning"], entry["negated"], pattern)
         found.append(group)
     return Groups(
         version=told["version"],
@@ -110,7 +107,10 @@ def groups() -> Groups:
 
 
 def _plain(told: Mapping[str, Sequence[str]], title: str) -> tuple[Group, ...]:
-    found = [Group(title + name, name, False, _pattern(words)) for name, words in told.items()]
+    found = []
+    for name, words in told.items():
+        pattern = _pattern(words)
+        found.append(Group(title + name, name, False, pattern))
     return tuple(found)
 
 
@@ -125,9 +125,11 @@ class _Clause:
 
     @classmethod
     def of(cls, said: str) -> _Clause:
-        heard = [token for token in tokens(said.split()) if not is_filler(token.text)]
+        all_tokens = tokens(said.split())
+        heard = [token for token in all_tokens if not is_filler(token.text)]
         words = tuple(token.text for token in heard)
-        text = " " + "".join(f"{word} " for word in words)
+        with_blanks = [f"{word} " for word in words]
+        text = " " + "".join(with_blanks)
         begins = tuple(match.start() for match in _WORD.finditer(text))
         ends = frozenset(i for i, token in enumerate(heard) if token.ends_sentence)
         return cls(words, text, begins, ends)
@@ -174,9 +176,9 @@ def numbers(said: str) -> Array:
     for plain in (*known.people, *known.tense):
         found.append(len(clause.hits(plain.pattern)))
     counts = np.array([*found, *within, len(negations)], float)
-    return np.concatenate(
-        [np.log1p(counts), _but(clause, negations), _starts(clause), _marks(said)]
-    )
+    logs = np.log1p(counts)
+    others = [_but(clause, negations), _starts(clause), _marks(said)]
+    return np.concatenate([logs, *others])
 
 
 def _but(clause: _Clause, negations: Sequence[int]) -> Array:
@@ -188,14 +190,17 @@ def _but(clause: _Clause, negations: Sequence[int]) -> Array:
     before = sum(at < last for at in negations)
     after = len(negations) - before
     where = (last + 1) / len(clause.words)
-    return np.array([np.log1p(len(places)), where, np.log1p(before), np.log1p(after)])
+    n_but, n_before, n_after = np.log1p([len(places), before, after])
+    return np.array([n_but, where, n_before, n_after])
 
 
 def _starts(clause: _Clause) -> Array:
     first = clause.words[0] if clause.words else ""
-    return np.array([float(first in words) for words in _STARTS.values()])
+    is_it = [first in words for words in _STARTS.values()]
+    return np.array(is_it, float)
 
 
 def _marks(said: str) -> Array:
     plain = said.replace("…", "...")
-    return np.log1p(np.array([plain.count(mark) for mark in _MARKS], float))
+    counts = [plain.count(mark) for mark in _MARKS]
+    return np.log1p(np.array(counts, float))
