@@ -92,7 +92,9 @@ def steady_rows(sound: Sound, pitch_hz: Rows, settings: SteadySettings | None = 
         settings: When a sound is held.
     """
     settings = settings or SteadySettings()
-    return _steady(_shape_levels(sound), voiced_rows(sound, pitch_hz, settings), pitch_hz, settings)
+    levels = _shape_levels(sound)
+    voiced = voiced_rows(sound, pitch_hz, settings)
+    return _steady(levels, voiced, pitch_hz, settings)
 
 
 def _steady(levels: Levels, voiced: Rows, pitch_hz: Rows, settings: SteadySettings) -> Rows:
@@ -110,7 +112,8 @@ def _steady(levels: Levels, voiced: Rows, pitch_hz: Rows, settings: SteadySettin
     loud_db = np.percentile(loudness[voiced], 90)
     faint_db = loud_db - settings.range_db
     audible = loudness > faint_db
-    flat = _edge_and(voiced, reach) & _is_flat(pitch_hz, reach, settings)
+    lasts = _edge_and(voiced, reach)
+    flat = lasts & _is_flat(pitch_hz, reach, settings)
     still = changed_db <= settings.spectrum_db
     return voiced & audible & flat & still
 
@@ -157,11 +160,15 @@ def _front_db(levels: Levels, first: int, last: int) -> float:
     away, in dB.
     """
     reach = round(_FLOOR_REACH_S / HOP_S)
-    power = 10 ** (levels[max(0, first - reach) : last + reach] / 10)
-    noise = _FLOOR_BIAS * np.percentile(power, _FLOOR_SHARE, axis=0)
+    begin = max(0, first - reach)
+    around = 10 ** (levels[begin : last + reach] / 10)
+    quietest = np.percentile(around, _FLOOR_SHARE, axis=0)
+    noise = _FLOOR_BIAS * quietest
     sound = 10 ** (levels[first:last] / 10)
     clear = decibels(sound.mean(0) - noise)
-    return float(clear[_FRONT].max() - clear[_CENTRAL].max())
+    front_db = clear[_FRONT].max()
+    central_db = clear[_CENTRAL].max()
+    return float(front_db - central_db)
 
 
 def closed(rows: Rows, n: int) -> Rows:

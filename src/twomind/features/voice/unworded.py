@@ -82,10 +82,17 @@ def filled_pauses(
             spelt = [word.text for word in fillers if _overlap_s(word, start_s, end_s) > 0]
             if held in voice.front and not spelt:
                 continue
-            told = f"written {spelt[0]!r}" if spelt else "no word was written for it"
-            if taken is not None and not spelt:
-                told = f"written {taken.text!r}, and held as no such word is"
+            told = _told(spelt, taken)
             yield Cue(FILLED_PAUSE, "voice", start_s, end_s, lasts_s, "s", told)
+
+
+def _told(spelt: Sequence[str], taken: Word | None) -> str:
+    """What was written where a filled pause is heard."""
+    if spelt:
+        return f"written {spelt[0]!r}"
+    if taken is not None:
+        return f"written {taken.text!r}, and held as no such word is"
+    return "no word was written for it"
 
 
 def _taken_for_a_word(
