@@ -92,7 +92,9 @@ def steady_rows(sound: Sound, pitch_hz: Rows, settings: SteadySettings | None = 
         settings: When a sound is held.
     """
     settings = settings or SteadySettings()
-    return _steady(_shape_levels(sound), voiced_rows(sound, pitch_hz, settings), pitch_hz, settings)
+    levels = _shape_levels(sound)
+    voiced = voiced_rows(sound, pitch_hz, settings)
+    return _steady(levels, voiced, pitch_hz, settings)
 
 
 def _steady(levels: Levels, voiced: Rows, pitch_hz: Rows, settings: SteadySettings) -> Rows:
@@ -110,7 +112,8 @@ def _steady(levels: Levels, voiced: Rows, pitch_hz: Rows, settings: SteadySettin
     loud_db = np.percentile(loudness[voiced], 90)
     faint_db = loud_db - settings.range_db
     audible = loudness > faint_db
-    flat = _edge_and(voiced, reach) & _is_flat(pitch_hz, reach, settings)
+    lasts = _edge_and(voiced, reach)
+    flat = lasts & _is_flat(pitch_hz, reach, settings)
     still = changed_db <= settings.spectrum_db
     return voiced & audible & flat & still
 
