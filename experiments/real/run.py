@@ -134,7 +134,7 @@ def _row(own: np.ndarray, base: np.ndarray) -> dict[str, Any]:
         "value": float(own.mean()),
         "beside": float(base.mean()),
         "gain": float(gains.mean()),
-        "interval": numbers.interval(drawn),
+        "gain_interval": numbers.interval(drawn),
         "n_people": len(gains),
         "n_harmed": int(worse.sum()),
         "p": _sign_flips(gains),
