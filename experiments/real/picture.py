@@ -1,17 +1,17 @@
 """The picture of the page: gains with their intervals, a panel per encoder.
 
-python -m experiments.real.picture experiments/out/FILE.json docs/pictures/adaptation-on-people.svg
+python -m experiments.real.picture experiments/out/FILE.json... docs/pictures/adaptation-on-people.svg
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .run import METHODS
+from .tables import encoders
 
 PANEL_PX, LABEL_PX, ROW_PX, HEAD_PX = 150, 90, 20, 46
 #: Gains that lie at the edges of a panel.
@@ -19,9 +19,8 @@ EDGE = 0.3
 _STYLE = "font: 12px sans-serif; fill: #333"
 
 
-def svg(found: Mapping[str, Any]) -> str:
-    """The picture as text."""
-    panels = {name: one for name, one in found.items() if isinstance(one, dict)}
+def svg(panels: Mapping[str, Any]) -> str:
+    """The picture as text; a panel per encoder."""
     width = LABEL_PX + PANEL_PX * len(panels)
     height = HEAD_PX + ROW_PX * len(METHODS) + 30
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">']
@@ -55,7 +54,7 @@ def _panel(left: float, name: str, one: Mapping[str, Any]) -> Iterator[str]:
     for row, method in enumerate(METHODS):
         figures = one["rows"][method]
         y = HEAD_PX + ROW_PX * (row + 0.5)
-        low, high = (_x(middle, bound) for bound in figures["interval"])
+        low, high = (_x(middle, bound) for bound in figures["gain_interval"])
         colour = "#1f6fb2" if figures["p_holm"] < 0.05 else "#777"
         yield f'<path d="M{low:.1f} {y}H{high:.1f}" stroke="{colour}" stroke-width="2"/>'
         yield f'<circle cx="{_x(middle, figures["gain"]):.1f}" cy="{y}" r="4" fill="{colour}"/>'
@@ -67,9 +66,8 @@ def _x(middle: float, gain: float) -> float:
 
 
 def main() -> None:
-    source, target = sys.argv[1:]
-    found = json.loads(Path(source).read_text(encoding="utf-8"))
-    Path(target).write_text(svg(found.get("numbers", found)), encoding="utf-8")
+    *sources, target = sys.argv[1:]
+    Path(target).write_text(svg(encoders(sources)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -218,8 +218,7 @@ def stepping(make: Callable[[float], Adapter], normed: bool = False, few: int = 
         method = make(setting)
         summary: Mapping[str, np.ndarray] = {}
         if Access.SUMMARY in method.needs:
-            source = _examples(data, scaled, split.source)
-            summary = embedding_summary(model)(source)
+            summary = summarised(data, split.source, normed)
         given = Given(0, summary=summary, few=coded).only(method.needs)
         state = method.begin(model, given)
         said = []
@@ -230,6 +229,19 @@ def stepping(make: Callable[[float], Adapter], normed: bool = False, few: int = 
         return Told(np.array(said), counted)
 
     return way
+
+
+_SUMMARIES: dict[tuple[PeopleSet, bytes, bool], Mapping[str, np.ndarray]] = {}
+
+
+def summarised(data: PeopleSet, rows: np.ndarray, normed: bool) -> Mapping[str, np.ndarray]:
+    """What methods may know of the source rows; the same one where it was asked for before."""
+    key = (data, rows.tobytes(), normed)
+    if key not in _SUMMARIES:
+        scaled = fitted(data, "raw", data.values, rows, normed)
+        summary = embedding_summary(scaled.recogniser(data.classes))
+        _SUMMARIES[key] = summary(_examples(data, scaled, rows))
+    return _SUMMARIES[key]
 
 
 def _examples(data: PeopleSet, scaled: Scaled, rows: np.ndarray) -> tuple[Example, ...]:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -94,34 +96,56 @@ def told_of(data: PeopleSet, name: str, seed: int) -> dict[int, Told]:
     return found
 
 
-def figures_of(data: PeopleSet, seeds: int, say: bool = True) -> dict[str, Any]:
-    """All rows of one encoder."""
-    n_people = len(np.unique(data.person))
-    own = {name: np.zeros((seeds, n_people)) for name in ROWS}
-    base = {name: np.zeros((seeds, n_people)) for name in ROWS}
-    for seed in range(seeds):
-        now = shuffled(data, seed)
-        told = {}
-        for name in ROWS:
-            told[name] = told_of(now, name, seed)
-            if say:
-                print(data.name, data.encoder, seed, name, flush=True)
-        for name, row in ROWS.items():
-            for one in range(n_people):
-                stream = np.flatnonzero(now.person == one)
-                mine = told[name][one]
-                plain = replace(told[row.beside][one], counted=mine.counted)
-                own[name][seed, one] = score(now, stream, mine)
-                base[name][seed, one] = score(now, stream, plain)
-    rows = {name: _row(own[name].mean(axis=0), base[name].mean(axis=0)) for name in ROWS}
+def figures_of(data: PeopleSet, seeds: int, workers: int = 1, say: bool = True) -> dict[str, Any]:
+    """All rows of one encoder.
+
+    Args:
+        data: what the encoder says of people.
+        seeds: orders of each person's rows that are drawn.
+        workers: processes; each takes one order at a time.
+        say: print each row when it is done.
+    """
+    drawn = range(seeds)
+    if workers == 1:
+        found = [figures_of_order(data, seed, say) for seed in drawn]
+    else:
+        with ProcessPoolExecutor(workers) as pool:
+            found = list(pool.map(figures_of_order, repeat(data), drawn, repeat(say)))
+    rows = {}
+    for name in ROWS:
+        own = np.mean([one[name][0] for one in found], axis=0)
+        base = np.mean([one[name][1] for one in found], axis=0)
+        rows[name] = _row(own, base)
     _holm(rows)
     return {
-        "n_people": n_people,
+        "n_people": len(np.unique(data.person)),
         "n_rows": len(data.y),
+        "orders": seeds,
         "classes": list(data.classes),
         "metric": data.metric,
         "rows": rows,
     }
+
+
+def figures_of_order(data: PeopleSet, seed: int, say: bool) -> dict[str, np.ndarray]:
+    """Each row's figures ``(2, P)`` with one order: of each person, and of the row beside."""
+    now = shuffled(data, seed)
+    told = {}
+    for name in ROWS:
+        told[name] = told_of(now, name, seed)
+        if say:
+            print(data.name, data.encoder, seed, name, flush=True)
+    n_people = len(np.unique(data.person))
+    found = {}
+    for name, row in ROWS.items():
+        figures = np.zeros((2, n_people))
+        for one in range(n_people):
+            stream = np.flatnonzero(now.person == one)
+            mine = told[name][one]
+            plain = replace(told[row.beside][one], counted=mine.counted)
+            figures[:, one] = score(now, stream, mine), score(now, stream, plain)
+        found[name] = figures
+    return found
 
 
 def _row(own: np.ndarray, base: np.ndarray) -> dict[str, Any]:
@@ -134,7 +158,7 @@ def _row(own: np.ndarray, base: np.ndarray) -> dict[str, Any]:
         "value": float(own.mean()),
         "beside": float(base.mean()),
         "gain": float(gains.mean()),
-        "interval": numbers.interval(drawn),
+        "gain_interval": numbers.interval(drawn),
         "n_people": len(gains),
         "n_harmed": int(worse.sum()),
         "p": _sign_flips(gains),
@@ -182,13 +206,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--only", choices=("", "yale", "emodb", "bah"), default="")
     parser.add_argument("--seeds", type=int, default=3, help="orders of each person's rows")
+    parser.add_argument("--workers", type=int, default=1, help="processes, one order each")
     parser.add_argument("--store", type=Path, default=Path("experiments/out/store"))
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", message="Mean of empty slice|All-NaN|Degrees of freedom")
     found: dict[str, Any] = {"seeds": asked.seeds}
     for data in sets_of(asked.data, asked.weights, asked.only, Store(asked.store)):
         seeds = 1 if data.ordered else asked.seeds
-        found[f"{data.name}, {data.encoder}"] = figures_of(data, seeds)
+        found[f"{data.name}, {data.encoder}"] = figures_of(data, seeds, asked.workers)
     name = f"adaptation-on-people-{asked.only}" if asked.only else "adaptation-on-people"
     save(name, found)
 

@@ -1,13 +1,13 @@
-"""The tables of docs/explanation/adaptation-on-people.md, from a result file.
+"""The tables of docs/explanation/adaptation-on-people.md, from result files.
 
-python -m experiments.real.tables experiments/out/FILE.json
+python -m experiments.real.tables experiments/out/FILE.json...
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def lines(name: str, one: Mapping[str, Any]) -> Iterator[str]:
     yield f"| no adaptation | {rows['no adaptation']['value']:.3f} | | | | |"
     for method in ("shortcuts", *METHODS):
         row = rows[method]
-        low, high = row["interval"]
+        low, high = row["gain_interval"]
         gain = f"{row['gain']:+.3f} [{low:+.3f}, {high:+.3f}]"
         p = f"{row['p_holm']:.2f}" if "p_holm" in row else ""
         harmed = f"{row['n_harmed']} of {row['n_people']}"
@@ -31,11 +31,18 @@ def lines(name: str, one: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def encoders(paths: Iterable[str]) -> dict[str, Any]:
+    """The figures of every encoder in result files, by its name."""
+    told = {}
+    for path in paths:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        told.update({name: one for name, one in found.items() if isinstance(one, dict)})
+    return told
+
+
 def main() -> None:
-    found = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    for name, one in found.items():
-        if isinstance(one, dict):
-            print("\n".join(lines(name, one)))
+    for name, one in encoders(sys.argv[1:]).items():
+        print("\n".join(lines(name, one)))
 
 
 if __name__ == "__main__":

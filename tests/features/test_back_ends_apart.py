@@ -4,16 +4,18 @@ not by a model.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from twomind.core.errors import BadInput
+from twomind.core.errors import BadInput, Unsealed
+from twomind.core.seals import KEY
 from twomind.features.describe import Settings
 from twomind.features.face.reader import FaceSettings
 from twomind.features.profile import Profile, read_profile, write_profile
-from twomind.models.base import BaseModel
+from twomind.models.base import BaseModel, Card
 from twomind.pipeline.answer import heard_by
 from twomind.types import Features
 from twomind.types.profile import Neutral, Visit
@@ -43,9 +45,14 @@ def test_the_back_end_is_kept_and_an_old_profile_is_of_the_only_one_there_was(
 ) -> None:
     path = write_profile(Profile("ada", (visit("a", "landmarker"),)), tmp_path / "ada.json")
     assert read_profile(path).visits[0].face_backend == "landmarker"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace('"face_backend"', '"unknown to 0.1"'), encoding="utf-8")
-    assert read_profile(path).visits[0].face_backend == "mesh"
+    entry = json.loads(path.read_text(encoding="utf-8"))
+    del entry[KEY]  # files of 0.1 carry no checksum
+    for one in entry["visits"]:
+        del one["face_backend"]
+    path.write_text(json.dumps(entry), encoding="utf-8")
+    with pytest.warns(Unsealed):
+        old = read_profile(path)
+    assert old.visits[0].face_backend == "mesh"
 
 
 class OfFaces(BaseModel):
@@ -54,8 +61,8 @@ class OfFaces(BaseModel):
     face_backend = "mesh"  # type: ignore[assignment]
 
     @property
-    def name(self) -> str:
-        return "faces"
+    def card(self) -> Card:
+        return {"name": "faces"}
 
 
 def test_a_model_refuses_faces_of_another_back_end_before_a_film_is_read() -> None:
