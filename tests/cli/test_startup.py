@@ -158,7 +158,7 @@ def test_ctrl_c_is_answered_before_anything_else_is_imported() -> None:
         "print(*sorted(set(sys.modules) - before))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    own = {"twomind", "twomind.core", "twomind.core.version"}
+    own = {"twomind", "twomind.core", "twomind.core.telemetry", "twomind.core.version"}
     assert set(done.stdout.split()) == own | {
         "twomind.cli",
         "twomind.cli.ending",

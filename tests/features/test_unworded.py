@@ -156,7 +156,7 @@ def test_an_answer_has_the_seconds_of_its_speech_without_words_and_their_times(
     unasked = describe(open_recording(path), ("voice", "words"), store=store, settings=settings)
     assert ERASED not in unasked.voice
     settings = Settings(speech_model="any", voice=VoiceSettings(vad="energy"))
-    monkeypatch.setattr("twomind.features.describe._words_recipe", lambda model: [str(model)])
+    monkeypatch.setattr("twomind.features.entries.words_recipe", lambda model: [str(model)])
     found = describe(open_recording(path), ("voice", "words"), store=store, settings=settings)
     times = [(cue.start_s, cue.end_s) for cue in found.cues if cue.kind == WITHOUT_WORDS]
     expected = [(1.0, 2.0), (4.0, 5.5)][n_words:]

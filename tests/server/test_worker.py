@@ -93,7 +93,7 @@ def test_a_film_is_measured_as_the_command_line_does_and_nothing_lies_in_clear(
     assert len(features) == 2
     assert clear_files(world.folder, b"length_s", b"face_seldom", b"TMS0", b"safetensors") == []
     # A second look reads what is kept, without another pass.
-    monkeypatch.setattr("twomind.features.describe._run_pass", None)
+    monkeypatch.setattr("twomind.features.describe.run_pass", None)
     task = measuring.task_of(world.place, recording)
     assert task is not None
     assert measuring.measure(world.place, task).findings.plain() == findings | {
@@ -133,7 +133,7 @@ def test_without_a_heavy_part_it_stands_in_the_queue_all_the_same(
     def absent(*_args: Any, **_more: Any) -> None:
         raise MissingExtra("face", "the face tracker")
 
-    monkeypatch.setattr("twomind.features.describe.FaceReader", absent)
+    monkeypatch.setattr("twomind.features.one_pass.FaceReader", absent)
     study = world.place.study
     wish = study.measuring.model_copy(update={"speech_model": "package:no_such_model"})
     place = replace(world.place, study=study.model_copy(update={"measuring": wish}))

@@ -82,8 +82,12 @@ def _recognised(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     for has_speech in (False, True):
         monkeypatch.setattr(speech, "_has_speech", lambda *_, there=has_speech: there)
-        words = speech.recognise_words(silence, 16000, 0.0, "model", True)
-        said += words.problems
+        for use in (True, False):
+            settings = speech.SpeechSettings(align=align.AlignSettings(use=use))
+            words = speech.recognise_words(
+                silence, 16000, 0.0, "model", offline=True, settings=settings
+            )
+            said += words.problems
     return said
 
 

@@ -70,7 +70,7 @@ class AnnoMI:
                 label = turn.label if turn.speaker == "client" else "n/a"
                 video = f"https://example.org/{turn.conversation}"
                 told = (turn.conversation, video, turn.order, speaker, turn.text, "1", label)
-                writer.writerow(told)
+                writer.writerow([csv_text.cell(value) for value in told])
         return root
 
 
