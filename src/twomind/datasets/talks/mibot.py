@@ -73,7 +73,8 @@ class MIBOT:
             for turn in made_up(seed):
                 people[turn.conversation] = None
                 code = _CODE_OF[turn.label] if turn.speaker == "client" else "O"
-                writer.writerow((turn.conversation, turn.speaker, turn.text, code))
+                told = (turn.conversation, turn.speaker, turn.text, code)
+                writer.writerow([csv_text.cell(value) for value in told])
         with (root / "data.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow((_PERSON, OUTCOME))
