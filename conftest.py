@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,12 @@ def _shell(example: Example) -> None:
 #: measured).
 SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/synthetic-people.md"}
 SLOW_FOLDERS = ("docs/tutorials/", "docs/how-to/")
+#: Tests that are slow, as patterns: those whose kind has a quicker test.
+SLOW_TESTS = tuple(
+    line
+    for line in Path(__file__).with_name("tests").joinpath("slow.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+)
 #: The files that take longest, of the slow tests and then of the quick ones: begun early, longest
 #: first, so that no process is left with one at the end. With ``--dist loadfile`` a file stays in
 #: one process, where its fixtures are made once.
@@ -174,7 +181,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     for item in items:
         name = name_of(item)
-        if name in SLOW_DOCUMENTS or name.startswith(SLOW_FOLDERS):
+        test = f"{name}::{item.nodeid.partition('::')[2]}"
+        listed = any(fnmatchcase(test, pattern) for pattern in SLOW_TESTS)
+        if listed or name in SLOW_DOCUMENTS or name.startswith(SLOW_FOLDERS):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 

@@ -5,6 +5,7 @@ benchmarks.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -166,3 +167,14 @@ def test_the_wheel_holds_no_synthetic_people_and_no_weights_made_from_drawings(
     assert "twomind/reporting/web/report/page.html" in names
     assert [n for n in names if n.endswith(".safetensors")] == []
     assert [n for n in names if not n.startswith(("twomind/", "twomind-"))] == []
+
+
+def test_every_slow_test_that_is_listed_is_there() -> None:
+    lines = (ROOT / "tests" / "slow.txt").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        if not line or line.startswith("#"):
+            continue
+        path, _, name = line.partition("::")
+        text = (ROOT / path).read_text(encoding="utf-8")
+        own = re.split(r"[*?]", name)[0]
+        assert f"def {own}" in text or not own, line
