@@ -129,6 +129,10 @@ KEPT: dict[str, tuple[str, ...]] = {
         "planned/*",
     ),
     "neutral-words": ("*/n", "*/n_people", "*/within_question_auc", "*/auc"),
+    "adaptation-on-people": (
+        *(f"*/{k}" for k in ("n_people", "n_rows", "n_orders", "metric")),
+        *(f"*/{k}" for k in ("value", "beside", "gain", "n_harmed", "p", "p_holm")),
+    ),
     "neutral-check": ("people", "seed", "kinds/*/refused_*", "kinds/*/shift"),
 }
 #: What is known of a person alone, and tests that no page shows: never kept.

@@ -16,13 +16,14 @@ from .tables import encoders
 PANEL_PX, LABEL_PX, ROW_PX, HEAD_PX = 150, 90, 20, 46
 #: Gains that lie at the edges of a panel.
 EDGE = 0.3
+AXIS = "gain over the same rows without adaptation, with its interval over people"
 _STYLE = "font: 12px sans-serif; fill: #333"
 
 
 def svg(panels: Mapping[str, Any]) -> str:
     """The picture as text; a panel per encoder."""
     width = LABEL_PX + PANEL_PX * len(panels)
-    height = HEAD_PX + ROW_PX * len(METHODS) + 30
+    height = HEAD_PX + ROW_PX * len(METHODS) + 50
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">']
     lines.append(f'<rect width="{width}" height="{height}" fill="white"/>')
     for row, name in enumerate(METHODS):
@@ -30,6 +31,7 @@ def svg(panels: Mapping[str, Any]) -> str:
         lines.append(_text(4, y, name))
     for column, (name, one) in enumerate(panels.items()):
         lines += _panel(LABEL_PX + PANEL_PX * column, name, one)
+    lines.append(_text((LABEL_PX + width) / 2, height - 10, AXIS, "middle"))
     lines.append("</svg>\n")
     return "\n".join(lines)
 

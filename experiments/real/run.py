@@ -120,7 +120,7 @@ def figures_of(data: PeopleSet, seeds: int, workers: int = 1, say: bool = True) 
     return {
         "n_people": len(np.unique(data.person)),
         "n_rows": len(data.y),
-        "orders": seeds,
+        "n_orders": seeds,
         "classes": list(data.classes),
         "metric": data.metric,
         "rows": rows,
@@ -210,7 +210,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("experiments/out/store"))
     asked = parser.parse_args()
     warnings.filterwarnings("ignore", message="Mean of empty slice|All-NaN|Degrees of freedom")
-    found: dict[str, Any] = {"seeds": asked.seeds}
+    found: dict[str, Any] = {}
     for data in sets_of(asked.data, asked.weights, asked.only, Store(asked.store)):
         seeds = 1 if data.ordered else asked.seeds
         found[f"{data.name}, {data.encoder}"] = figures_of(data, seeds, asked.workers)

@@ -10,7 +10,7 @@ import pytest
 
 from twomind.core.errors import BadInput, MissingWeights
 
-from ..real import rows, run
+from ..real import picture, rows, run, tables
 from ..real.expression_net import CLASSES, MANIFEST, ExpressionNet, read_weights
 from ..real.rows import ROWS, Split, Told
 from ..real.sets import PeopleSet
@@ -145,3 +145,25 @@ def test_only_what_counts_is_scored() -> None:
     counted = np.arange(len(said)) > 0
     assert run.score(data, stream, Told(said, counted)) == 1
     assert run.score(data, stream, Told(said, np.ones(len(said), bool))) < 1
+
+
+def test_tables_and_picture_show_every_row_of_every_file(tmp_path: Path) -> None:
+    own = np.array([0.5, 0.6, 0.7])
+    kept = {name: run._row(own, own - 0.1) for name in ROWS}
+    run._holm(kept)
+    kept["Tent"]["p_holm"] = 0.01
+    one = {"n_people": 3, "n_rows": 30, "metric": "uar", "rows": kept}
+    paths = []
+    for name in ("one, voice", "two, words"):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({"date": "today", name: one}), encoding="utf-8")
+        paths.append(str(path))
+    found = tables.encoders(paths)
+    assert list(found) == ["one, voice", "two, words"]
+    text = "\n".join(tables.lines("one, voice", found["one, voice"]))
+    for name in ("no adaptation", "shortcuts", *run.METHODS):
+        assert f"| {name} |" in text
+    assert "| Tent | 0.600 | 0.500 | +0.100 [+0.100, +0.100] | 0 of 3 | 0.01 |" in text
+    drawn = picture.svg(found)
+    assert drawn.count("<circle") == 2 * len(run.METHODS)
+    assert drawn.count('fill="#1f6fb2"') == 2, "Tent alone, in both panels"
