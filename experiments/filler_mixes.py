@@ -1,9 +1,11 @@
 """Recordings with filled pauses at known times: fillers cut out of real recordings by their times
 and put into pauses of others, with noise and through the codecs of web cameras.
 
-``python -m experiments.filler_mixes SHARED OUT`` writes two folders, ``development`` and ``judge``,
-each with a manifest as ``twomind score transcripts`` reads it. The two halves share no recording
-and no filler: thresholds are chosen on the first, and the second judges.
+``python -m experiments.filler_mixes SHARED OUT`` writes three folders, each with a manifest as
+``twomind score transcripts`` reads it. ``judge`` judges, once. ``development`` shares no recording
+and no filler with it. ``earlier`` is a judging half of before that was looked at since: thresholds
+were chosen on it and on ``development``, and it has the recordings and most fillers of ``judge``,
+with other places, noise and pitch.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import csv
 import sys
 import wave
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -83,7 +85,7 @@ DEVELOPMENT = Half(
             "this is me talking really slow and slightly lower in intensity",
         ),
     ),
-    noise_db=(None, 25.0, 15.0, 10.0),
+    noise_db=(None, 25.0, 15.0),
 )
 JUDGE = Half(
     fillers=(
@@ -130,6 +132,17 @@ JUDGE = Half(
     ),
     noise_db=(None, 20.0, 12.0),
     other_voices=0.08,
+)
+
+
+EARLIER = replace(
+    JUDGE,
+    fillers=(
+        *JUDGE.fillers[:5],
+        Cut("mfa_uh.flac", 2.40, 3.00, "uh"),
+        Cut("mfa_uh.flac", 3.00, 3.60, "uh"),
+    ),
+    noise_db=(None, 25.0, 15.0),
 )
 
 
@@ -304,9 +317,10 @@ def write_half(half: Half, root: Path, out: Path, n_mixes: int, n_fillers: int, 
 
 
 def main(shared: str, out: str) -> None:
-    """Write both halves."""
+    """Write all of them."""
     root = Path(shared) / SPEECH
-    write_half(DEVELOPMENT, root, Path(out) / "development", 24, 7, seed=101)
+    write_half(DEVELOPMENT, root, Path(out) / "development", 12, 7, seed=1)
+    write_half(EARLIER, root, Path(out) / "earlier", 27, 8, seed=20261129)
     write_half(JUDGE, root, Path(out) / "judge", 25, 8, seed=1717)
 
 
