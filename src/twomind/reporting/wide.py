@@ -211,7 +211,8 @@ def _voice() -> Iterator[Cell]:
     """Measures of the whole answer; those that a profile keeps also relative to the person's."""
     for name, meaning in SUMMARY.items():
         unit = unit_of(name)
-        yield Cell(Column(name, meaning, unit), _at("summary", "voice", name))
+        plain = meaning.removeprefix(f"{unit}, ")
+        yield Cell(Column(name, plain, unit), _at("summary", "voice", name))
         if name in VOICE_ANSWER:
             told = f"{name} less the person's own at rest (with a profile)"
             value = _at("summary", "relative_to_neutral", "voice", name, "relative")
