@@ -205,6 +205,9 @@ SAYS_MORE = {
 ADDED: dict[str, str] = {
     "files/*settings.toml": "0.2: the settings of a run, a comparison or a training",
     "files/*page.jsonl": "0.2: what the pages show of an answer",
+    "files/*answers_wide.csv": "0.2: a row per answer",
+    "files/*codebook.csv": "0.2: every column of the tables",
+    "files/*codebook.html": "0.2: the same as a page",
 }
 
 NEW: tuple[Command, ...] = tuple(

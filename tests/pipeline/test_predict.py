@@ -91,6 +91,9 @@ def test_everything_promised_is_written(results) -> None:
     } <= names
     assert {p.name for p in out.iterdir() if p.is_file()} == {
         "answers.csv",
+        "answers_wide.csv",
+        "codebook.csv",
+        "codebook.html",
         "ledger.jsonl",
         "report.html",
         "settings.toml",

@@ -100,7 +100,7 @@ def test_a_film_and_a_picture_of_a_real_run(tmp_path: Path) -> None:
     options = Options(model=None, using=("face",), describe=Settings(), report=report)
     made = predict_one(job, options, Store(tmp_path / "store"))
     folder = tmp_path / "out"
-    summary = rows.write_result(made, folder, "mark", report)
+    summary = rows.write_result(made, folder, "mark", Options(report=report))
     assert summary["overlay"] == {"file": "overlay.mp4", "reason": ""}
     assert "overlay.mp4" in summary["files"]
     assert open_recording(folder / "overlay.mp4").drawn, "a synthetic person stays one"
@@ -117,6 +117,6 @@ def test_a_film_and_a_picture_of_a_real_run(tmp_path: Path) -> None:
     for x, y in landmarks.values[0, ::20, :2].round().astype(int):
         assert changed[y - 3 : y + 4, x - 3 : x + 4].any(), "every landmark is drawn at its place"
     assert changed[:8].mean() < 0.01, "and nothing where there is no face"
-    kept = rows.write_result(made, folder, "mark", ReportSettings())
+    kept = rows.write_result(made, folder, "mark", Options())
     assert "overlay" not in kept
     assert not (folder / "overlay.mp4").exists()

@@ -535,6 +535,21 @@ def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
         yield Cue(kind, "voice", start_s, end_s, float(rate), "syllables/s", told)
 
 
+def doubtful_pace(voice: VoiceResult, settings: CueSettings | None = None) -> dict[str, str]:
+    """Cues of pace that were not looked for because the person's usual rate is not known: kind →
+    why.
+    """
+    s = settings or CueSettings()
+    n = len(_stretches(voice, s)) if len(voice.track) else 0
+    if n >= s.n_rate_stretches:
+        return {}
+    why = (
+        f"{n} stretches of at least {s.rate_stretch_s:g} s are spoken between pauses; "
+        f"{s.n_rate_stretches} are needed to tell this person's usual rate"
+    )
+    return {"slow_speech": why, "fast_speech": why}
+
+
 def _pace(ratio: float, s: CueSettings) -> str | None:
     """The kind of cue that a stretch this many times as fast as usual is, if any."""
     if ratio <= s.slow_ratio:

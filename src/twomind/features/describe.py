@@ -22,7 +22,7 @@ from twomind.core.store import Store, content_hash, default_root
 from twomind.features import profile as profiles
 from twomind.features.body.cues import body_cues
 from twomind.features.body.reader import of_the_face
-from twomind.features.cues import CueSettings, doubtful_cues, find_cues, in_order
+from twomind.features.cues import CueSettings, doubtful_cues, doubtful_pace, find_cues, in_order
 from twomind.features.entries import (
     keys_of,
     seen_entry,
@@ -163,6 +163,7 @@ def describe(
         voice = replace(voice, front=())
     recognised = made.words is not None and not was_given
     face = tracks.get("face")
+    _tell_pace(made, settings.cues)
     cues = find_cues(face, at_rest, voice, words, settings.cues, recognised, rest)
     cues = _with_more(cues, tracks, words, settings.cues)
     if recognised and words is not None:
@@ -430,6 +431,13 @@ def _remark_on_face(made: Pass, remark: str) -> None:
         return
     track, summary = made.face
     made.face = (track, {**summary, "remarks": [*summary.get("remarks", []), remark]})
+
+
+def _tell_pace(made: Pass, settings: CueSettings) -> None:
+    """The voice's summary says which cues of pace were not looked for."""
+    if made.voice is not None:
+        voice, summary = made.voice
+        made.voice = (voice, {**summary, "doubtful_cues": doubtful_pace(voice, settings)})
 
 
 def _tell_erased(made: Pass, cues: tuple[Cue, ...]) -> None:

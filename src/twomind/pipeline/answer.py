@@ -395,8 +395,9 @@ def _not_measured(
     found += _not_measured_of_body(made)
     of_voice: Mapping[str, str] = made.voice.get("not_measured", {})
     found += [NotMeasured(f"voice: {name}", why) for name, why in of_voice.items()]
-    doubtful: Mapping[str, str] = made.face.get("rest", {}).get("doubtful_cues", {})
-    found += [NotMeasured(f"cue: {name}", why) for name, why in doubtful.items()]
+    for part in (made.face.get("rest", {}), made.voice):
+        doubtful: Mapping[str, str] = part.get("doubtful_cues", {})
+        found += [NotMeasured(f"cue: {name}", why) for name, why in doubtful.items()]
     found += [NotMeasured(f"cue: {name}", why) for name, why in cues.NOT_MEASURED.items()]
     return tuple(found)
 

@@ -22,6 +22,7 @@ from twomind.media.recording import find_media, find_transcript, transcript_besi
 from twomind.pipeline import profiles
 from twomind.pipeline.adapt import Adaptation
 from twomind.reporting.report import ReportSettings
+from twomind.reporting.sheets import TableSettings
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,26 @@ class Options:
     llm: Any = None  # LlmSettings, with the model "llm"
     adapt: Adaptation | None = None
     report: ReportSettings = field(default_factory=ReportSettings)
+    tables: TableSettings = field(default_factory=TableSettings)
 
 
 #: Of the files of an answer; a folder of another form is written again.
-_FORM = 2
+_FORM = 3
 _BAH_NAME = re.compile(r"_Question_(\d)_")
 
 
 #: Files over all answers: no answer's folder may be called so.
-TAKEN = ("answers.csv", "ledger.jsonl", "llm.json", "report.html", "settings.toml")
+TAKEN = (
+    "answers.csv",
+    "answers_wide.csv",
+    "codebook.csv",
+    "codebook.html",
+    "ledger.jsonl",
+    "llm.json",
+    "report.html",
+    "settings.toml",
+    "tables.xlsx",
+)
 
 
 def _unique_ids(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str]:
@@ -239,6 +251,8 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     """
     if options.llm is not None:
         options = replace(options, llm=options.llm.lasting())
+    # The workbook lies over all answers; it changes none.
+    options = replace(options, tables=replace(options.tables, xlsx=False))
     parts: dict[str, Any] = {
         "form": _FORM,
         "media": content_hash(job.media),

@@ -70,7 +70,7 @@ class Watch:
 def predict_all(
     jobs: Sequence[Job], batch: Batch, recogniser: Any = None, watch: Watch | None = None
 ) -> list[Row]:
-    """Every job; results, a ledger (``ledger.jsonl``), a table (``answers.csv``) and a report.
+    """Every job; results, a ledger (``ledger.jsonl``), tables and a report.
 
     Interrupt it at any time and call it again: files that are whole are kept, the rest is made as
     if undisturbed. Another process that works in the same folder is waited for.
@@ -111,7 +111,7 @@ def _all_rows(jobs: Sequence[Job], batch: Batch, recogniser: Any, watch: Watch) 
             watch.on_done(row)
     order = {job: i for i, job in enumerate(jobs)}
     finished.sort(key=lambda row: order[row.job])
-    write_overviews(finished, batch.out, batch.options.report)
+    write_overviews(finished, batch.out, batch.options)
     if not_entered:
         raise not_entered[0]
     return finished
@@ -167,7 +167,7 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
             "was kept of this answer; wait until it is written whole, and run again."
         )
     options = batch.options
-    summary = write_result(result, folder, mark, options.report, options.describe.face)
+    summary = write_result(result, folder, mark, options)
     return row_of(job, "done", summary, time.perf_counter() - started)
 
 

@@ -5,7 +5,7 @@ and is read from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 from twomind.core import names
 from twomind.core.errors import TwomindError
 from twomind.core.files import load_json, read_json
-from twomind.features.face.reader import FaceSettings
-from twomind.pipeline.jobs import Job
-from twomind.reporting import overlay, tables
+from twomind.pipeline.jobs import Job, Options
+from twomind.reporting import codebook, columns, overlay, tables, wide
+from twomind.reporting.measured import measured
 from twomind.reporting.report import (
     MAX_TOGETHER,
     ReportSettings,
@@ -26,6 +26,7 @@ from twomind.reporting.report import (
     write_pages,
 )
 from twomind.reporting.result import Result
+from twomind.reporting.sheets import Book, Sheet, book
 from twomind.reporting.summary import summary_of
 from twomind.types import Status
 
@@ -51,27 +52,6 @@ MADE = (
     PAGE,
 )
 _REPORT_TITLE = "Answers, described and estimated"
-_COLUMNS = (
-    "recording",
-    "subject",
-    "question",
-    "state",
-    "status",
-    "probability",
-    "band_low",
-    "band_high",
-    "no_band",
-    "part_question",
-    "part_length",
-    "part_content",
-    "n_words",
-    "n_cues",
-    "speech_without_words_s",
-    "reason",
-    "words_reason",
-    "words_remarks",
-    "path",
-)
 
 
 @dataclass(frozen=True)
@@ -147,8 +127,7 @@ def write_result(
     result: Result,
     folder: Path,
     mark: str,
-    report: ReportSettings | None = None,
-    face: FaceSettings | None = None,
+    options: Options | None = None,
 ) -> dict[str, Any]:
     """All files of one answer.
 
@@ -158,43 +137,44 @@ def write_result(
         result: the answer.
         folder: its own.
         mark: the fingerprint of what the result depends on.
-        report: which films its page holds.
-        face: how the face was read, for an overlay.
+        options: how it was made: which films its page holds, how tables are written.
 
     Returns:
         The summary, as it is written.
     """
+    options = options or Options()
+    report, bom = options.report, options.tables.bom
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
-    tables.write_measures_csv(result, folder / "measures.csv")
+    tables.write_measures_csv(result, folder / "measures.csv", bom)
     tables.write_measures_parquet(result, folder / "measures.parquet")
-    tables.write_cues_csv(result, folder / "cues.csv")
+    tables.write_cues_csv(result, folder / "cues.csv", bom)
     tables.write_vtt(result.cues, folder / "cues.vtt")
-    tables.write_words_csv(result, folder / "words.csv")
-    tables.write_transcript_notes_csv(result, folder / "transcript_notes.csv")
-    tables.write_evidence_csv(result, folder / "evidence.csv")
-    tables.write_change_talk_csv(result, folder / "change_talk.csv")
+    tables.write_words_csv(result, folder / "words.csv", bom)
+    tables.write_transcript_notes_csv(result, folder / "transcript_notes.csv", bom)
+    tables.write_evidence_csv(result, folder / "evidence.csv", bom)
+    tables.write_change_talk_csv(result, folder / "change_talk.csv", bom)
     if result.located:
-        tables.write_segments_csv(result, folder / "segments.csv")
+        tables.write_segments_csv(result, folder / "segments.csv", bom)
         tables.write_vtt(result.segments, folder / "segments.vtt")
-        tables.write_frame_score_csv(result, folder / "frame_score.csv")
+        tables.write_frame_score_csv(result, folder / "frame_score.csv", bom)
     page = shown(result)
     write_pages([page], folder / "report.html", settings=report)
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
-    if report is not None and report.overlay:
-        summary["overlay"] = _overlay(result, folder, report, face or FaceSettings())
+    summary["measured"] = tables.plain(measured(result))
+    if report.overlay:
+        summary["overlay"] = _overlay(result, folder, options)
     summary["files"] = sorted(path.name for path in folder.iterdir() if path.name in MADE)
     tables.write_json(summary, folder / SUMMARY)
     return summary
 
 
-def _overlay(
-    result: Result, folder: Path, report: ReportSettings, face: FaceSettings
-) -> dict[str, str]:
+def _overlay(result: Result, folder: Path, options: Options) -> dict[str, str]:
     """Write the overlay that was asked for, and say where it is, or why there is none. It shows
     what was measured, and costs nothing that was.
     """
+    report, face = options.report, options.describe.face
     reason = overlay.why_not(result, report)
     if reason:
         return {"file": "", "reason": reason}
@@ -257,34 +237,54 @@ def summary_in(out: Path, row: Row) -> dict[str, Any]:
 # --- what is written over all answers
 
 
-def write_overviews(rows: Sequence[Row], out: Path, report: ReportSettings | None = None) -> None:
-    """``answers.csv`` (one row per file, failed ones too) and the report over all answers, from
-    what lies in their folders.
+def write_overviews(rows: Sequence[Row], out: Path, options: Options | None = None) -> None:
+    """The tables over all answers (a row per file, failed ones too), their codebook, and the report,
+    from what lies in the answers' folders.
 
     Args:
         rows: of all answers.
         out: the folder of the results.
-        report: which films the report holds.
+        options: how tables and report are written.
     """
-    adapted = any(row.adapted for row in rows)
-    columns = (*_COLUMNS, "probability_unadapted") if adapted else _COLUMNS
-    tables.write_rows(out / "answers.csv", columns, _table(rows, out, adapted))
+    options = options or Options()
+    with book(out, options.tables) as made:
+        _write_tables(made, rows, options)
     there = [row for row in rows if row.has_result]
     if there:
-        _write_report(there, out, report)
+        _write_report(there, out, options.report)
 
 
-def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]:
+def _write_tables(made: Book, rows: Sequence[Row], options: Options) -> None:
+    """One summary is in memory at a time."""
+    adapted = any(row.adapted for row in rows)
+    optional = ("probability_unadapted",) if adapted else ()
+    backend = options.describe.face.backend
+    layout = wide.Layout(backend == "landmarker", options.describe.body.measure)
+    short = made.begin(columns.ANSWERS, optional)
+    broad = made.begin(wide.table(layout), exact=True)
+    files: set[str] = set()
     for row in rows:
-        if not row.has_result:
-            yield _row_without_result(row)
-            continue
-        summary = summary_in(out, row)
-        cells = _row_with_result(row, summary)
-        if adapted:
-            unadapted = summary["prediction"].get("unadapted") or {}
-            cells.append(unadapted.get("probability"))
-        yield cells
+        summary = summary_in(made.out, row) if row.has_result else {}
+        files.update(summary.get("files", ()))
+        _append_short(short, row, summary, adapted)
+        broad.append(wide.row_of(_answer(row, summary), layout))
+    with_stream = options.stream is not None
+    codebook.write(made, codebook.of_answers(files, with_stream))
+
+
+def _append_short(sheet: Sheet, row: Row, summary: Mapping[str, Any], adapted: bool) -> None:
+    cells = _row_with_result(row, summary) if row.has_result else _row_without_result(row)
+    if adapted:
+        unadapted = summary.get("prediction", {}).get("unadapted") or {}
+        cells.append(unadapted.get("probability"))
+    sheet.append(cells)
+
+
+def _answer(row: Row, summary: Mapping[str, Any]) -> wide.Answer:
+    job = row.job
+    status = row.status if row.has_result else row.state
+    reason = row.reason if row.has_result else row.error
+    return wide.Answer(job.id, job.subject, job.question, status, reason, summary)
 
 
 def _row_without_result(row: Row) -> list[Any]:

@@ -25,6 +25,7 @@ from twomind.pipeline.following import followed
 from twomind.pipeline.profiles import of_study
 from twomind.pipeline.rows import Row, summary_in
 from twomind.pipeline.settings import DescribeRun, PredictRun, as_toml
+from twomind.reporting.sheets import refuse_without_library
 from twomind.transcripts.speech_models import require
 
 #: What ``--json`` says of each answer, from its summary.
@@ -145,6 +146,7 @@ def prepare(
     run: DescribeRun = asked.settings
     _refuse(run)
     _refuse_second_back_end(run)
+    refuse_without_library(run.tables)
     if run.describe.speech_model is not None:
         require(run.describe.speech_model, offline)
     store = Store(run.store or default_root(), _study(run))
@@ -238,6 +240,7 @@ def _describe_options(run: DescribeRun, study: str, offline: bool) -> jobs.Optio
         stream=run.stream,
         purpose=run.purpose,
         report=run.report,
+        tables=run.tables,
     )
     if run.profiles is None:
         return found

@@ -17,6 +17,7 @@ from twomind.features.describe import Settings as DescribeSettings
 from twomind.features.face.back_ends import BACK_ENDS
 from twomind.models.llm.settings import PROBABILITY, LlmSettings
 from twomind.reporting.report import ReportSettings
+from twomind.reporting.sheets import TableSettings
 
 _SHARE = Bounds(0, 1, low_open=True, high_open=True)
 _POSITIVE = Bounds(0, low_open=True)
@@ -78,6 +79,7 @@ class DescribeRun:
     follow_tables: bool = True  # recordings.csv around a film says who speaks and what was asked
     describe: DescribeSettings = field(default_factory=DescribeSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
+    tables: TableSettings = field(default_factory=TableSettings)
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def as_toml(run: DescribeRun, method: Any = None) -> str:
 
 def _sections(run: PredictRun) -> list[str]:
     """The sections that this run reads; that of the method last."""
-    found = ["describe", "report", "model", "change_talk"]
+    found = ["describe", "report", "tables", "model", "change_talk"]
     if run.method is not None:
         found.append("states")
     if run.model.name == "llm":

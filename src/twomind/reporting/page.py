@@ -169,6 +169,19 @@ def _figures(blocks: Sequence[Block]) -> list[Figure]:
     return found
 
 
+def html_of(blocks: Sequence[Block], title: str) -> str:
+    """A page as HTML that opens without a network."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    body = "\n".join(map(_html, blocks))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
+        f"{body}\n</main></body></html>\n"
+    )
+
+
 def write_page(blocks: Sequence[Block], folder: Path, name: str, title: str) -> tuple[Path, Path]:
     """Write a page in HTML that opens without a network, in Markdown, and its figures.
 
@@ -181,15 +194,7 @@ def write_page(blocks: Sequence[Block], folder: Path, name: str, title: str) -> 
     Returns:
         The paths of the HTML and the Markdown.
     """
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    body = "\n".join(map(_html, blocks))
-    html = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
-        f"{body}\n</main></body></html>\n"
-    )
+    html = html_of(blocks, title)
     for figure in _figures(blocks):
         write_text(folder / "figures" / f"{figure.name}.svg", figure.svg + "\n")
     markdown = "\n\n".join(map(_markdown, blocks)) + "\n"

@@ -24,7 +24,9 @@ import numpy as np
 
 from twomind.core import csv_text
 from twomind.core.store import replacing, write_text
+from twomind.reporting import columns
 from twomind.reporting.result import Plain, Result, Values
+from twomind.reporting.sheets import opened, shown
 from twomind.types import Cue, Evidence, Segment, Track
 
 #: Why a value of a valid row is not there.
@@ -48,19 +50,7 @@ def _units(track: Track) -> tuple[str, ...]:
     return track.units or ("",) * len(track.names)
 
 
-_WHO = ("recording", "subject")
-COLUMNS = (
-    *_WHO,
-    "modality",
-    "time_s",
-    "measure",
-    "value",
-    "relative",
-    "unit",
-    "valid",
-    "reason",
-    "neutral",
-)
+COLUMNS = columns.MEASURES.names()
 
 #: The tracks that go into the long table, each with the track that holds its relative values.
 TABLED = {"face": "face_relative", "body": "body_relative", "voice": "voice_relative"}
@@ -159,19 +149,30 @@ def _blocks(result: Result) -> Iterator[tuple[str, Track, Track | None, slice]]:
             yield modality, track, other, rows
 
 
-def write_measures_csv(result: Result, path: Path) -> Path:
-    """The long table as CSV, in blocks, so that memory does not grow with the video."""
+def write_measures_csv(result: Result, path: Path, bom: bool = False) -> Path:
+    """The long table as CSV, in blocks, so that memory does not grow with the video.
+
+    Args:
+        result: the answer.
+        path: of the file.
+        bom: begin with a byte order mark.
+    """
     who = f"{_quoted(result.recording.id)},{_quoted(result.recording.subject)}"
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        columns = (*COLUMNS, *STREAM_COLUMNS) if _has_stream(result) else COLUMNS
-        file.write(",".join(columns) + "\n")
+    with opened(path, bom) as file:
+        names = _names_of_measures(result)
+        file.write(",".join(names) + "\n")
         for modality, track, relative, rows in _blocks(result):
             neutral = _quoted(_neutral_of(result, modality))
             block = _csv_block(f"{who},{modality},", track, relative, rows, neutral)
-            if len(columns) > len(COLUMNS):
+            if len(names) > len(COLUMNS):
                 block = _with_stream(block, _stream_of(result, modality), rows)
             file.write(block)
     return path
+
+
+def _names_of_measures(result: Result) -> tuple[str, ...]:
+    optional = STREAM_COLUMNS if _has_stream(result) else ()
+    return columns.MEASURES.names(*optional)
 
 
 def _neutral_of(result: Result, modality: str) -> str:
@@ -191,11 +192,9 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
     kinds["value"] = pa.float32()
     kinds["relative"] = pa.float32()
     kinds["valid"] = pa.bool_()
-    columns: tuple[str, ...] = COLUMNS
-    if _has_stream(result):
-        columns = (*COLUMNS, *STREAM_COLUMNS)
-        kinds |= {"relative_stream": pa.float32(), "stream_reason": text}
-    schema = pa.schema([(name, kinds[name]) for name in columns])
+    kinds |= {"relative_stream": pa.float32(), "stream_reason": text}
+    names = _names_of_measures(result)
+    schema = pa.schema([(name, kinds[name]) for name in names])
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
@@ -208,7 +207,7 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
             neutral = _neutral_of(result, modality) if relative is not None else ""
             block["neutral"] = _same(neutral, block)
             block |= _stream_block(_stream_of(result, modality), rows, block)
-            arrays = [_arrow(pa, block[name], kinds[name]) for name in columns]
+            arrays = [_arrow(pa, block[name], kinds[name]) for name in names]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     return path
 
@@ -258,8 +257,8 @@ def _column_block(track: Track, relative: Track | None, rows: slice) -> Plain:
     code = np.repeat(track.reason_code[rows].astype(np.int32), width)
     alone = len(track.reasons)
     code = np.where(measured | (code > 0), code, alone)
-    columns = np.arange(width, dtype=np.int32)
-    measure = np.tile(columns, len(shown))
+    numbers = np.arange(width, dtype=np.int32)
+    measure = np.tile(numbers, len(shown))
     block: Plain = {"time_s": times_s}
     block["measure"] = (measure, list(track.names))
     block["value"] = value.astype(np.float32)
@@ -270,45 +269,39 @@ def _column_block(track: Track, relative: Track | None, rows: slice) -> Plain:
     return block
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """A small CSV; nan and None become empty fields, and a text that a spreadsheet would run stays
-    text.
+def write_rows(
+    path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], bom: bool = False
+) -> Path:
+    """A CSV, row by row; nan and None become empty fields, and a text that a spreadsheet would run
+    stays text.
 
     Args:
         path: of the file.
         columns: their names.
         rows: a value per column.
+        bom: begin with a byte order mark.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_field(value) for value in row])
-    return write_text(path, buffer.getvalue())
-
-
-def _field(value: Any) -> Any:
-    if value is None:
-        return ""
-    if not isinstance(value, float):
-        return csv_text.cell(value)
-    if math.isnan(value):
-        return ""
-    return f"{value:.6g}" if abs(value) < 1e-3 else f"{value:.3f}"
+    with opened(path, bom) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            texts = [shown(value) for value in row]
+            writer.writerow([csv_text.cell(text) for text in texts])
+    return path
 
 
 def _who(result: Result) -> tuple[str, str]:
     return result.recording.id, result.recording.subject
 
 
-def write_cues_csv(result: Result, path: Path) -> Path:
-    columns = (*_WHO, "modality", "cue", "start_s", "end_s", "value", "unit", "detail")
+def write_cues_csv(result: Result, path: Path, bom: bool = False) -> Path:
+    """One row per cue."""
     who = _who(result)
     rows = []
     for c in result.cues:
         what = (c.modality, c.kind, c.start_s, c.end_s)
         rows.append((*who, *what, c.value, c.unit, c.detail))
-    return write_rows(path, columns, rows)
+    return write_rows(path, columns.CUES.names(), rows, bom)
 
 
 def _moved(evidence: Iterable[Evidence]) -> dict[tuple[float, str], float]:
@@ -321,7 +314,7 @@ def _moved(evidence: Iterable[Evidence]) -> dict[tuple[float, str], float]:
     return moved
 
 
-def write_words_csv(result: Result, path: Path) -> Path | None:
+def write_words_csv(result: Result, path: Path, bom: bool = False) -> Path | None:
     """One row per word of this person: its time, where the time came from, and what it added to
     the score (log-odds). Words that are known and not measured are there too.
     """
@@ -330,25 +323,16 @@ def write_words_csv(result: Result, path: Path) -> Path | None:
         return None
     moved = _moved(result.prediction.evidence)
     nothing = 0.0 if moved else math.nan
-    columns = (
-        *_WHO,
-        "word",
-        "start_s",
-        "end_s",
-        "confidence",
-        "time_from",
-        "moved_score_log_odds",
-    )
     who = _who(result)
     rows = []
     for w in words:
         share = moved.get((round(w.start_s, 6), w.text), nothing)
         time_from = str(w.timing)
         rows.append((*who, w.text, w.start_s, w.end_s, w.confidence, time_from, share))
-    return write_rows(path, columns, rows)
+    return write_rows(path, columns.WORDS.names(), rows, bom)
 
 
-def write_transcript_notes_csv(result: Result, path: Path) -> Path | None:
+def write_transcript_notes_csv(result: Result, path: Path, bom: bool = False) -> Path | None:
     """What a transcript holds besides this person's words; None where that is nothing.
 
     One row per thing, by ``kind``: a ``mark`` of the transcriber ([noise]) and an ``other`` who
@@ -370,69 +354,65 @@ def write_transcript_notes_csv(result: Result, path: Path) -> Path | None:
         return None
     who = _who(result)
     rows = [(*who, *row) for row in found]
-    return write_rows(path, (*_WHO, "kind", "text", "start_s", "end_s"), rows)
+    return write_rows(path, columns.NOTES.names(), rows, bom)
 
 
 #: Kinds of evidence that are shown elsewhere: parts of the score, words with their share, the band.
 ADDITIVE = ("part", "word", "band", "no_band", "prevalence")
 
 
-def write_evidence_csv(result: Result, path: Path) -> Path | None:
+def write_evidence_csv(result: Result, path: Path, bom: bool = False) -> Path | None:
     """What a model gave besides parts and words (a decision, cited moments with their times); None
     where nothing.
     """
     found = [e for e in result.prediction.evidence if e.kind not in ADDITIVE]
     if not found:
         return None
-    columns = (*_WHO, "kind", "name", "value", "unit", "start_s", "end_s")
     who = _who(result)
     rows = []
     for e in found:
         what = (e.kind, e.name, e.value, e.unit)
         rows.append((*who, *what, e.start_s, e.end_s))
-    return write_rows(path, columns, rows)
+    return write_rows(path, columns.EVIDENCE.names(), rows, bom)
 
 
-def write_change_talk_csv(result: Result, path: Path) -> Path | None:
+def write_change_talk_csv(result: Result, path: Path, bom: bool = False) -> Path | None:
     """One row per clause: its quote, its times, and which side it speaks for; None where the model
     was not asked or told nothing.
     """
     clauses = result.two_sides.get("clauses")
     if not clauses:
         return None
-    names = (
-        *("said", "start_s", "end_s", "timed", "quote"),
-        *("p_change", "p_sustain", "p_neutral", "sureness"),
-    )
+    names = columns.CHANGE_TALK.names()
     who = _who(result)
     rows = []
     for clause in clauses:
-        cells = [clause[name] for name in names]
+        cells = [clause[name] for name in names[len(who) :]]
         rows.append((*who, *cells))
-    return write_rows(path, (*_WHO, *names), rows)
+    return write_rows(path, names, rows, bom)
 
 
-def write_segments_csv(result: Result, path: Path) -> Path:
-    columns = (*_WHO, "label", "start_s", "end_s", "score", "source")
+def write_segments_csv(result: Result, path: Path, bom: bool = False) -> Path:
+    """One row per stretch that the model marks."""
     who = _who(result)
     rows = []
     for s in result.segments:
         rows.append((*who, s.label, s.start_s, s.end_s, s.score, s.source))
-    return write_rows(path, columns, rows)
+    return write_rows(path, columns.SEGMENTS.names(), rows, bom)
 
 
-def write_frame_score_csv(result: Result, path: Path) -> Path | None:
+def write_frame_score_csv(result: Result, path: Path, bom: bool = False) -> Path | None:
     """One row per moment: probability of each class; empty where nothing was measured."""
     track = result.frame_score
     if track is None:
         return None
-    columns = (*_WHO, "time_s", *track.names)
+    names = (*columns.FRAME_SCORE.names(), *track.names)
     who = _who(result)
-    shown = _shown(track, slice(None))
+    values = _shown(track, slice(None))
     rows = []
-    for time_s, row in zip(track.times_s.tolist(), shown.tolist(), strict=True):
+    for time_s, row in zip(track.times_s.tolist(), values.tolist(), strict=True):
         rows.append((*who, time_s, *row))
-    return write_rows(path, columns, rows)
+    return write_rows(path, names, rows, bom)
 
 
 def _told(span: Cue | Segment) -> str:
