@@ -56,6 +56,7 @@ ADDED: Mapping[str, tuple[str, str]] = {
     "n_least_rows": ("*", "0.2: no cue is shorter than the pictures can carry"),
     "rate_least_per_s": ("*", "0.2: a floor under slow and fast speech"),
     "files": ("*summary.json", "an answer lists its files"),
+    "measured": ("*summary.json", "0.2: means and spreads, for the table of answers"),
     "sha256 of": ("*.safetensors", "checksums of what is in it"),
     "sha256_of_the_rest": ("*.json", "a saved file carries its own checksum"),
 }

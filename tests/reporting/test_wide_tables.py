@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tracemalloc
 import wave
+import zipfile
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -193,6 +194,9 @@ def test_the_same_values_make_the_same_bytes(tmp_path: Path) -> None:
         write(tmp_path / name, TableSettings(xlsx=True, bom=True))
     for name in ("odd.csv", WORKBOOK):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    with zipfile.ZipFile(tmp_path / "one" / WORKBOOK) as packed:
+        assert {entry.date_time[0] for entry in packed.infolist()} == {1980}
+        assert packed.read("docProps/core.xml").count(b">1980-01-01T00:00:00Z<") == 2
     write(tmp_path / "one", TableSettings())
     assert not (tmp_path / "one" / WORKBOOK).exists(), "old values do not stay"
     assert not (tmp_path / "one" / "odd.csv").read_bytes().startswith(BOM)

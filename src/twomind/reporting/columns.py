@@ -253,7 +253,7 @@ def part(name: str, meaning: str, since: str = "0.1.0") -> Column:
 PARTS = (
     part("question", "the question"),
     part("length", "the length of the answer"),
-    part("content", "what is said"),
+    part("content", "the choice of words"),
 )
 
 ANSWERS = Table(

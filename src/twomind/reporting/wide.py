@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -25,6 +25,8 @@ from twomind.reporting.columns import Column, Table
 from twomind.reporting.result import Values
 
 FILE = "answers_wide.csv"
+#: The version that wrote this table first.
+_SINCE = "0.2.0"
 _SIDES = ("change", "sustain", "neutral", "cannot tell")
 _JOINED = " | "
 #: Endings of names of measures, and their units.
@@ -88,7 +90,7 @@ def row_of(answer: Answer, layout: Layout) -> list[Any]:
 @cache
 def table(layout: Layout) -> Table:
     """The table with the columns of a layout."""
-    found = tuple(cell.column for cell in cells(layout))
+    found = tuple(replace(cell.column, since=_SINCE) for cell in cells(layout))
     return Table(FILE, "a row per answer: what may go into a statistic", found)
 
 
