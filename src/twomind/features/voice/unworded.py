@@ -43,6 +43,9 @@ class UnwordedSettings:
     min_filled_s: float = 0.15
     #: The same where the voice was held in the word before it already, which may be drawn out.
     min_drawn_s: float = 0.25
+    #: The same where no word lies within this reach, in seconds: notes of laughter are short.
+    alone_s: float = 1.0
+    min_alone_s: float = 0.25
     #: A short word of grammar ("and", "the", "them") beside a pause of this length, in seconds, of
     #: which this share lies in a voice that is held for this long, in seconds, is a filled pause.
     min_pause_s: float = 0.1
@@ -88,7 +91,10 @@ def _long_enough(
     """The parts of a held voice that no word covers and that last as long as a filled pause."""
     for start_s, end_s in _uncovered(held, words):
         drawn = any(_is_drawn_out(word, held, start_s) for word in words)
+        reach = (start_s - settings.alone_s, end_s + settings.alone_s)
         least_s = settings.min_drawn_s if drawn else settings.min_filled_s
+        if words and _first_within(words, *reach) is None:
+            least_s = settings.min_alone_s
         if end_s - start_s >= least_s - 1e-9:
             yield start_s, end_s
 
