@@ -148,6 +148,24 @@ def test_what_a_model_is_worth() -> None:
         assert found[name].codes_saved == pytest.approx(0)
 
 
+def test_people_who_answered_both_questions_are_paired() -> None:
+    """The same person nearly always says the same: the difference is known far better than a share."""
+    rng = np.random.default_rng(12)
+    person = np.repeat(np.arange(120), 2)
+    kind = rng.random(120) < 0.5
+    y = (kind[person] ^ (rng.random(240) < 0.02)).astype(float)
+    question = np.tile(["a", "b"], 120)
+    coded = person < 60
+    given = answers_of(y, rng.random(240), coded, person=person, drawn=Drawn.PEOPLE)
+    found = estimated(replace(given, question=question))
+    strangers = estimated(replace(given, question=question, person=np.arange(240)))
+    [paired] = found.differences["question"]
+    [apart] = strangers.differences["question"]
+    assert paired.classical.estimate == pytest.approx(apart.classical.estimate)
+    assert paired.classical.width < 0.5 * apart.classical.width
+    assert paired.classical.width < 0.5 * found.whole.classical.width * math.sqrt(2)
+
+
 def test_everything_coded_needs_no_model() -> None:
     person, y, f, _ = people(4)
     coded = np.ones(len(y), bool)
