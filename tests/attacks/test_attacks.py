@@ -338,7 +338,7 @@ def test_a_formula_is_text_in_a_spreadsheet_and_itself_elsewhere(tmp_path: Path)
     (tmp_path / "m.csv").write_text("path,id,subject\na.wav,=id,@me\n")
     out = tmp_path / "out"
     assert work([], out, manifest=tmp_path / "m.csv")[0].state == "done"
-    for path in out.rglob("*.csv"):
+    for path in set(out.rglob("*.csv")) - {out / "codebook.csv"}:
         with open(path, encoding="utf-8", newline="") as file:
             cells = [cell for row in csv.reader(file) for cell in row]
         assert "'=id" in cells, path

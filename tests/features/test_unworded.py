@@ -65,6 +65,14 @@ def test_what_a_word_leaves_open_must_be_long_enough() -> None:
     assert [(c.start_s, c.end_s) for c in two] == [(2.0, 2.4), (2.6, 3.0)]
 
 
+def test_a_held_voice_far_from_any_word_must_last() -> None:
+    """A note of laughter is none."""
+    so = word("so", 1, 2)
+    assert cues(FILLED_PAUSE, voice(((3.5, 3.7),)), so) == []
+    assert len(cues(FILLED_PAUSE, voice(((2.8, 3.0),)), so)) == 1
+    assert len(cues(FILLED_PAUSE, voice(((3.5, 3.8),)), so)) == 1
+
+
 def test_the_recognisers_spelling_is_told() -> None:
     ((cue),) = cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1, 2), word("Um,", 1.9, 2.5))
     assert "'Um,'" in cue.detail

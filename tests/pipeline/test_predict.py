@@ -189,7 +189,7 @@ def test_the_summary_is_strict_json_and_says_drawn(results) -> None:
     assert summary["drawn_person"] is True
     assert summary["purpose"] == "research"
     assert summary["provenance"]["versions"]["twomind"]
-    assert "drawn person" in (results[0] / "answer" / "report.html").read_text().lower()
+    assert "synthetic person" in (results[0] / "answer" / "report.html").read_text().lower()
 
 
 def test_without_a_transcript_the_probability_is_not_measured(answer, store, tmp_path) -> None:

@@ -52,7 +52,12 @@ def test_a_dry_run_counts_and_makes_nothing(folders: dict[str, Path], tmp_path: 
     assert found["frames"] > 0
     assert found["steps"]["training"] > 0
     assert found["steps"]["adaptation"] > 0
-    assert isinstance(found["hours"]["cpu"], float)
+    # The stand-in for CLIP has no network that could be trained as a whole.
+    assert found["hours"]["cpu"] == "not measured: the model could not be timed here (clip-whole)"
+    timed = {name: one["hours"] for name, one in found["models"].items()}
+    assert timed.pop("clip-whole") is None
+    assert timed
+    assert all(isinstance(hours, float) for hours in timed.values())
     assert found["hours"]["cuda"].startswith("not measured")
     assert not (tmp_path / "out").exists()
     # Twice the seeds are twice the training.
@@ -118,7 +123,7 @@ def test_across_data_sets(folders: dict[str, Path], tmp_path: Path) -> None:
     table = json.loads(done.stdout)
     assert table["dataset"] == "biovid to stressid"
     # What could not be read is told with its reason, and stopped nothing.
-    assert len(table["notes"]["unreadable"]) == 2
+    assert len(table["notes"]["unreadable"]) == 3
     with (tmp_path / "out" / "people.csv").open(encoding="utf-8", newline="") as file:
         assert len({row["person"] for row in csv.DictReader(file)}) == 2
 

@@ -37,7 +37,7 @@ def test_it_ships_whole_and_small(tmp_path: Path) -> None:
     assert face_text.SHIPPED.stat().st_size < 4 << 20
     (found,) = [w for w in weights.survey() if w.name == "face-text"]
     assert found.state == "present"
-    assert "drawn" in found.what
+    assert "synthetic people" in found.what
     broken = tmp_path / "face_text.safetensors"
     broken.write_bytes(b"nothing")
     with pytest.raises(BadInput, match="cannot be read"):

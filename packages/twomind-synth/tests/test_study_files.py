@@ -183,7 +183,7 @@ def test_crops_have_their_sizes_and_the_eyes_where_the_template_wants_them(bah: 
 def test_the_drawings_own_anchors_are_where_the_tracker_sees_them() -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
     from twomind.features.face.align import anchors
-    from twomind.features.face.tracker_mesh import open_finder
+    from twomind.features.face.back_ends import open_finder
     from twomind_synth.face import draw
 
     clip = clips_of("biovid", 1, 0, SHORT)[0]

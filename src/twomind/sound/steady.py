@@ -52,8 +52,10 @@ class SteadySettings:
     range_db: float = 25.0
     #: Interruptions up to this length, in seconds, do not end a stretch.
     gap_s: float = 0.05
-    #: Shortest stretch, in seconds.
+    #: A stretch has a pitch for this long, in seconds, or it lasts for the second length: pulses
+    #: tell less than a pitch, since laughter has them too.
     min_s: float = 0.15
+    min_pulsed_s: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,12 @@ def steady_stretches(
     voiced = voiced_rows(sound, pitch_hz, settings)
     held = _steady(levels, voiced, pitch_hz, settings)
     rows = closed(held, n_gap)
+    has_pitch = np.isfinite(pitch_hz)
     found = []
     for first, last in runs(rows):
-        if (last - first) * HOP_S >= settings.min_s - 1e-9:
+        pitched_s = has_pitch[first:last].sum() * HOP_S
+        lasts_s = (last - first) * HOP_S
+        if pitched_s >= settings.min_s - 1e-9 or lasts_s >= settings.min_pulsed_s - 1e-9:
             start_s = sound.start_s + first * HOP_S
             end_s = sound.start_s + last * HOP_S
             found.append(Stretch(start_s, end_s, _front_db(levels, first, last)))

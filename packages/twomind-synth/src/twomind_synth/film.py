@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.errors import TwomindError
 from twomind.core.store import content_hash, replacing, settings_hash, write_text
 from twomind_synth import behaviour, phrases, voice
 from twomind_synth.camera import Camera
@@ -135,7 +136,7 @@ def _complete(
         whole = truth["media_sha256"] == content_hash(media) and truth[
             "transcript_sha256"
         ] == content_hash(transcript)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (TwomindError, OSError, ValueError, KeyError, TypeError):
         return None
     return truth if same and whole else None
 
