@@ -64,9 +64,11 @@ class Participant(threading.Thread):
     def run(self) -> None:
         begun = time.monotonic() + self.delay_s
         content = bytearray(os.urandom(CHUNK_BYTES))
+        # A server takes no first chunk that does not begin as a WebM does.
+        content[:4] = b"\x1a\x45\xdf\xa3"
         hashes = []
         for n in range(self.chunks):
-            content[:8] = n.to_bytes(8, "big")
+            content[-8:] = n.to_bytes(8, "big")
             hashes.append(hashlib.sha256(content).hexdigest())
             time.sleep(max(begun + n * CHUNK_S - time.monotonic(), 0))
             self._put(n, bytes(content), hashes[-1])

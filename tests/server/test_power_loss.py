@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from power_loss import Answer, Begun, Call, Disk, Wire, can_trace, read_trace, tracer
 from server_process import Server
-from server_world import begin_body, done_body
+from server_world import as_film, begin_body, done_body
 from twomind.server import audit, recruiting, uploads
 from twomind.server.app import create_app
 from twomind.server.place import Place, open_place
@@ -91,6 +91,7 @@ class Guest:
     def record(self, item: str, draw: random.Random, n: int) -> None:
         recording = secrets.token_hex(16)
         chunks = [draw.randbytes(draw.randrange(500, 30_000)) for _ in range(n)]
+        chunks[0] = as_film(chunks[0])
         self.story.chunks[recording] = chunks
         self.story.owners[recording] = self.id
         path = f"/api/recordings/{recording}"
