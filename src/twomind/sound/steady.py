@@ -153,7 +153,8 @@ def steady_stretches(
     for first, last in runs(rows):
         pitched_s = has_pitch[first:last].sum() * HOP_S
         lasts_s = (last - first) * HOP_S
-        if pitched_s >= settings.min_s - 1e-9 or lasts_s >= settings.min_pulsed_s - 1e-9:
+        sure = pitched_s >= settings.min_s - 1e-9 or lasts_s >= settings.min_pulsed_s - 1e-9
+        if sure and lasts_s >= settings.min_s - 1e-9:
             start_s = sound.start_s + first * HOP_S
             end_s = sound.start_s + last * HOP_S
             found.append(Stretch(start_s, end_s, _front_db(levels, first, last)))
