@@ -127,7 +127,12 @@ def _shell(example: Example) -> None:
 
 #: Documents whose examples take more than some ten seconds (drawing, or a further film that is
 #: measured).
-SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/synthetic-people.md"}
+SLOW_DOCUMENTS = {
+    "docs/annotation.md",
+    "docs/clip-au.md",
+    "docs/outputs.md",
+    "docs/synthetic-people.md",
+}
 SLOW_FOLDERS = ("docs/tutorials/", "docs/how-to/")
 #: Tests that are slow, as patterns: those whose kind has a quicker test.
 SLOW_TESTS = tuple(
