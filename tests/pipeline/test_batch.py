@@ -164,3 +164,4 @@ def test_a_batch_without_a_score_says_what_to_do() -> None:
     assert said[0] == "Nothing was scored. Most often: words: no transcript."
     assert "--speech-model" in said[1]
     assert "answers.csv" in telling.advice([row("failed", error="cut")])[1]
+    assert telling.advice([row("failed", error="It is cut.")])[0].endswith("often: It is cut.")

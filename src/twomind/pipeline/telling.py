@@ -77,7 +77,9 @@ def advice(rows: Sequence[Row]) -> list[str]:
     if any(row.scored for row in rows):
         return []
     reason = _commonest_reason(rows)
-    told = f"Nothing was scored. Most often: {reason}." if reason else "Nothing was scored."
+    told = "Nothing was scored."
+    if reason:
+        told += f" Most often: {reason.rstrip('.')}."
     about_words = "words" in reason or "transcript" in reason
     lacking = about_words and any(_lacks_words(row) and _reason(row) == reason for row in rows)
     return [told, _TRANSCRIPT if lacking else _LOOK]
