@@ -662,3 +662,47 @@ def test_every_token_is_a_word_a_name_or_a_remark(tmp_path: Path, kind: str) -> 
         for word in words.words:
             left -= Counter(_tokens(word.text))
     assert not left
+
+
+YELLOW_ASKS = [
+    '<font color="#FFFF00">Do you\nwant to stop?</font>',
+    "- <font color=aqua>I do,</font>\n- <font color='#ffff00'>But?</font>",
+    "<font color=aqua>But I can't.</font>",
+]
+
+
+def _captions(texts: list[str], head: str = "") -> str:
+    cues = [
+        f"{n + 1}\n00:00:{4 * n:02d}.000 --> 00:00:{4 * n + 3:02d}.000\n{text}\n"
+        for n, text in enumerate(texts)
+    ]
+    return head + "\n".join(cues)
+
+
+def test_speakers_told_by_colour_alone(tmp_path: Path) -> None:
+    content = _captions(YELLOW_ASKS)
+    asked = _read(tmp_path, "a.srt", content)
+    assert "two speakers (colour #ffff00 6 words, colour aqua 5 words)" in asked.not_measured
+    words = _read(tmp_path, "a.srt", content, "colour aqua")
+    assert _texts(words) == ["I", "do,", "But", "I", "can't."]
+    assert (words.others[0].start_s, words.others[0].label) == (0, "colour #ffff00")
+    vtt = _captions(["<c.yellow.bg_black>Why not?</c>", "It is hard."], "WEBVTT\n\n")
+    words = _read(tmp_path, "b.vtt", vtt, "no colour")
+    assert _texts(words) == ["It", "is", "hard."]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["<font color=white>Yes.</font>", "<font color=white>I want to.</font>"],
+        ["It is <font color=red>very</font> hard.", "<font color=white>Yes.</font>"],
+        ["<i>It is hard.</i>", "Yes."],
+        ["<c.left>It is hard.</c>", "<c.right>Yes.</c>"],
+    ],
+    ids=["one colour", "stress", "italic", "place"],
+)
+def test_a_colour_that_tells_nobody_apart(tmp_path: Path, texts: list[str]) -> None:
+    words = _read(tmp_path, "a.vtt", _captions(texts, "WEBVTT\n\n"))
+    assert not words.not_measured
+    assert "Yes." in _texts(words)
+    assert words.speaker == ""

@@ -482,7 +482,9 @@ def _with_words(recording: Recording, said: Words) -> Recording:
     # What was said of the times that the transcript came with holds no longer.
     kept = [text for text in recording.words_remarks if not text.startswith("no times")]
     remarks = (*kept, *said.problems)
-    source = f"{recording.words_source}; {describe_timing(said.timing)}"
+    source = recording.words_source
+    if said.timing is Timing.ALIGNED:
+        source = f"{source}; in place of these times: {describe_timing(said.timing)}"
     return replace(recording, words=said.words, words_source=source, words_remarks=remarks)
 
 

@@ -219,7 +219,7 @@ def _expression(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
             said.append(f"expression: {words} ({told})")
     smile = m["smile"]
     if smile > at.max_smile:
-        told = f"AU12 {smile:.2f} iod; expected {at.max_smile:g} at most"
+        told = f"AU12 {smile:.3f} iod; expected {at.max_smile:g} at most"
         said.append(f"expression: smiling throughout ({told})")
     return said
 

@@ -12,6 +12,7 @@ from twomind.core.errors import BadInput
 from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s, unknown_tags
 from twomind.transcripts.highlights import grown, highlighted, runs_of_one_text, runs_that_grow
 from twomind.transcripts.items import language_of
+from twomind.transcripts.painted import voiced_by_colour
 from twomind.transcripts.spans import Parsed, Span, share
 
 _VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>|</v>")
@@ -34,6 +35,7 @@ def subtitles(text: str, kind: str) -> Parsed:
             "found none"
         )
     problems = _remarks(cues)
+    cues = voiced_by_colour(cues)
     stamped = any(INLINE_STAMP.search(line) for cue in cues for line in cue.lines)
     if stamped or _rolls(cues):
         cues, n_dropped = _without_roll_up(cues)
