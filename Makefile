@@ -114,7 +114,7 @@ test-slow: system-test system-slow install-dev web
 
 # Ten thousand damaged files for each reader of transcripts and annotations: some five minutes on two cores.
 fuzz: install-dev
-	$(BIN)/pytest -m slow -n $(JOBS) --dist load tests/transcripts/test_fuzz_readers.py
+	$(BIN)/pytest -m slow -n $(JOBS) --dist worksteal tests/transcripts/test_fuzz_readers.py
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
 parity: install-dev

@@ -27,7 +27,7 @@ _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):(?=\d{1,2}(?!\d)))?(\d+(?:[.,]\d+)
 #: Two times and what stands between them have fewer characters.
 _LONGEST_PAIR = 100
 #: What stands between start and end where a segment is one text.
-_BETWEEN = re.compile(r"\s*(?:-->|,|;|\s-\s|\s+to\s+)\s*")
+_BETWEEN = re.compile(r"\s*+(?:-->|,|;)|\s-\s|\s++to\s")
 
 
 def from_bah(

@@ -23,7 +23,9 @@ _MOST_CHARACTERS = 40
 _COLON = re.compile(
     r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?(?::(?=\s|$)|：)"
 )
-_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*(?:(:?)(?=\s|$)|(：))")
+_IN_BRACKETS = re.compile(
+    r"[\[(<]\s*+([^\[\]()<>:\s][^\[\]()<>:]{0,59}?)\s*+(?::\s*+)?[\])>]\s*(?:(:?)(?=\s|$)|(：))"
+)
 #: ``Interviewer - ...`` and, of a question and its answer, ``Q. ...``.
 _DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
 _LETTERED = re.compile(r"([QA])\.(?=\s)")

@@ -16,7 +16,8 @@ _BETWEEN = r"\s*(?:-{0,2}>|→|[-–—]|,|;|\bto\b)\s*"
 _RANGE = re.compile(rf"[\[{{(<]\s*{_SECONDS}{_BETWEEN}{_SECONDS}\s*[\]}})>]")
 #: At the start of a line, with or without brackets.
 _AT_START = re.compile(
-    rf"\s*(?P<bracket>[\[{{<])?\s*{_SECONDS}(?:(?:{_BETWEEN}|\s+){_SECONDS})?\s*[\]}}>]?\s*[:|]?(?=\s|$)"
+    rf"\s*+(?:(?P<bracket>[\[{{<])\s*+)?{_SECONDS}(?:(?:{_BETWEEN}|\s++){_SECONDS})?"
+    r"(?:\s*+[\]}>])?(?:\s*+[:|])?(?=\s|$)"
 )
 #: Nobody says more words a second on line after line.
 _FASTEST = 8.0

@@ -22,7 +22,7 @@ from twomind.types import Evidence, Word
 #: "Ambivalent".
 _JOIN = r"[\s\-_\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d]*"
 _MENTION = re.compile(rf"(?<![^\W_])(?P<no>non{_JOIN})?ambivalent(?![^\W_])", re.IGNORECASE)
-_WRAP = r"[\s\"'`*_.,;:!()\[\]{}<>«»“”‘’#>\-]*"
+_WRAP = r"[\s\"'`*_.,;:!()\[\]{}<>«»“”‘’#>\-]*+"
 _SAYS = (
     r"(?:(?:final\s+|my\s+)?(?:answer|label|class|classification|verdict|decision|assistant)\W{0,4}(?:is\b)?)|"
     r"(?:(?:the|this)\s+(?:person|speaker|individual|participant|man|woman|answer)(?:\s+in\s+(?:the|this)\s+video)?\s+"
