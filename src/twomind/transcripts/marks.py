@@ -284,6 +284,7 @@ def is_known_note(text: str) -> bool:
     return any(_is_note_of(text, how) for how in (_likely, _hidden, _sure))
 
 
+@lru_cache(maxsize=4096)
 def is_note_tag(tag: str) -> bool:
     """Whether what looks like a tag of a subtitle is a note: ``<laugh>``, ``<unk>``, ``<hes>``.
 
