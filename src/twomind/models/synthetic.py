@@ -11,8 +11,9 @@ def refuse_real(
 ) -> None:
     """Let a drawn person, a model of real people, or an explicit permission pass.
 
-    Raises: BadInput: the model learnt from drawn people, and this is a real one; ``instead`` says
-        what to do.
+    Raises:
+        BadInput: the model learnt from drawn people, and this is a real one; ``instead`` says what
+            to do.
     """
     if learnt_from_drawn and not drawn and not allowed:
         raise BadInput(

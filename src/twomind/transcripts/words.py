@@ -153,8 +153,16 @@ def words_of_text(
         speaker: The person's name in it, ``longest`` for whoever says most; None where only one
             person speaks.
 
+    Returns:
+        The words with times, and what was odd about the text.
+
     Raises:
         BadInput: nobody of that name speaks in it.
+
+    Example:
+        >>> from twomind.transcripts.words import words_of_text
+        >>> [word.text for word in words_of_text("Um, maybe.", "typed", 2.0).words]
+        ['Um,', 'maybe.']
     """
     parsed = parse(text, ".txt", _known(duration_s)) if text.strip() else Parsed((), "plain text")
     said = _said_by(parsed, "", duration_s, speaker)

@@ -183,8 +183,9 @@ class FusionRecogniser(BaseModel):
         """Shift the log-odds to another prevalence of the second class; ``source`` says where it
         comes from.
 
-        Raises: BadInput: no source, a share outside (0, 1), more than two classes, or a question is
-            named.
+        Raises:
+            BadInput: no source, a share outside (0, 1), more than two classes, or a question is
+                named.
         """
         if not source or not source.strip():
             raise BadInput(
