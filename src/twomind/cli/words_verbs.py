@@ -191,7 +191,7 @@ def _warn(found: Mapping[str, Any]) -> None:
         )
     if found["model"]["trained_on"].get("drawn") and not found["drawn"]:
         say(
-            "Warning: this model learnt from drawn people; on real ones its figures show the "
+            "Warning: this model learnt from synthetic people; on real ones its figures show the "
             "machinery, nothing else."
         )
 

@@ -61,7 +61,7 @@ class Dataset(Protocol):
     nothing is known has an empty mapping. A recording that the data set does not have has no
     label, no entry and no folder; a task or protocol that it does not have raises ``BadInput``.
 
-    **Drawn people.** A folder that says so (:func:`twomind.datasets.checking.is_drawn`) gives
+    **Synthetic people.** A folder that says so (:func:`twomind.datasets.checking.is_drawn`) gives
     recordings with ``drawn=True``; so does every ``fake``.
 
     **Consent.** Before a film gets into a report, the files ``people.csv``, ``participants.csv``

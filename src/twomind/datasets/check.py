@@ -284,7 +284,7 @@ def check_people(dataset: type[Dataset], root: Path) -> None:
 
 def check_consent(dataset: type[Dataset], root: Path) -> None:
     """A stated answer other than yes is a no, in the data set and beside its films; without the
-    mark of drawn people, nobody is shown but by a stated yes.
+    mark of synthetic people, nobody is shown but by a stated yes.
 
     Args:
         dataset: its class, not an open folder.

@@ -26,7 +26,7 @@ _ID_KEYS = ("id", "pid", "participant", "participant_id", "subject")
 
 
 def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
-    """Only a stated yes is a yes; drawn people may be shown unless they are drawn as refusing."""
+    """Only a stated yes is a yes; synthetic people may be shown unless they are drawn as refusing."""
     stated = person.get("consent_publication", "").lower()
     return stated == "yes" or (drawn and stated != "no")
 
@@ -48,7 +48,7 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     consent_publication.
 
     Raises:
-        BadInput: it is no CSV in UTF-8, there is no column ``subject``, or somebody is there twice
+        BadInput: it is not a CSV in UTF-8, there is no column ``subject``, or somebody is there twice
             with two consents.
     """
     found: dict[str, dict[str, str]] = {}

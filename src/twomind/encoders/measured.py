@@ -1,7 +1,7 @@
 """Face measures of a live stream: windows as soon as their last frame is there, with the columns of
 ``describe``.
 
-This encoder is no network that was trained on anybody's labels: its rows are the action units,
+This encoder is not a network that was trained on anybody's labels: its rows are the action units,
 head, gaze and, with the back end ``landmarker``, the blendshapes of the face before the camera.
 """
 

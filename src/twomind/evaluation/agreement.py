@@ -71,7 +71,7 @@ def _in_order(ratings: Ratings, categories: Categories | None) -> Ratings:
         categories: in their order, where it was given; the ratings then stay as they are.
 
     Raises:
-        BadInput: a text is no number, and nobody said in which order the texts come.
+        BadInput: a text is not a number, and nobody said in which order the texts come.
     """
     if categories is not None or (isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf"):
         return ratings
@@ -83,7 +83,7 @@ def _in_order(ratings: Ratings, categories: Categories | None) -> Ratings:
 
 
 def _number_of(rating: Rating) -> Rating:
-    """The number that a text is; what is no text, as it is."""
+    """The number that a text is; what is not text, as it is."""
     if not isinstance(rating, str):
         return rating
     try:
@@ -117,7 +117,7 @@ def confusion(a: Ratings, b: Ratings, categories: Categories | None = None) -> C
         categories: in their order; None: those that occur, sorted.
 
     Raises:
-        ValueError: the raters rated different numbers of units, or a rating is no category.
+        ValueError: the raters rated different numbers of units, or a rating is not a category.
     """
     if len(a) != len(b):
         raise ValueError(f"expected two raters over the same units, got {len(a)} and {len(b)}")
@@ -187,7 +187,7 @@ def cohen_kappa(
         categories: in their order; None: those that occur, sorted.
 
     Raises:
-        BadInput: weights, and a text that is no number, without ``categories``.
+        BadInput: weights, and a text that is not a number, without ``categories``.
     """
     if weights is not None:
         a = _in_order(a, categories)
@@ -253,7 +253,7 @@ def krippendorff_alpha(
         Alpha, at most 1; nan where it is not defined.
 
     Raises:
-        BadInput: a text that is no number, above the nominal level and without ``categories``.
+        BadInput: a text that is not a number, above the nominal level and without ``categories``.
 
     Example:
         >>> from twomind.evaluation.agreement import krippendorff_alpha

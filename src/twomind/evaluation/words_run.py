@@ -122,7 +122,7 @@ def _notes(model: WordsRecogniser, drawn: bool, n_known: int, n_people: int) -> 
     ]
     if model.drawn and not drawn:
         notes.append(
-            "the model learnt from drawn people: on real ones its figures show the machinery, "
+            "the model learnt from synthetic people: on real ones its figures show the machinery, "
             "nothing else"
         )
     if n_known:

@@ -62,7 +62,7 @@ def transcript_beside(media: Path) -> tuple[Path | None, list[str]]:
         if not why:
             found = file
             break
-        remarks.append(f"{file.name} lies beside the recording and is no transcript: {why}")
+        remarks.append(f"{file.name} lies beside the recording and is not a transcript: {why}")
     return found, remarks
 
 
@@ -72,7 +72,7 @@ def find_media(paths: list[Path]) -> list[Path]:
     A file that was named is kept whatever its ending: what it is, its bytes say. Of a folder, a
     sound file beside a film of the same name is left out: it is that film's sound. Still pictures
     count where a folder holds no film and no sound: beside films they are previews. What is called
-    like a film and is no file (a pipe, a broken link, an empty folder) is kept, so that whoever
+    like a film and is not a file (a pipe, a broken link, an empty folder) is kept, so that whoever
     opens it says what it is.
 
     Raises:

@@ -68,7 +68,7 @@ def tell_if_unsealed(name: str | Path) -> None:
     """Warn where a saved model carries no checksum.
 
     Args:
-        name: as :func:`load` takes it; plug-ins, and what is no model, pass.
+        name: as :func:`load` takes it; plug-ins, and what is not a model, pass.
     """
     from twomind.core.seals import is_sealed, tell_unsealed
     from twomind.models.base import CARD

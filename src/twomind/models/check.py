@@ -293,7 +293,7 @@ def _only(x: Features, names: Sequence[str]) -> Features:
 
 
 def _without(x: Features, names: Sequence[str]) -> Features:
-    """The window without what is named. A question alone is no input to answer from."""
+    """The window without what is named. A question alone is not an input to answer from."""
     tracks = {name: track for name, track in x.tracks.items() if name not in names}
     words = None if "words" in names else x.words
     return replace(x, tracks=tracks, words=words)

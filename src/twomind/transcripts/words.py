@@ -120,7 +120,7 @@ def _said_by(parsed: Parsed, name: str, duration_s: float | None, speaker: str |
 
 
 def why_no_transcript(path: Path) -> str:
-    """Why a file that only has a recording's name is no transcript of it; empty where it may be.
+    """Why a file that only has a recording's name is not a transcript of it; empty where it may be.
 
     JSON, YAML and Word files hold anything, so they must prove what they are; the other names
     promise it.

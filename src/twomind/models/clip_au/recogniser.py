@@ -298,7 +298,7 @@ class ClipAu(OneTrack):
         store.
 
         Raises:
-            BadInput: the model learnt from drawn people and this is a real one.
+            BadInput: the model learnt from synthetic people and this is a real one.
         """
         self.refuse(x)
         settings = self.frame_settings()

@@ -98,7 +98,7 @@ def parse_label(text: str) -> Reading:
     return Reading(kinds.pop(), at=start + whole.start("label"))
 
 
-#: How a reply to a one-word question is read. ``strict``: what cannot be read is no answer. The
+#: How a reply to a one-word question is read. ``strict``: what cannot be read is not an answer. The
 #: other two are the published scripts, each of which counts everything else as one class.
 PARSERS = ("strict", "else-present", "else-absent")
 
