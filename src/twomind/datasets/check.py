@@ -629,6 +629,8 @@ def check_all(dataset: type[Dataset]) -> None:
         >>> check_all(load_dataset("own"))
     """
     with tempfile.TemporaryDirectory() as folder:
-        root = dataset.fake(Path(folder) / "fake", seed=1)
+        asked = Path(folder) / "fake"
+        root = dataset.fake(asked, seed=1)
+        assert root == asked, f"fake: expected the folder that it wrote, {asked}, got {root}"
         for check in CHECKS:
             check(dataset, root)
