@@ -288,7 +288,7 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "no list": (lambda files: files.pop("bundle.json"), "expected a bundle with bundle.json"),  # type: ignore[dict-item,return-value]
     "no JSON": (lambda files: files.update({"bundle.json": b"{"}), "expected a bundle"),
     "deep JSON": (lambda files: files.update({"bundle.json": b"[" * 99999}), "expected a bundle"),
-    "a list of lists": (lambda files: files.update({"bundle.json": b"[]"}), "is no list"),
+    "a list of lists": (lambda files: files.update({"bundle.json": b"[]"}), "is not a list"),
 }
 
 
