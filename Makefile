@@ -74,7 +74,7 @@ demo: system-demo install
 	@echo
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
 
-# Three drawn people take part in a study on this machine, with a real Chromium each: one loses the network, one closes the
+# Three synthetic people take part in a study on this machine, with a real Chromium each: one loses the network, one closes the
 # tab, one withdraws. Afterwards it is told what each left, and where to look. Some four minutes on two cores.
 demo-study: system-test install-dev web
 	$(BIN)/python -m twomind_synth.visitors.demo $(DEMO)/study

@@ -11,7 +11,7 @@ two.
 
 What bfloat16 does to trained weights is seen on the encoder that ships, ``face-text``, whose image
 tower runs here in bfloat16 as CLIP's does: rows, and the answers of the CLIP-AU that ships, on the
-drawn people held out of its training (FOLDER keeps their faces).
+synthetic people held out of its training (FOLDER keeps their faces).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ N = 32
 
 
 def faces() -> np.ndarray:
-    """Drawn people, one each ``(N, 3, 224, 224)``."""
+    """Synthetic people, one each ``(N, 3, 224, 224)``."""
     camera = Camera(320, 320, noise=0.0)
     found = []
     for k in range(N):
@@ -58,7 +58,7 @@ def faces() -> np.ndarray:
 
 
 def trained(folder: Path) -> dict[str, Any]:
-    """Rows and CLIP-AU's answers on held-out drawn people, the image tower of ``face-text`` in
+    """Rows and CLIP-AU's answers on held-out synthetic people, the image tower of ``face-text`` in
     bfloat16 and float32.
     """
     arrays, _ = read_arrays(SHIPPED)

@@ -89,11 +89,11 @@ own median.
 | cue | what must be true |
 |---|---|
 | `smile` | every corner of the mouth that is seen is raised, and no eye is shut while the other is open |
-| `lip_press` | the lips are together (AU25 at most .05 iod), and it is no smile |
+| `lip_press` | the lips are together (AU25 at most .05 iod), and it is not a smile |
 | `brow_raise`, `brow_lower` | the brows of every half that is seen; nothing else |
 | `eyes_closed` | the eyes were seen open before; the mean of both, so that a wink is none |
-| `gaze_away` | the eyes are open, and it is no turn of the head |
-| `look_away` | it is no shake and no nod |
+| `gaze_away` | the eyes are open, and it is not a turn of the head |
+| `look_away` | it is neither a shake nor a nod |
 | `head_shake`, `nod`, `tilt` | the head is seen; of a movement askew the larger part counts |
 
 A cue of face and head holds what is below its beginning for at most a second and a half before and after a frame that

@@ -120,7 +120,7 @@ def test_doctor_tells_which_clip_and_language_models_work_without_a_network(
     none = examine()["works_offline"]
     for what in ("CLIP", "language model on this machine"):
         assert none[what].startswith("no model here"), what
-    assert none["CLIP-AU of drawn people"] == "yes"
+    assert none["CLIP-AU of synthetic people"] == "yes"
     assert (
         run(
             "weights",
@@ -163,7 +163,7 @@ def test_doctor_tells_which_clip_and_language_models_work_without_a_network(
     ("absent", "what", "how"),
     [
         ("torch", "fusion models and adaptation", "no: pip install 'twomind[torch]'"),
-        ("torch", "CLIP-AU of drawn people", "no: pip install 'twomind[torch]'"),
+        ("torch", "CLIP-AU of synthetic people", "no: pip install 'twomind[torch]'"),
         ("transformers", "CLIP", "no: pip install 'twomind[clip]'"),
         ("onnx", "CLIP in ONNX Runtime", "no: pip install 'twomind[clip]'"),
         ("PIL", "language model on this machine", "no: pip install 'twomind[clip]'"),

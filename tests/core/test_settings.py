@@ -265,7 +265,7 @@ def test_a_field_that_no_text_can_say_must_be_left_out() -> None:
     class Odd:
         inner: complex = 0j
 
-    with pytest.raises(TypeError, match=r"inner: .* is no type of a setting"):
+    with pytest.raises(TypeError, match=r"inner: .* is not a type of a setting"):
         _ = Schema(Odd()).keys
     assert not Schema(Odd(), leave_out=("inner",)).keys
 

@@ -544,7 +544,7 @@ def test_unbc_scores_frames(fakes: dict[str, Path], copy) -> None:  # type: igno
         0,
     ]
     assert [f.reason for f in open_dataset(root).check().corrupted] == [
-        "the label of frame 3 is no number"
+        "the label of frame 3 is not a number"
     ]
 
 

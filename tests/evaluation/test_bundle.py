@@ -277,18 +277,18 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
     "a run": (_flip("runs/0000/run.json"), "was changed after it was written"),
     "people": (_flip("people.csv"), "was changed after it was written"),
     "the list": (_better, "bundle.json was changed"),
-    "the laboratory": (_other_lab, "no pseudonym of a laboratory"),
+    "the laboratory": (_other_lab, "not a pseudonym of a laboratory"),
     "a file is gone": (lambda files: files.pop("people.csv"), "is listed and absent"),  # type: ignore[dict-item,return-value]
     "a file more": (lambda files: files.update({"tables/more.json": b"{}"}), "is not listed"),
-    "a path out": (lambda files: files.update({"../evil": b"x"}), "is no file of a bundle"),
+    "a path out": (lambda files: files.update({"../evil": b"x"}), "is not a file of a bundle"),
     "a path from the root": (
         lambda files: files.update({"/etc/x": b"x"}),
-        "is no file of a bundle",
+        "is not a file of a bundle",
     ),
     "no list": (lambda files: files.pop("bundle.json"), "expected a bundle with bundle.json"),  # type: ignore[dict-item,return-value]
     "no JSON": (lambda files: files.update({"bundle.json": b"{"}), "expected a bundle"),
     "deep JSON": (lambda files: files.update({"bundle.json": b"[" * 99999}), "expected a bundle"),
-    "a list of lists": (lambda files: files.update({"bundle.json": b"[]"}), "is no list"),
+    "a list of lists": (lambda files: files.update({"bundle.json": b"[]"}), "is not a list"),
 }
 
 

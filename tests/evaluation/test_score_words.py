@@ -180,11 +180,11 @@ def test_a_model_of_drawn_people_says_so_and_refuses_real_ones(tmp_path) -> None
         study / "mine.csv", out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5
     )["card"]
     assert card["data"]["drawn"] is True
-    assert card["population"].startswith("drawn people")
+    assert card["population"].startswith("synthetic people")
     model = WordsRecogniser.load(tmp_path / "model")
     words = tuple(Word(text, i * 0.3, i * 0.3 + 0.2) for i, text in enumerate(HESITANT))
     real = Features("r", "p", {}, (0.0, 5.0), question="Why do you smoke?", words=words)
-    with pytest.raises(BadInput, match="learnt from drawn people"):
+    with pytest.raises(BadInput, match="learnt from synthetic people"):
         model.predict(real)
     assert model.predict(replace(real, drawn=True)).status is Status.OK
     assert model.allowing_drawn().predict(real).status is Status.OK
@@ -199,7 +199,7 @@ def test_a_model_of_drawn_people_says_so_and_refuses_real_ones(tmp_path) -> None
         "--bootstrap",
         "100",
     ]
-    assert "this model learnt from drawn people" in CliRunner().invoke(main, call).stderr
+    assert "this model learnt from synthetic people" in CliRunner().invoke(main, call).stderr
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def test_a_drawn_study_in_the_public_layout_is_not_called_bah(tmp_path) -> None:
         "card"
     ]
     assert "BAH" not in card["data"]["name"]
-    assert card["population"].startswith("drawn people")
+    assert card["population"].startswith("synthetic people")
     assert not card["form"]
 
 

@@ -415,7 +415,7 @@ def test_a_real_recording_is_refused_unless_allowed(source, request, store, tmp_
         real = request.getfixturevalue("shared") / "data" / "faces" / "single_face.mp4"
     code, found, _ = run(store, tmp_path, real, "--adapt", "tta-cap")
     assert code == 3
-    assert "learnt from drawn people" in found["answers"][0]["error"]["message"]
+    assert "learnt from synthetic people" in found["answers"][0]["error"]["message"]
     code, found, _ = run(
         store, tmp_path, real, "--adapt", "tta-cap", "--set", "model.allow_drawn=true"
     )

@@ -136,7 +136,7 @@ def test_several_people_and_models_without_weights_are_refused(model: Model) -> 
 def test_a_model_of_synthetic_people_refuses_real_ones(model: Model) -> None:
     synthetic = replace(model, drawn=True)
     (x,) = _windows("anna", 1)
-    with pytest.raises(BadInput, match="drawn people"):
+    with pytest.raises(BadInput, match="synthetic people"):
         tm.predict(x, synthetic)
     assert tm.predict(x, synthetic, allow_synthetic=True).status is tm.Status.OK
 

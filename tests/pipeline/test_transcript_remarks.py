@@ -462,7 +462,7 @@ def test_a_passed_over_file_is_told_also_when_words_are_recognised(
     )
     remarks = found.recording.words_remarks
     assert len(remarks) == 2
-    assert remarks[0].startswith("answer.json lies beside the recording and is no transcript")
+    assert remarks[0].startswith("answer.json lies beside the recording and is not a transcript")
     assert remarks[1] == "it was recognised"
 
 
@@ -499,10 +499,10 @@ def test_a_file_of_a_recordings_name_is_passed_over_and_said(
         done = _run("predict", place / f"{name}.wav", "--out", place / "out", "--store", store)
         assert done.exit_code == 0, done.output
         summary = json.loads((place / "out" / name / "summary.json").read_text())
-        assert "is no transcript" in str(summary["words"]["remarks"])
+        assert "is not a transcript" in str(summary["words"]["remarks"])
         n = 13 if folder == "bids-sidecar" else None
         assert summary["words"]["n"] == n
-        assert "is no transcript" in _shown(place / "out" / "report.html")
+        assert "is not a transcript" in _shown(place / "out" / "report.html")
 
 
 @pytest.mark.parametrize("name", ["interviewer.srt", "wx.json"])

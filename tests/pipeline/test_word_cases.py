@@ -446,7 +446,7 @@ def test_a_side_file_must_be_a_transcript(
     told = json.loads((place / "out" / name / "summary.json").read_text())
     assert told["words"]["n"] == n
     assert (told["prediction"]["probability"] is None) == (n is None)
-    assert "is no transcript" in str(told["words"]["remarks"])
+    assert "is not a transcript" in str(told["words"]["remarks"])
 
 
 # --- what was made to break a reader

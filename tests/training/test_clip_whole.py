@@ -96,7 +96,7 @@ def test_parts_of_a_batch_are_the_batch(clip: str, monkeypatch: pytest.MonkeyPat
 
 def test_what_is_no_clip_is_refused(clip: str) -> None:
     pytest.importorskip("twomind_synth")
-    with pytest.raises(BadInput, match="is no CLIP"):
+    with pytest.raises(BadInput, match="is not a CLIP"):
         ClipWholeRecipe("face-text").mark()
     with pytest.raises(BadInput, match="at least two classes"):
         train(Start(clip, TASK, TASK.classes, 0.2), [Example(_shown(1, 0), 0)], HOW)

@@ -274,9 +274,9 @@ def test_a_model_of_drawn_people_refuses_a_real_recording(study) -> None:
     model = estimate.load(out)
     real = replace(next(iter(data.takes.values())).x, drawn=False)
     for ask in (model.predict, model.timeline, model.segments):
-        with pytest.raises(BadInput, match="drawn people"):
+        with pytest.raises(BadInput, match="synthetic people"):
             ask(real)
-    with pytest.raises(BadInput, match="drawn people"):
+    with pytest.raises(BadInput, match="synthetic people"):
         model.stream()
     assert model.allowing_drawn().predict(real).status is Status.OK
 

@@ -1,4 +1,4 @@
-"""Films of drawn people: what the files show and sound like is what the truth file says; drawing
+"""Films of synthetic people: what the files show and sound like is what the truth file says; drawing
 can be resumed.
 """
 

@@ -1,4 +1,4 @@
-"""What drawn people say: reproducible, with the published rates, A/H where it is said to be, and
+"""What synthetic people say: reproducible, with the published rates, A/H where it is said to be, and
 nobody's own words.
 """
 

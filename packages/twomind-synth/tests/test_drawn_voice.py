@@ -1,4 +1,4 @@
-"""The voice of drawn people: word times, pauses and pitch are what the truth says, in the sound
+"""The voice of synthetic people: word times, pauses and pitch are what the truth says, in the sound
 itself.
 """
 

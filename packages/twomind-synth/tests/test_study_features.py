@@ -1,4 +1,4 @@
-"""The fast path: features of drawn people without a picture, as the real chain would
+"""The fast path: features of synthetic people without a picture, as the real chain would
 measure them.
 """
 

@@ -24,7 +24,21 @@ RESETS = ("never", "window", "recording", "person")
 
 @dataclass(frozen=True)
 class Step(ToDict):
-    """One window of a stream: what went in, what came out, and the state after it."""
+    """One window of a stream: what went in, what came out, and the state after it.
+
+    Args:
+        x: the window.
+        prediction: its answer.
+        state: what the method remembers of the person after it.
+
+    Example:
+        >>> from twomind.adaptation import load_method, stream
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy()
+        >>> step = next(stream(world.model, load_method("t3a"), world.windows["anna"]))
+        >>> step.x.subject, step.prediction.status.value
+        ('anna', 'ok')
+    """
 
     x: Features
     prediction: Prediction
@@ -34,8 +48,24 @@ class Step(ToDict):
 def load_method(name: str, **settings: object) -> Adapter:
     """A method by name, configured; its settings are its dataclass fields.
 
+    Args:
+        name: of the plug-in, such as ``t3a``.
+        **settings: values of the method's fields.
+
+    Returns:
+        The configured method.
+
     Raises:
         BadInput: there is no such method or setting; the message lists what there is.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> load_method("guarded", method="t3a", budget=0.05).budget
+        0.05
+        >>> load_method("t3a", speed=3)
+        Traceback (most recent call last):
+        ...
+        twomind.core.errors.BadInput: t3a has no setting speed; there is: ...
     """
     made_by = registry.load("methods", name)
     known = [field.name for field in fields(made_by)]
@@ -74,6 +104,14 @@ def stream(
 
     Raises:
         ValueError: ``reset`` is unknown, or the method needs what was not given.
+
+    Example:
+        >>> from twomind.adaptation import load_method, stream
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy()
+        >>> both = [*world.windows["anna"][:2], *world.windows["ben"][:2]]
+        >>> [step.x.subject for step in stream(world.model, load_method("t3a"), both)]
+        ['anna', 'anna', 'ben', 'ben']
     """
     if reset not in RESETS:
         raise ValueError(f"reset: expected one of {', '.join(RESETS)}, got {reset!r}")
@@ -110,6 +148,20 @@ def pool(steps: Iterable[Step]) -> dict[str, Prediction]:
 
     A window without logits counts with the logarithm of its probabilities, which is the same up to
     a constant.
+
+    Args:
+        steps: windows with their answers, of one recording or of several.
+
+    Returns:
+        By recording: its prediction; "not measured" where no window was.
+
+    Example:
+        >>> from twomind.adaptation import load_method, pool, stream
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy()
+        >>> steps = stream(world.model, load_method("source-only"), world.windows["anna"])
+        >>> sorted(pool(steps))
+        ['anna-0', 'anna-1', 'anna-2']
     """
     found: dict[str, list[Prediction]] = {}
     for step in steps:

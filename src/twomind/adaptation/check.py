@@ -38,6 +38,16 @@ from twomind.types.plain import Array
 class Toy:
     """A model, two people's windows in stream order, and everything a method could be handed about
     one person.
+
+    Args:
+        model: a small one on embeddings.
+        windows: by person, in the order of the stream.
+        given: a person's name to everything that a method could be handed about them.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> sorted(toy().windows)
+        ['anna', 'ben']
     """
 
     model: Trainable
@@ -54,6 +64,15 @@ def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -
         n_classes: the classes take turns in each person's windows.
         n_windows: windows per person, of three rows and one second each.
         dim: width of the embedding.
+
+    Returns:
+        The model, the windows of two target people, and what a method may be handed.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy(n_classes=3)
+        >>> world.model.predict(world.windows["anna"][0]).probs.shape
+        (3,)
     """
     import torch
 
@@ -120,7 +139,18 @@ def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -
 
 
 def renamed(x: Features, what: str) -> Features:
-    """A window as one of another recording of the same person."""
+    """A window as one of another recording of the same person.
+
+    Args:
+        x: the window.
+        what: the recording's new name, after that of the person.
+
+    Example:
+        >>> from twomind.adaptation.check import renamed
+        >>> from twomind.types import Features
+        >>> renamed(Features("a1", "anna", {}, (0.0, 1.0)), "neutral").recording
+        'anna-neutral'
+    """
     return replace(x, recording=f"{x.subject}-{what}")
 
 
@@ -182,7 +212,20 @@ def _as_array(value: object) -> Array:
 
 
 def check_config_is_plain(adapter: Adapter, world: Toy) -> None:
-    """The method is a frozen dataclass of values that JSON can hold."""
+    """The method is a frozen dataclass of values that JSON can hold.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_config_is_plain, toy
+        >>> check_config_is_plain(load_method("t3a"), toy())
+    """
     assert is_dataclass(adapter), "expected a frozen dataclass"
     settings = getattr(adapter, "__dataclass_params__")  # noqa: B009 - unknown to mypy
     assert settings.frozen, "expected frozen=True"
@@ -190,7 +233,20 @@ def check_config_is_plain(adapter: Adapter, world: Toy) -> None:
 
 
 def check_probabilities(adapter: Adapter, world: Toy) -> None:
-    """Finite and summing to one, with logits, on every window."""
+    """Finite and summing to one, with logits, on every window.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_probabilities, toy
+        >>> check_probabilities(load_method("t3a"), toy())
+    """
     for p in _answers(adapter, world, world.windows["anna"]):
         assert p.status is Status.OK, f"expected a measured answer, got {p}"
         np.testing.assert_allclose(p.probs.sum(), 1, atol=1e-6)
@@ -199,6 +255,20 @@ def check_probabilities(adapter: Adapter, world: Toy) -> None:
 
 
 def check_model_untouched(adapter: Adapter, world: Toy) -> None:
+    """A whole stream does not write to the shared weights.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_model_untouched, toy
+        >>> check_model_untouched(load_method("t3a"), toy())
+    """
     before = _copy(dict(world.model.params()))
     _answers(adapter, world, world.windows["anna"])
     after = dict(world.model.params())
@@ -206,6 +276,20 @@ def check_model_untouched(adapter: Adapter, world: Toy) -> None:
 
 
 def check_inputs_untouched(adapter: Adapter, world: Toy) -> None:
+    """Neither the windows nor what was handed over is written to.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_inputs_untouched, toy
+        >>> check_inputs_untouched(load_method("t3a"), toy())
+    """
     windows = world.windows["anna"]
     given = world.given("anna")
     handed = (*(given.target or ()), *(given.neutral or ()))
@@ -222,7 +306,20 @@ def _values(x: Features) -> Array:
 
 
 def check_step_is_a_value(adapter: Adapter, world: Toy) -> None:
-    """Same state and window → same answer and same next state; the old state is as it was."""
+    """Same state and window → same answer and same next state; the old state is as it was.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_step_is_a_value, toy
+        >>> check_step_is_a_value(load_method("t3a"), toy())
+    """
     state = _begin(adapter, world)
     for x in world.windows["anna"][:6]:
         before = _copy(state)
@@ -236,13 +333,40 @@ def check_step_is_a_value(adapter: Adapter, world: Toy) -> None:
 
 
 def check_begin_is_a_value(adapter: Adapter, world: Toy) -> None:
+    """``begin`` with the same seed gives the same state.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_begin_is_a_value, toy
+        >>> check_begin_is_a_value(load_method("t3a"), toy())
+    """
     first = _begin(adapter, world)
     again = _begin(adapter, world)
     assert _equal(first, again), "begin is not repeatable under a seed"
 
 
 def check_causal(adapter: Adapter, world: Toy) -> None:
-    """A window's answer does not depend on the ones after it."""
+    """A window's answer does not depend on the ones after it.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_causal, toy
+        >>> check_causal(load_method("t3a"), toy())
+    """
     windows = world.windows["anna"]
     whole = _answers(adapter, world, windows)
     part = _answers(adapter, world, windows[:5])
@@ -250,7 +374,20 @@ def check_causal(adapter: Adapter, world: Toy) -> None:
 
 
 def check_people_apart(adapter: Adapter, world: Toy) -> None:
-    """Two people interleaved equal two separate ones."""
+    """Two people interleaved equal two separate ones.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_people_apart, toy
+        >>> check_people_apart(load_method("t3a"), toy())
+    """
     a = world.windows["anna"]
     b = world.windows["ben"]
     mixed: list[Features] = []
@@ -265,6 +402,20 @@ def check_people_apart(adapter: Adapter, world: Toy) -> None:
 
 
 def check_state_survives_disk(adapter: Adapter, world: Toy) -> None:
+    """A state that was saved and read again goes on as if it had stayed in memory.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_state_survives_disk, toy
+        >>> check_state_survives_disk(load_method("t3a"), toy())
+    """
     windows = world.windows["anna"]
     steps = list(stream(world.model, adapter, windows, given=world.given))
     with tempfile.TemporaryDirectory() as folder:
@@ -277,7 +428,20 @@ def check_state_survives_disk(adapter: Adapter, world: Toy) -> None:
 
 
 def check_reset(adapter: Adapter, world: Toy) -> None:
-    """Resetting at each window equals a fresh start at each window."""
+    """Resetting at each window equals a fresh start at each window.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_reset, toy
+        >>> check_reset(load_method("t3a"), toy())
+    """
     windows = world.windows["anna"][:4]
     steps = stream(world.model, adapter, windows, given=world.given, reset="window")
     reset = [step.prediction for step in steps]
@@ -289,7 +453,20 @@ def check_reset(adapter: Adapter, world: Toy) -> None:
 
 
 def check_missing_modality(adapter: Adapter, world: Toy) -> None:
-    """A window without the modality is not measured, and the stream goes on with finite answers."""
+    """A window without the modality is not measured, and the stream goes on with finite answers.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_missing_modality, toy
+        >>> check_missing_modality(load_method("t3a"), toy())
+    """
     windows = list(world.windows["anna"][:5])
     track = windows[2].tracks["embedding"]
     blank = replace(track, valid=np.zeros(len(track), bool))
@@ -303,7 +480,20 @@ def check_missing_modality(adapter: Adapter, world: Toy) -> None:
 
 
 def check_needs_are_honest(adapter: Adapter, world: Toy) -> None:
-    """Everything the method did not ask for may be garbage, and nothing changes."""
+    """Everything the method did not ask for may be garbage, and nothing changes.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_needs_are_honest, toy
+        >>> check_needs_are_honest(load_method("t3a"), toy())
+    """
     windows = world.windows["anna"]
     full = world.given("anna")
     poison = Given(full.seed, source=(), summary={}, target=(), neutral=(), few=())
@@ -318,6 +508,20 @@ def check_needs_are_honest(adapter: Adapter, world: Toy) -> None:
 
 
 def check_one_frame(adapter: Adapter, world: Toy) -> None:
+    """Windows of a single row are survived.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_one_frame, toy
+        >>> check_one_frame(load_method("t3a"), toy())
+    """
     windows = []
     for x in world.windows["anna"][:4]:
         start_s = x.span_s[0]
@@ -329,7 +533,20 @@ def check_one_frame(adapter: Adapter, world: Toy) -> None:
 
 
 def check_one_class(adapter: Adapter, world: Toy) -> None:
-    """A stream in which every window is of one class is survived."""
+    """A stream in which every window is of one class is survived.
+
+    Args:
+        adapter: the method.
+        world: people and a model to try it on.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_one_class, toy
+        >>> check_one_class(load_method("t3a"), toy())
+    """
     for p in _answers(adapter, world, world.windows["anna"][::2]):
         assert np.isfinite(p.probs).all(), "a stream of one class has no finite answer"
 
@@ -338,7 +555,20 @@ CHECKS = tuple(f for name, f in list(globals().items()) if name.startswith("chec
 
 
 def check_all(adapter: Adapter, world: Toy | None = None) -> None:
-    """Every check, on the toy world unless another one is given."""
+    """Every check, on the toy world unless another one is given.
+
+    Args:
+        adapter: the method.
+        world: what it is tried on; None: :func:`toy`.
+
+    Raises:
+        AssertionError: the first duty that is not kept, in a sentence.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> from twomind.adaptation.check import check_all
+        >>> check_all(load_method("source-only"))
+    """
     world = world or toy()
     for check in CHECKS:
         check(adapter, world)

@@ -216,7 +216,7 @@ def update(
         moments: of AdamW; None starts them anew.
         memory: rows ``(m, D)`` that count as further clips.
         balance: so many times the entropy of the mean answer is taken off the loss, so that
-            answering everything alike is no minimum.
+            answering everything alike is not a minimum.
         truncate: run the text tower over the tokens that matter only.
     """
     leaf = context.detach().clone().requires_grad_()

@@ -47,7 +47,22 @@ from twomind.types.plain import Array
 
 @dataclass(frozen=True)
 class Guarded:
-    """Settings: the method within, by name, and how strict the guard is."""
+    """A guard around another method: which one, and how strict the guard is.
+
+    ``budget`` is the share of the source's answers per class that may be changed, 0 to 1. Below the
+    probability ``unsure`` of its own answer the source counts as unsure. Alarms look back on ``window``
+    windows; ``max_drift``, ``min_entropy``, ``max_disagreement`` and ``max_neutral_loss`` are their limits.
+    After an alarm the source answers for ``rest`` windows.
+
+    Example:
+        >>> from twomind.adaptation import stream
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.adaptation.guard import Guarded
+        >>> world = toy()
+        >>> steps = list(stream(world.model, Guarded("t3a", budget=0.1), world.windows["anna"]))
+        >>> sorted(steps[-1].state["counts"])
+        ['alarms', 'changed', 'refused']
+    """
 
     method: str = "tta-cap"
     settings: Mapping[str, object] = field(default_factory=dict)

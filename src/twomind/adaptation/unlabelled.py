@@ -1,4 +1,4 @@
-"""The unlabelled windows of the person, and why a neutral clip is no substitute for them.
+"""The unlabelled windows of the person, and why a neutral clip is not a substitute for them.
 
 Methods that spread answers over the classes, or align a target with a source of all classes, push
 half of a neutral-only set over the boundary. Measured on the small world of the specification,
@@ -37,7 +37,7 @@ def windows(
 
     Of unlabelled windows nobody knows of how many classes they are; they are refused where the
     source model sees a second class in a small share of them. That is a guess, and it can miss: on
-    drawn people (30 seeds, 60 windows) 0.05 caught 53 % of neutral clips passed off as unlabelled
+    synthetic people (30 seeds, 60 windows) 0.05 caught 53 % of neutral clips passed off as unlabelled
     and refused none with both classes; 0.1 caught 93 % (60 % where the person was shifted), and
     refuses a short mixed set in which the model sees 1 of 12. What cannot miss is the protocol: it
     hands a neutral clip over as NEUTRAL.

@@ -1,9 +1,5 @@
 """What coders mark on a recording, read and written once: ELAN ``.eaf``, tidy CSV, WebVTT, and
 BAH's own entries.
-
->>> from twomind.annotations import read_annotations, write_annotations        # doctest: +SKIP
->>> anna = read_annotations("anna.eaf")[0]                                             # doctest: +SKIP
->>> anna.segments("anna")                                                              # doctest: +SKIP
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def _cue_tiers(
             tiers.append(Tier("inconsistency", marks, coder=coder))
         else:
             problems.append(
-                f"all_cues: {quoted(name)} is no modality that is known; kept as a tier of that name"
+                f"all_cues: {quoted(name)} is not a modality that is known; kept as a tier of that name"
             )
             tiers.append(Tier("other", marks, coder=coder, name=str(name)))
     return tiers

@@ -68,15 +68,32 @@ def read_eaf(
 ) -> Annotations:
     """Everything in an EAF file.
 
-    ``coder`` stands in where a coded tier names no annotator. ``named`` says what tiers with other
-    names are, e.g. ``{"Ambivalenz": "ah", "Gesicht": "cue:facial"}``. A tier that is none of ours
-    becomes one of kind ``other``.
-
     Times are on the clock of the first media file: where the file was shifted in ELAN, its offset
     is added.
 
-    Raises: BadInput: no such file, not an EAF file, or one whose references or times contradict
-        each other.
+    Args:
+        path: the ``.eaf`` file.
+        coder: stands in where a coded tier names no annotator.
+        named: what tiers with other names are, e.g. ``{"Ambivalenz": "ah", "Gesicht": "cue:facial"}``. A
+            tier that is none of ours becomes one of kind ``other``.
+
+    Returns:
+        Tiers with marks in seconds, and ``problems``: what was odd about the file.
+
+    Raises:
+        BadInput: no such file, not an EAF file, or one whose references or times contradict each other.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.annotations.eaf_read import read_eaf
+        >>> from twomind.annotations.eaf_write import write_eaf
+        >>> from twomind.annotations.marks import Annotations, Mark, Tier
+        >>> marked = Annotations("a1", (Tier("ah", (Mark(1.0, 2.5, "A/H"),), coder="coder1"),))
+        >>> with TemporaryDirectory() as folder:
+        ...     file = write_eaf(marked, Path(folder) / "a1.eaf")
+        ...     read_eaf(file).segments()[0].end_s
+        2.5
     """
     path = Path(path)
     if not path.is_file():

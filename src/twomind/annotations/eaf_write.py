@@ -84,13 +84,33 @@ def write_eaf(
 ) -> Path:
     """Write an EAF file that ELAN opens, atomically; reading it gives the same annotations at 1 ms.
 
-    ``format`` is ``2.8`` or ``3.0``; None keeps the file's own where it was read from one, else
-    3.0. A mark of less than half a millisecond becomes 1 ms long, because ELAN has no annotations
+    A mark of less than half a millisecond becomes 1 ms long, because ELAN has no annotations
     without length. Marks that overlap on one tier, which ELAN does not allow, go to further tiers
     of the same kind (``A/H #2``).
 
+    Args:
+        annotations: what to write.
+        path: the file.
+        format: ``2.8`` or ``3.0``; None keeps the file's own where it was read from one, else 3.0.
+        author: stands in the file.
+
+    Returns:
+        The file.
+
     Raises:
         BadInput: another format, or something that EAF cannot hold.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.annotations.eaf_read import read_eaf
+        >>> from twomind.annotations.eaf_write import write_eaf
+        >>> from twomind.annotations.marks import Annotations, Mark, Tier
+        >>> marked = Annotations("a1", (Tier("ah", (Mark(1.0, 2.5, "A/H"),), coder="coder1"),))
+        >>> with TemporaryDirectory() as folder:
+        ...     file = write_eaf(marked, Path(folder) / "a1.eaf")
+        ...     read_eaf(file).segments()[0].end_s
+        2.5
     """
     source: Source | None = annotations.source
     chosen = format or (source.format if source and source.format in FORMATS else "3.0")

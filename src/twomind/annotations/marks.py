@@ -75,8 +75,21 @@ def clean(what: str, text: str) -> str:
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """One labelled span in seconds. ``certainty`` is what the coder wrote (or a score, as text);
-    empty when none.
+    """One labelled span.
+
+    Args:
+        start_s: when it begins, seconds on the recording's clock, from 0 on.
+        end_s: when it ends, seconds.
+        label: what the coder chose.
+        certainty: what the coder wrote, or a score, as text; empty when none.
+
+    Raises:
+        ValueError: times that are not finite or not in order, or a control character.
+
+    Example:
+        >>> from twomind.annotations.marks import Mark
+        >>> Mark(1.0, 2.5, "A/H").present, Mark(3.0, 4.0, "no A/H").present
+        (True, False)
     """
 
     start_s: float
@@ -115,7 +128,21 @@ class Tier:
     """Marks of one kind by one coder, in order of time; they may overlap. No marks: looked at, and
     nothing found.
 
-    ``name`` is the tier's own name in its file, for the kind ``other`` only.
+    Args:
+        kind: one of ``KINDS``: ``answer``, ``ah``, ``cue``, ``inconsistency``, ``word`` ...
+        marks: in any order; they are sorted by time.
+        modality: of a tier of cues: ``audio``, ``body``, ``facial`` or ``language``.
+        coder: who marked.
+        name: the tier's own name in its file, of the kind ``other`` only.
+
+    Raises:
+        ValueError: an unknown kind, or a modality or name that does not go with it.
+
+    Example:
+        >>> from twomind.annotations.marks import Mark, Tier
+        >>> tier = Tier("ah", (Mark(3.0, 4.0), Mark(1.0, 2.5)), coder="coder1")
+        >>> [mark.start_s for mark in tier.marks]
+        [1.0, 3.0]
     """
 
     kind: str

@@ -72,8 +72,9 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
     """Annotations per recording, in order of first appearance. ``tier`` and ``recording`` must be
     filled in every row.
 
-    Raises: BadInput: no such file, a missing column, or a row that cannot be used; the message
-        names the row.
+    Raises:
+        BadInput: no such file, a missing column, or a row that cannot be used; the message names
+            the row.
     """
     path = Path(path)
     try:

@@ -154,7 +154,7 @@ def _refuse_other_file(out: Path) -> None:
     text = out.read_text(encoding="utf-8-sig", errors="replace")
     if not text.startswith(",".join(COLUMNS)):
         raise BadInput(
-            f"{out}: there is a file that is no table of annotations; it was left as it is"
+            f"{out}: there is a file that is not a table of annotations; it was left as it is"
         )
 
 

@@ -111,7 +111,7 @@ def _say_outcome(found: Mapping[str, Any]) -> None:
         say(f"failed: fold {one['fold']}, seed {one['seed']}: {one['error']}")
     if found["drawn"]:
         say(
-            "drawn people: these figures show that the machinery works; they say nothing about "
+            "synthetic people: these figures show that the machinery works; they say nothing about "
             "real "
             "faces"
         )

@@ -67,7 +67,7 @@ class _Asked(Common):
 @click.option(
     "--allow-drawn-model",
     is_flag=True,
-    help="An encoder that knows drawn people may see real ones.",
+    help="An encoder that knows synthetic people may see real ones.",
 )
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change the recipe: models.epochs=1."

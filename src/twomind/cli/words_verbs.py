@@ -179,6 +179,16 @@ def _print_scores(found: Mapping[str, Any], split: str) -> None:
     rows["words, question withheld"] = found["question_withheld"]
     answers = f"{found['n']} answers of {found['n_people']} people"
     _print_rows(rows, f"{split}: {answers}, {found['n_not_scored']} not scored")
+    for row in found.get("per_group", ()):
+        say(f"{row['group']} {row['value']}: {_of_group(row)}")
+
+
+def _of_group(row: Mapping[str, Any]) -> str:
+    """How many they are, and their figures."""
+    if "suppressed" in row:
+        return str(row["suppressed"])
+    figures = [f"{name} {_cell(row, name)}" for name in ("macro_f1", "auc")]
+    return f"{row['n']} answers of {row['n_people']} people, {', '.join(figures)}"
 
 
 def _warn(found: Mapping[str, Any]) -> None:
@@ -191,7 +201,7 @@ def _warn(found: Mapping[str, Any]) -> None:
         )
     if found["model"]["trained_on"].get("drawn") and not found["drawn"]:
         say(
-            "Warning: this model learnt from drawn people; on real ones its figures show the "
+            "Warning: this model learnt from synthetic people; on real ones its figures show the "
             "machinery, nothing else."
         )
 

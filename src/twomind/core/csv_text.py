@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|[+
 
 
 def cell(value: T) -> T | str:
-    """A value as it is written; what is no text, or is a number, stays as it is.
+    """A value as it is written; what is not text, or is a number, stays as it is.
 
     >>> cell("=1+1"), cell("-2.5"), cell(-2.5)
     ("'=1+1", '-2.5', -2.5)

@@ -18,7 +18,7 @@ from twomind.core.errors import BadInput, quoted
 
 #: No lane of coding has so many lanes above it; each costs a step of the stack.
 _MOST_PARENTS = 100
-#: A time of more digits is no time of a recording (this many are three centuries).
+#: A time of more digits is not a time of a recording (this many are three centuries).
 _MOST_DIGITS = 13
 
 
@@ -40,7 +40,7 @@ def parse_eaf(raw: bytes) -> ET.Element:
     """The tree of an ELAN file.
 
     Raises:
-        BadInput: it is no XML.
+        BadInput: it is not XML.
     """
     try:
         return ET.fromstring(raw)

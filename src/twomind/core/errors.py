@@ -26,7 +26,17 @@ UNREADABLE = (ValueError, OverflowError, RecursionError)
 
 
 def quoted(value: object, limit: int = 80) -> str:
-    """A value of a file as Python writes it, cut to ``limit`` characters."""
+    """A value of a file as Python writes it, cut to ``limit`` characters.
+
+    Args:
+        value: anything.
+        limit: characters.
+
+    Example:
+        >>> from twomind.core.errors import quoted
+        >>> quoted("a" * 100, limit=10)
+        "'aaaaaa..."
+    """
     try:
         return shortened(repr(value), limit)
     except UNREADABLE:
@@ -34,7 +44,17 @@ def quoted(value: object, limit: int = 80) -> str:
 
 
 def shortened(text: object, limit: int = 500) -> str:
-    """A text that may hold something from a file, cut to ``limit`` characters."""
+    """A text that may hold something from a file, cut to ``limit`` characters.
+
+    Args:
+        text: anything; its ``str`` is taken.
+        limit: characters.
+
+    Example:
+        >>> from twomind.core.errors import shortened
+        >>> shortened("abcdefghijkl", limit=8)
+        'abcde...'
+    """
     whole = str(text)
     return whole if len(whole) <= limit else f"{whole[: limit - 3]}..."
 
@@ -42,6 +62,14 @@ def shortened(text: object, limit: int = 500) -> str:
 class TwomindError(Exception):
     """Base of all expected failures. The message says what was expected, what came, and
     what to do.
+
+    Example:
+        >>> import twomind as tm
+        >>> try:
+        ...     tm.open_recording("absent.mp4")
+        ... except tm.TwomindError as error:
+        ...     print(error.exit_code, error)
+        3 absent.mp4: ...
     """
 
     exit_code = 1
@@ -49,14 +77,30 @@ class TwomindError(Exception):
 
 
 class BadInput(TwomindError):
-    """A file or a value that cannot be used."""
+    """A file or a value that cannot be used.
+
+    Example:
+        >>> from twomind.core.errors import BadInput
+        >>> BadInput("people.csv: expected the column subject").exit_code
+        3
+    """
 
     exit_code = 3
     kind = "bad_input"
 
 
 class MissingExtra(TwomindError):
-    """An optional dependency is absent."""
+    """An optional dependency is absent.
+
+    Args:
+        extra: the optional part, as ``pip`` calls it.
+        needed_for: what needs it.
+
+    Example:
+        >>> from twomind.core.errors import MissingExtra
+        >>> print(MissingExtra("torch", "a recogniser on embeddings"))
+        a recogniser on embeddings needs the optional part 'torch'. Install it with: pip install 'twomind[torch]'
+    """
 
     exit_code = 4
     kind = "missing_extra"
@@ -68,35 +112,65 @@ class MissingExtra(TwomindError):
 
 
 class MissingWeights(TwomindError):
-    """A model file is absent, incomplete or does not match its checksum."""
+    """A model file is absent, incomplete or does not match its checksum.
+
+    Example:
+        >>> from twomind.core.errors import MissingWeights
+        >>> MissingWeights("model.safetensors: damaged").exit_code
+        5
+    """
 
     exit_code = 5
     kind = "missing_weights"
 
 
 class Offline(TwomindError):
-    """The network was needed although ``--offline`` (or ``TWOMIND_OFFLINE=1``) forbids it."""
+    """The network was needed although ``--offline`` (or ``TWOMIND_OFFLINE=1``) forbids it.
+
+    Example:
+        >>> from twomind.core.errors import Offline
+        >>> Offline("fetching weights needs the network").exit_code
+        6
+    """
 
     exit_code = 6
     kind = "offline"
 
 
 class Environment(TwomindError):
-    """The machine gave out, not the file: a full disk, no memory, too many open files."""
+    """The machine gave out, not the file: a full disk, no memory, too many open files.
+
+    Example:
+        >>> from twomind.core.errors import Environment
+        >>> Environment("out of memory").kind
+        'environment'
+    """
 
     exit_code = 8
     kind = "environment"
 
 
 class Partial(TwomindError):
-    """Some items of a batch failed; everything else was done and written."""
+    """Some items of a batch failed; everything else was done and written.
+
+    Example:
+        >>> from twomind.core.errors import Partial
+        >>> Partial("1 of 20 recordings failed").exit_code
+        7
+    """
 
     exit_code = 7
     kind = "partial"
 
 
 class Unsealed(UserWarning):
-    """A saved file carries no checksum, as those of 0.1."""
+    """A saved file carries no checksum, as those of 0.1.
+
+    Example:
+        >>> import warnings
+        >>> from twomind.core.errors import Unsealed
+        >>> warnings.simplefilter("error", Unsealed)  # a model without a checksum is refused
+    """
 
 
 #: What the system says when the machine gave out.
@@ -117,6 +191,18 @@ _GAVE_OUT = frozenset(
 def of_system(error: OSError | MemoryError) -> TwomindError:
     """A failure of the system by class: the machine gave out, or a path cannot be used. The message
     names the path once.
+
+    Args:
+        error: what Python raised.
+
+    Returns:
+        :class:`Environment` where the machine gave out, else :class:`BadInput`.
+
+    Example:
+        >>> import errno
+        >>> from twomind.core.errors import of_system
+        >>> of_system(OSError(errno.ENOSPC, "No space left on device", "out.csv")).kind
+        'environment'
     """
     if isinstance(error, MemoryError):
         return Environment("out of memory; give the machine more, or use fewer --workers")

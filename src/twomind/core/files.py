@@ -80,7 +80,7 @@ def content_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex. The name of the file does not count.
 
     Raises:
-        BadInput: it is no ordinary file, or cannot be read.
+        BadInput: it is not an ordinary file, or cannot be read.
     """
     refuse_unreadable(path)
     digest = hashlib.sha256()

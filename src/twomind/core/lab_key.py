@@ -1,7 +1,7 @@
 """The key of a laboratory, under which names of people and recordings become pseudonyms that nobody
 outside can undo, not even by trying all names.
 
-A plain hash of a name is no secret: there are few names, and trying them takes seconds. HMAC-SHA-256
+A plain hash of a name is not a secret: there are few names, and trying them takes seconds. HMAC-SHA-256
 under a random key of 32 bytes is, as long as the key stays. The key is a file that only its owner
 can read, made on first use. With the same key, the same person has the same pseudonym everywhere.
 """

@@ -72,7 +72,7 @@ def same(name: str) -> str:
 
 
 def safe(text: str) -> str:
-    """A name made of any text: what is no letter, digit, ``_``, ``-`` or ``.`` becomes ``_``; too
+    """A name made of any text: what is not a letter, digit, ``_``, ``-`` or ``.`` becomes ``_``; too
     long a one is cut and ends with a hash of the whole.
 
     >>> safe("my film (2)"), safe(".."), safe("con.old")

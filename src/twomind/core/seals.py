@@ -51,7 +51,7 @@ def read_sealed(path: Path, refuse: type[TwomindError] = MissingWeights) -> Fore
     Raises:
         TwomindError: it is damaged, or was changed by hand.
         OSError: It cannot be read.
-        ValueError: it is no JSON, or an object in it has a name twice.
+        ValueError: it is not JSON, or an object in it has a name twice.
     """
     found = read_json(path, once=True)
     if not isinstance(found, dict) or KEY not in found:

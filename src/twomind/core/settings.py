@@ -62,7 +62,7 @@ Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
 
 #: The file with the settings of a run, in the folder of its results.
 FILE = "settings.toml"
-#: In a file, a text that is no Unicode (the name of a file may be any bytes) stands as
+#: In a file, a text that is not Unicode (the name of a file may be any bytes) stands as
 #: ``{ percent_encoded = "caf%E9" }``.
 _PERCENT = "percent_encoded"
 #: How many names with dots between a key may be made of.
@@ -71,7 +71,7 @@ _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 _NOT_IN_KEYS = re.compile(r"[^\w.\- \t]+")
 #: What stands for "not set" in a text.
 NONE = "none"
-#: In ``metadata`` of a field: its name as a key, where that is no name of Python.
+#: In ``metadata`` of a field: its name as a key, where that is not a name of Python.
 NAME = "name"
 _WORDS: Mapping[type[Scalar], str] = {
     bool: "true or false",
@@ -402,7 +402,7 @@ class Schema(Generic[Settings]):
         return self.keys[name]
 
     def _unknown(self, name: str) -> BadInput:
-        """The error for a name that is no key: the nearest one, and what there is."""
+        """The error for a name that is not a key: the nearest one, and what there is."""
         section = name.partition(".")[0] + "."
         listed = [key for key in self.keys if key.startswith(section)]
         nearest = self._nearest(name, listed)
@@ -466,7 +466,7 @@ def to_toml(value: Value) -> str:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a text is none of a file's name that is no UTF-8."""
+    """Whether a text is none of a file's name that is not UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -507,7 +507,7 @@ def _key(name: str, hint: Foreign, default: Value) -> Key:
     if _origin(inner) is Literal:
         choices, inner = get_args(inner), str
     if inner not in _WORDS:
-        raise TypeError(f"{name}: {hint} is no type of a setting")
+        raise TypeError(f"{name}: {hint} is not a type of a setting")
     return Key(name, inner, default, optional, many, choices, bounds)
 
 

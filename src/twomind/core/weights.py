@@ -453,9 +453,11 @@ def add(
     single file; sums that are known in advance are always checked. What is kept is described by a
     manifest with the SHA-256 of every file, so that later damage is noticed.
 
-    Raises: BadInput: the name cannot be a folder name, or the source does not exist.
+    Raises:
+        BadInput: the name cannot be a folder name, or the source does not exist.
         MissingWeights: the download broke off, the sum differs, or a file that is needed is not in
-        it. Offline: an address was given and the network is not allowed.
+            it.
+        Offline: an address was given and the network is not allowed.
     """
     if problem_of_name(name):
         raise BadInput(

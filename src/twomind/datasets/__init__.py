@@ -1,10 +1,6 @@
 """Data sets in their own folder layouts, behind one contract. Nothing is copied, renamed or
 repaired.
 
->>> from twomind.datasets import open_dataset                 # doctest: +SKIP
->>> data = open_dataset("BAH_DB_public_access")                       # doctest: +SKIP
->>> fold = data.folds("official")[0]                                  # doctest: +SKIP
-
 A data set is one module here with ``PLUGIN``, a class that takes the root folder and fulfils
 :class:`Dataset`; others declare the entry point ``twomind.datasets``. The name of the module, or of
 the entry point, is the data set's name. :class:`twomind.datasets.base.Folder` has a default for
@@ -65,7 +61,7 @@ class Dataset(Protocol):
     nothing is known has an empty mapping. A recording that the data set does not have has no
     label, no entry and no folder; a task or protocol that it does not have raises ``BadInput``.
 
-    **Drawn people.** A folder that says so (:func:`twomind.datasets.checking.is_drawn`) gives
+    **Synthetic people.** A folder that says so (:func:`twomind.datasets.checking.is_drawn`) gives
     recordings with ``drawn=True``; so does every ``fake``.
 
     **Consent.** Before a film gets into a report, the files ``people.csv``, ``participants.csv``
@@ -200,8 +196,16 @@ def dataset_names() -> list[str]:
 def load_dataset(name: str) -> type[Dataset]:
     """The class of a data set.
 
+    Args:
+        name: of the plug-in.
+
     Raises:
         BadInput: there is none of that name; the message lists what there is.
+
+    Example:
+        >>> from twomind.datasets import load_dataset
+        >>> load_dataset("own").looks_for
+        'recordings.csv with the columns path and subject'
     """
     found: type[Dataset] = registry.load("datasets", name)
     return found
@@ -215,9 +219,21 @@ def open_dataset(root: Path | str, name: str | None = None) -> Dataset:
         root: the folder.
         name: name of the data set, where the folder does not say.
 
+    Returns:
+        The open data set: see :class:`Dataset`.
+
     Raises:
         BadInput: no such folder; it fits no layout, or several (the message says what was looked
             for).
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset, open_dataset
+        >>> with TemporaryDirectory() as folder:
+        ...     data = open_dataset(load_dataset("own").fake(Path(folder) / "fake"))
+        ...     data.name, sorted(data.people())
+        ('own', ['ada', 'bo', 'cy', 'di'])
     """
     root = Path(root)
     if not root.is_dir():

@@ -60,8 +60,9 @@ def video_id(path: str) -> str:
 def parse_line(text: str, line: int = 0) -> Answer:
     """One line of a split file. An empty transcript is kept as "".
 
-    Raises: BadInput: fewer than two commas, a label other than 0 or 1, or a path without
-        participant and question.
+    Raises:
+        BadInput: fewer than two commas, a label other than 0 or 1, or a path without participant
+            and question.
     """
     parts = text.split(",", 2)
     if len(parts) < 3:
@@ -85,8 +86,9 @@ def read_split(path: Path, strict: bool = False) -> Split:
     """Read one split file. Lines that cannot be used are listed in ``problems``, or with ``strict``
     raise.
 
-    Raises: BadInput: the file is absent, is not UTF-8 text, or holds no usable line; names a
-        recording twice.
+    Raises:
+        BadInput: the file is absent, is not UTF-8 text, or holds no usable line; names a recording
+            twice.
     """
     path = Path(path)
     if not path.is_file():

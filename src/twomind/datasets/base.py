@@ -32,7 +32,23 @@ from twomind.types import Fold, Progress, Recording, Task
 
 
 class Folder:
-    """A data set that lies in one folder."""
+    """A data set that lies in one folder.
+
+    Args:
+        root: the folder.
+
+    Example:
+        >>> from twomind.datasets.base import Folder
+        >>> class Sittings(Folder):
+        ...     name, looks_for = "sittings", "films called PERSON_TASK_LABEL.mp4"
+        ...     @classmethod
+        ...     def fits(cls, root):
+        ...         return any(root.glob("*_*_*.mp4"))
+        >>> Sittings("/nowhere")
+        Traceback (most recent call last):
+        ...
+        twomind.core.errors.BadInput: /nowhere: expected the layout of sittings: films called PERSON_TASK_LABEL.mp4
+    """
 
     name: ClassVar[str]
     licence: ClassVar[str]

@@ -44,7 +44,24 @@ def _is_text(value: object) -> bool:
 
 
 def check_it_says_what_it_is(dataset: type[Dataset], root: Path) -> None:
-    """Name, licence, access and layout in words; tasks with classes; protocols that there are."""
+    """Name, licence, access and layout in words; tasks with classes; protocols that there are.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_it_says_what_it_is
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_it_says_what_it_is(own, own.fake(Path(folder) / "fake"))
+    """
     for attribute in ("name", "licence", "access", "looks_for"):
         assert _is_text(getattr(dataset, attribute, None)), f"expected a text as {attribute}"
     tasks = dataset.tasks
@@ -61,7 +78,24 @@ def check_it_says_what_it_is(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_only_its_own_layout_fits(dataset: type[Dataset], root: Path) -> None:
-    """The fake folder fits; an empty one, and none at all, do not and are refused."""
+    """The fake folder fits; an empty one, and none at all, do not and are refused.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_only_its_own_layout_fits
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_only_its_own_layout_fits(own, own.fake(Path(folder) / "fake"))
+    """
     assert dataset.fits(root), "the data set's own fake folder does not fit"
     with tempfile.TemporaryDirectory() as folder:
         for other in (Path(folder), Path(folder) / "absent"):
@@ -70,14 +104,48 @@ def check_only_its_own_layout_fits(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_fakes_are_drawn(dataset: type[Dataset], root: Path) -> None:
-    """The folder says that its people are drawn, and so does every recording."""
+    """The folder says that its people are drawn, and so does every recording.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_fakes_are_drawn
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_fakes_are_drawn(own, own.fake(Path(folder) / "fake"))
+    """
     assert is_drawn(root), "the fake folder is not marked as drawn"
     for recording in dataset(root).recordings():
         assert recording.drawn, f"{recording.id}: expected drawn=True"
 
 
 def check_recordings(dataset: type[Dataset], root: Path) -> None:
-    """Unique ids, each with a person and a film or folder; the same when opened again."""
+    """Unique ids, each with a person and a film or folder; the same when opened again.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_recordings
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_recordings(own, own.fake(Path(folder) / "fake"))
+    """
     recordings = dataset(root).recordings()
     assert isinstance(recordings, tuple), "expected a tuple of recordings"
     assert recordings, "expected recordings"
@@ -93,7 +161,24 @@ def check_recordings(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_order_of_recordings(dataset: type[Dataset], root: Path) -> None:
-    """One person after the other, three at least."""
+    """One person after the other, three at least.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_order_of_recordings
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_order_of_recordings(own, own.fake(Path(folder) / "fake"))
+    """
     subjects = [recording.subject for recording in dataset(root).recordings()]
     n_people = len(set(subjects))
     assert n_people >= 3, "expected at least three people in the fake folder"
@@ -104,6 +189,22 @@ def check_order_of_recordings(dataset: type[Dataset], root: Path) -> None:
 def check_labels(dataset: type[Dataset], root: Path) -> None:
     """Class indices or None; two classes at least; nothing of a stranger, an unknown task
     refused.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_labels
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_labels(own, own.fake(Path(folder) / "fake"))
     """
     data = dataset(root)
     for task in data.tasks:
@@ -117,7 +218,24 @@ def check_labels(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_frame_labels(dataset: type[Dataset], root: Path) -> None:
-    """One class index or -1 for each time, whatever their number and order; -1 for a stranger."""
+    """One class index or -1 for each time, whatever their number and order; -1 for a stranger.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_frame_labels
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_frame_labels(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     times_s = np.array([0.0, 0.45, 0.05, 0.2])
     for task in data.tasks:
@@ -137,7 +255,24 @@ def check_frame_labels(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_people(dataset: type[Dataset], root: Path) -> None:
-    """Everybody who has a recording and nobody else; what is known is text."""
+    """Everybody who has a recording and nobody else; what is known is text.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_people
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_people(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     people = data.people()
     subjects = {recording.subject for recording in data.recordings()}
@@ -149,7 +284,23 @@ def check_people(dataset: type[Dataset], root: Path) -> None:
 
 def check_consent(dataset: type[Dataset], root: Path) -> None:
     """A stated answer other than yes is a no, in the data set and beside its films; without the
-    mark of drawn people, nobody is shown but by a stated yes.
+    mark of synthetic people, nobody is shown but by a stated yes.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_consent
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_consent(own, own.fake(Path(folder) / "fake"))
     """
     data = dataset(root)
     people = data.people()
@@ -176,14 +327,48 @@ def check_consent(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_a_stranger_has_nothing(dataset: type[Dataset], root: Path) -> None:
-    """A recording that is not there has no entry and no folder of pictures."""
+    """A recording that is not there has no entry and no folder of pictures.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_a_stranger_has_nothing
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_a_stranger_has_nothing(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     assert data.annotation_entry(NOBODY) is None, "expected no entry of a recording not there"
     assert data.frame_folder(NOBODY) is None, "expected no pictures of a recording not there"
 
 
 def check_frame_folders(dataset: type[Dataset], root: Path) -> None:
-    """Where a recording has a folder of pictures, they have times in order."""
+    """Where a recording has a folder of pictures, they have times in order.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_frame_folders
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_frame_folders(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     for recording in data.recordings():
         folder = data.frame_folder(recording.id)
@@ -195,7 +380,24 @@ def check_frame_folders(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_takes(dataset: type[Dataset], root: Path) -> None:
-    """Each is of one recording, of the same person, and only once."""
+    """Each is of one recording, of the same person, and only once.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_takes
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_takes(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     subjects = {recording.id: recording.subject for recording in data.recordings()}
     takes = data.takes()
@@ -224,6 +426,22 @@ def _folds(data: Dataset) -> Iterator[tuple[str, tuple[Fold, ...]]]:
 def check_folds(dataset: type[Dataset], root: Path) -> None:
     """At least one protocol can be made on the fake folder; people are apart; a seed repeats;
     others are refused.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_folds
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_folds(own, own.fake(Path(folder) / "fake"))
     """
     data = dataset(root)
     recordings = {recording.id: recording for recording in data.recordings()}
@@ -239,7 +457,24 @@ def check_folds(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_folds_look_at_no_class(dataset: type[Dataset], root: Path) -> None:
-    """With every class exchanged for the next, the folds are the same."""
+    """With every class exchanged for the next, the folds are the same.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_folds_look_at_no_class
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_folds_look_at_no_class(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     classes = {task.name: len(task.classes) for task in data.tasks}
 
@@ -258,7 +493,24 @@ def _check_is_clean(report: Report) -> None:
 
 
 def check_a_whole_folder_is_whole(dataset: type[Dataset], root: Path) -> None:
-    """A check of the fake folder finds nothing, counts right, and tells how far it has come."""
+    """A check of the fake folder finds nothing, counts right, and tells how far it has come.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_a_whole_folder_is_whole
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_a_whole_folder_is_whole(own, own.fake(Path(folder) / "fake"))
+    """
     data = dataset(root)
     told: list[tuple[str, float, float]] = []
     for deep in (False, True):
@@ -275,6 +527,22 @@ def check_a_whole_folder_is_whole(dataset: type[Dataset], root: Path) -> None:
 def check_damage_is_listed(dataset: type[Dataset], root: Path) -> None:
     """A film (or folder) that is gone is missing, one that was emptied is corrupted, and one that
     no list names is extra.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_damage_is_listed
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_damage_is_listed(own, own.fake(Path(folder) / "fake"))
     """
     with _copy_of(root) as copy:
         media = dataset(copy).recordings()[1].media
@@ -296,7 +564,24 @@ def check_damage_is_listed(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_nothing_is_written(dataset: type[Dataset], root: Path) -> None:
-    """Reading, dividing and checking leave the folder as it was."""
+    """Reading, dividing and checking leave the folder as it was.
+
+    Args:
+        dataset: its class, not an open folder.
+        root: the folder that ``dataset.fake`` wrote; it is left as it was.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_nothing_is_written
+        >>> own = load_dataset("own")
+        >>> with TemporaryDirectory() as folder:
+        ...     check_nothing_is_written(own, own.fake(Path(folder) / "fake"))
+    """
     before = _state(root)
     data = dataset(root)
     dict(_folds(data))
@@ -332,10 +617,20 @@ CHECKS = tuple(f for name, f in list(globals().items()) if name.startswith("chec
 def check_all(dataset: type[Dataset]) -> None:
     """Every check, on a folder that the data set's ``fake`` writes.
 
+    Args:
+        dataset: its class, not an open folder.
+
     Raises:
         AssertionError: the data set breaks the contract; the message says how.
+
+    Example:
+        >>> from twomind.datasets import load_dataset
+        >>> from twomind.datasets.check import check_all
+        >>> check_all(load_dataset("own"))
     """
     with tempfile.TemporaryDirectory() as folder:
-        root = dataset.fake(Path(folder) / "fake", seed=1)
+        asked = Path(folder) / "fake"
+        root = dataset.fake(asked, seed=1)
+        assert root == asked, f"fake: expected the folder that it wrote, {asked}, got {root}"
         for check in CHECKS:
             check(dataset, root)

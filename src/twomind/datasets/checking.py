@@ -145,7 +145,7 @@ def counted(items: Collection[Item], what: str, progress: Progress | None) -> It
 
 
 def study(root: Path) -> dict[str, Any]:
-    """What ``study.json`` at the root says; empty when there is none (or it is no JSON object)."""
+    """What ``study.json`` at the root says; empty when there is none (or it is not a JSON object)."""
     try:
         found = read_json(root / "study.json")
     except (OSError, ValueError):
@@ -260,7 +260,7 @@ def film_stamps_s(path: Path) -> np.ndarray:
     decoding them.
 
     Raises:
-        BadInput: the file is no film.
+        BadInput: the file is not a film.
     """
     with open_media(path) as container:
         stream = video_stream(container)

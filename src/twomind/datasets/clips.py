@@ -43,7 +43,7 @@ class Clips(Folder):
     #: Where films and crops may lie; a film that is not there is expected in the first.
     film_folders: ClassVar[tuple[str, ...]]
     crop_places: ClassVar[tuple[str, ...]]
-    #: What a check says of a clip without ``film`` or ``crops``, and of a file that is no clip.
+    #: What a check says of a clip without ``film`` or ``crops``, and of a file that is not a clip.
     lacks: ClassVar[str]
     stranger: ClassVar[str]
     words_reason: ClassVar[str] = "no transcript was given"

@@ -25,7 +25,7 @@ from twomind.datasets.surroundings import LEVELS, TABLE, listed, stamp
 #: Tables of people that the library knows; a later one goes before an earlier one.
 TABLES = ("people.csv", "participants.csv")
 _KNOWN = {*TABLES, *METADATA}
-#: How a file fails that is no table of people.
+#: How a file fails that is not a table of people.
 _UNREADABLE = (TwomindError, OSError, ValueError, csv.Error)
 #: Words in the name of a file that may state something of people.
 _OF_PEOPLE = re.compile("people|person|participant|subject|meta|consent", re.IGNORECASE)

@@ -198,7 +198,7 @@ def read_frame_list(
     folder.
 
     The path may hold blanks. There is no header row (the released reader assumes one and loses the
-    first frame); a first line whose label is no number is taken for one all the same. Returns
+    first frame); a first line whose label is not a number is taken for one all the same. Returns
     labels by folder (in the order of first mention) and the lines that could not be used.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ _ID_KEYS = ("id", "pid", "participant", "participant_id", "subject")
 
 
 def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
-    """Only a stated yes is a yes; drawn people may be shown unless they are drawn as refusing."""
+    """Only a stated yes is a yes; synthetic people may be shown unless they are drawn as refusing."""
     stated = person.get("consent_publication", "").lower()
     return stated == "yes" or (drawn and stated != "no")
 
@@ -48,7 +48,7 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     consent_publication.
 
     Raises:
-        BadInput: it is no CSV in UTF-8, there is no column ``subject``, or somebody is there twice
+        BadInput: it is not a CSV in UTF-8, there is no column ``subject``, or somebody is there twice
             with two consents.
     """
     found: dict[str, dict[str, str]] = {}
@@ -91,6 +91,50 @@ def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str
             if subject in found:
                 found[subject].update(known)
     return found
+
+
+#: Names of the tables of people that may lie in a data set's folder.
+TABLES = ("people.csv", "participants.csv")
+
+
+def people_around(
+    data: Path, subjects: Iterable[str], names: Sequence[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """What is known of the people of labelled answers: from the table of answers itself, and from
+    the files of people in its folder and the one above.
+
+    Args:
+        data: a folder, or a table with the column ``subject``.
+        subjects: whom it is asked about.
+        names: what is asked, such as ``sex``; nothing else is taken over.
+
+    Returns:
+        By person, and what could not be read, in a sentence each.
+    """
+    folder = data if data.is_dir() else data.parent
+    found: dict[str, dict[str, str]] = {subject: {} for subject in subjects}
+    problems: list[str] = []
+    for path in _files_around(data, folder):
+        read = read_metadata if path.name in METADATA else read_people_table
+        try:
+            told = read(path)
+        except BadInput as error:
+            problems.append(f"people are not told apart by {path.name}: {error}")
+            continue
+        for subject, known in told.items():
+            if subject in found:
+                asked = {name: text for name, text in known.items() if name.lower() in names}
+                found[subject].update(asked)
+    return found, problems
+
+
+def _files_around(data: Path, folder: Path) -> list[Path]:
+    """Files of people, the nearer ones last."""
+    found = []
+    for place in (folder.resolve().parent, folder):
+        paths = [place / name for name in (*METADATA, *TABLES)]
+        found += [path for path in paths if path.is_file()]
+    return [*found, data] if data.is_file() else found
 
 
 # --- BAH's meta_data.yml

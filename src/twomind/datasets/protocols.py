@@ -586,9 +586,11 @@ def _choose(takes: Sequence[Take], n: int, seed: int) -> list[str]:
     most = len(able) if tested else min(len(able), len(count) - 1)
     if not 1 <= n <= most:
         left = "" if tested else ", and one must be left as source"
+        instead = f"targets-{most}, or " if most > 0 else ""
         raise BadInput(
             f"targets-{n}: at most {max(0, most)} people can be targets: {len(able)} of "
-            f"{len(count)} have at least {_LEAST_OF_A_TARGET} recordings{left}"
+            f"{len(count)} have at least {_LEAST_OF_A_TARGET} recordings{left}. Ask for {instead}"
+            "people-K, which holds out groups of people"
         )
     return sorted(_shuffled(able, seed)[:n])
 

@@ -108,7 +108,7 @@ def cells_of(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
     """The number of each line and its cells by column, without blanks around them.
 
     Raises:
-        BadInput: a needed column is missing, or it is no table.
+        BadInput: a needed column is missing, or it is not a table.
     """
     with csv_text.table(path) as file:
         reader = csv.DictReader(file)

@@ -82,7 +82,7 @@ class _Table:
         try:
             order = float(row["order"])
         except ValueError:
-            self.problems.append(f"row {number}: the order {quoted(row['order'])} is no number")
+            self.problems.append(f"row {number}: the order {quoted(row['order'])} is not a number")
             return
         self.orders.setdefault(row["conversation"], set()).add(order)
         if not row["label"].strip():

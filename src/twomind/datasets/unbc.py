@@ -226,7 +226,7 @@ class Unbc(Folder):
             found.missing.append(Finding(labels, f"no label of frame {n}"))
         for n, score in scores.items():
             if np.isnan(score):
-                found.corrupted.append(Finding(labels, f"the label of frame {n} is no number"))
+                found.corrupted.append(Finding(labels, f"the label of frame {n} is not a number"))
 
 
 def _first_number(path: Path) -> float | None:

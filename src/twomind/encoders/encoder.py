@@ -42,7 +42,7 @@ class Encoder:
     float32, not normalised.
 
     ``fingerprint`` tells one set of weights and one runtime's numbers from another. ``drawn_only``
-    marks an encoder that has seen drawn people and nothing else. ``opened_by`` is the module that
+    marks an encoder that has seen synthetic people and nothing else. ``opened_by`` is the module that
     made it of its files.
     """
 
@@ -98,7 +98,7 @@ def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool 
 
     Args:
         encoder: what looks.
-        drawn: whether the recording is of drawn people.
+        drawn: whether the recording is of synthetic people.
         recording: its name, for the message.
         allow_real: look all the same.
 

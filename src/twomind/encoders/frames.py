@@ -64,10 +64,30 @@ def embed(
         allow_real: let an encoder that has seen synthetic people only look at real ones.
         progress: told the time in the film, frame by frame.
 
+    Returns:
+        By name of the track: rows ``(T, dim)``, one per sampled frame.
+
     Raises:
         BadInput: nothing can be decoded, or an encoder that has seen synthetic people only was given a
             real recording.
         MissingExtra: faces are asked for and MediaPipe is not installed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.core.store import Store
+        >>> from twomind.datasets.fakes import tiny_film
+        >>> from twomind.encoders.frames import FrameSettings, embed
+        >>> from twomind.encoders.opening import open_encoder
+        >>> from twomind.types import Recording
+        >>> with TemporaryDirectory() as folder:
+        ...     film = Path(folder) / "a1.mp4"
+        ...     _ = tiny_film(film)
+        ...     recording = Recording("a1", "anna", film, drawn=True)
+        ...     whole = FrameSettings(crop="frame")
+        ...     found = embed(recording, [open_encoder()], settings=whole, store=Store(Path(folder)))
+        >>> sorted(found)
+        ['face_text']
     """
     settings = settings or FrameSettings()
     store = store or Store(default_root())
@@ -348,6 +368,20 @@ def live_windows(
         encoder: makes the rows.
         length_s: length of a window in seconds.
         **about: goes to :class:`LiveWindows`: ``subject``, ``recording``, ``drawn`` …
+
+    Yields:
+        Features with the encoder's track; a window without a frame has no row.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.encoders.frames import FrameSettings, live_windows
+        >>> from twomind.encoders.opening import open_encoder
+        >>> grey = np.full((64, 64, 3), 128, np.uint8)
+        >>> frames = [(k / 10, grey) for k in range(20)]
+        >>> whole = FrameSettings(crop="frame")
+        >>> windows = live_windows(frames, open_encoder(), 1.0, settings=whole, drawn=True)
+        >>> [x.span_s for x in windows]
+        [(0.0, 1.0), (1.0, 2.0)]
     """
     with LiveWindows(encoder, length_s, **about) as live:
         for item in frames:

@@ -1,7 +1,7 @@
 """Face measures of a live stream: windows as soon as their last frame is there, with the columns of
 ``describe``.
 
-This encoder is no network that was trained on anybody's labels: its rows are the action units,
+This encoder is not a network that was trained on anybody's labels: its rows are the action units,
 head, gaze and, with the back end ``landmarker``, the blendshapes of the face before the camera.
 """
 
@@ -68,6 +68,14 @@ def measured_windows(
         BadInput: a time is before the last one, or ``length_s`` is not above zero.
         MissingExtra: MediaPipe is not installed.
         MissingWeights: the landmarker's task file is absent or broken.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.encoders.measured import measured_windows
+        >>> grey = np.full((120, 160, 3), 128, np.uint8)
+        >>> x = next(measured_windows([(0.0, grey), (0.1, grey), (1.0, grey)], length_s=1.0))
+        >>> x.span_s, x.tracks["face"].valid.tolist()
+        ((0.0, 1.0), [False, False])
     """
     if not length_s > 0:
         raise BadInput(f"length_s: expected seconds above zero, got {length_s}")

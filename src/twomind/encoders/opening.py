@@ -14,9 +14,21 @@ def open_encoder(name: Name = EMBEDDED, *, offline: bool | None = None) -> Encod
     """``face-text`` (of twomind-synth; knows synthetic people only), or a CLIP: see
     :func:`twomind.encoders.clip.load_clip`.
 
+    Args:
+        name: of a plug-in; or of a CLIP: a folder, added weights or a hub id.
+        offline: nothing may be fetched; None: as ``TWOMIND_OFFLINE`` says.
+
+    Returns:
+        The encoder, with its weights in memory.
+
     Raises:
         BadInput: no encoder of that name.
         MissingExtra: the distribution that brings it is not installed.
+
+    Example:
+        >>> from twomind.encoders.opening import open_encoder
+        >>> open_encoder("face-text").drawn_only
+        True
     """
     if str(name) in registry.names("encoders"):
         encoder: Encoder = registry.load("encoders", str(name))()

@@ -71,7 +71,7 @@ def _in_order(ratings: Ratings, categories: Categories | None) -> Ratings:
         categories: in their order, where it was given; the ratings then stay as they are.
 
     Raises:
-        BadInput: a text is no number, and nobody said in which order the texts come.
+        BadInput: a text is not a number, and nobody said in which order the texts come.
     """
     if categories is not None or (isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf"):
         return ratings
@@ -83,7 +83,7 @@ def _in_order(ratings: Ratings, categories: Categories | None) -> Ratings:
 
 
 def _number_of(rating: Rating) -> Rating:
-    """The number that a text is; what is no text, as it is."""
+    """The number that a text is; what is not text, as it is."""
     if not isinstance(rating, str):
         return rating
     try:
@@ -117,7 +117,7 @@ def confusion(a: Ratings, b: Ratings, categories: Categories | None = None) -> C
         categories: in their order; None: those that occur, sorted.
 
     Raises:
-        ValueError: the raters rated different numbers of units, or a rating is no category.
+        ValueError: the raters rated different numbers of units, or a rating is not a category.
     """
     if len(a) != len(b):
         raise ValueError(f"expected two raters over the same units, got {len(a)} and {len(b)}")
@@ -187,7 +187,7 @@ def cohen_kappa(
         categories: in their order; None: those that occur, sorted.
 
     Raises:
-        BadInput: weights, and a text that is no number, without ``categories``.
+        BadInput: weights, and a text that is not a number, without ``categories``.
     """
     if weights is not None:
         a = _in_order(a, categories)
@@ -249,8 +249,16 @@ def krippendorff_alpha(
             (numbers). Numbers may be written as text.
         categories: in their order; None: those that occur, sorted.
 
+    Returns:
+        Alpha, at most 1; nan where it is not defined.
+
     Raises:
-        BadInput: a text that is no number, above the nominal level and without ``categories``.
+        BadInput: a text that is not a number, above the nominal level and without ``categories``.
+
+    Example:
+        >>> from twomind.evaluation.agreement import krippendorff_alpha
+        >>> round(krippendorff_alpha([["yes", "no", "no", "yes"], ["yes", "no", "yes", None]]), 2)
+        0.44
     """
     if level != "nominal":
         ratings = _in_order(ratings, categories)
@@ -382,8 +390,20 @@ def icc(ratings: Ratings, level: float = 0.95) -> dict[str, Icc]:
     """All six intraclass correlations of Shrout & Fleiss (1979), Psychol. Bull. 86:420-428, by
     their names.
 
-    ``ratings (N, k)``: N targets by k raters, no missing value (targets with one are left out).
     Intervals after the same paper; for ICC(2,·) after its Satterthwaite approximation.
+
+    Args:
+        ratings: ``(N, k)``: N targets by k raters; targets with a missing value are left out.
+        level: of the intervals.
+
+    Returns:
+        By name (``ICC(2,1)`` ...): value, interval and F test; nan where it is not defined.
+
+    Example:
+        >>> from twomind.evaluation.agreement import icc
+        >>> found = icc([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]])
+        >>> round(found["ICC(2,1)"].value, 2)
+        0.29
     """
     x = np.asarray(ratings, float)
     if x.ndim != 2:

@@ -160,7 +160,7 @@ def boards(
     progress: Callable[[str, float, float], None] | None = None,
     level: str | None = None,
 ) -> list[Board]:
-    """One board per data set, protocol and way of cutting windows; drawn people last.
+    """One board per data set, protocol and way of cutting windows; synthetic people last.
 
     Args:
         runs: of any number of folds, seeds, models and methods.

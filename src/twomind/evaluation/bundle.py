@@ -264,7 +264,7 @@ def _members(tar: tarfile.TarFile, path: Path, size: int) -> dict[str, tarfile.T
     """The files of a tar by name.
 
     Raises:
-        BadInput: something in it is no file of a bundle.
+        BadInput: something in it is not a file of a bundle.
     """
     found: dict[str, tarfile.TarInfo] = {}
     total = 0
@@ -273,9 +273,9 @@ def _members(tar: tarfile.TarFile, path: Path, size: int) -> dict[str, tarfile.T
         if len(found) >= MOST_FILES:
             raise BadInput(f"{path}: expected at most {MOST_FILES} files")
         if name != MANIFEST and not _NAMES.fullmatch(name):
-            raise BadInput(f"{path}: {quoted(name)} is no file of a bundle; nothing was read")
+            raise BadInput(f"{path}: {quoted(name)} is not a file of a bundle; nothing was read")
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.pax_headers:
-            raise BadInput(f"{path}: {quoted(name)} is no plain file; nothing was read")
+            raise BadInput(f"{path}: {quoted(name)} is not a plain file; nothing was read")
         if name in found:
             raise BadInput(f"{path}: {quoted(name)} is there twice")
         total += member.size
@@ -296,20 +296,20 @@ def _list_of(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], path:
     """What ``bundle.json`` says.
 
     Raises:
-        BadInput: it is no list of a bundle, or was changed.
+        BadInput: it is not a list of a bundle, or was changed.
     """
     if members[MANIFEST].size > _MOST_LIST:
         raise BadInput(f"{path}: {MANIFEST} is larger than any")
     about = load_json(_bytes_of(tar, members[MANIFEST]), once=True)
     wanted = ("format", "laboratory", "files", "content_sha256")
     if not isinstance(about, dict) or any(name not in about for name in wanted):
-        raise BadInput(f"{path}: {MANIFEST} is no list of a bundle")
+        raise BadInput(f"{path}: {MANIFEST} is not a list of a bundle")
     if about["format"] != FORMAT:
         raise BadInput(f"{path}: expected {FORMAT}, got {quoted(about['format'])}")
     if not isinstance(about["files"], dict) or about["content_sha256"] != _content(about):
         raise BadInput(f"{path}: {MANIFEST} was changed after it was written")
     if not re.fullmatch(r"[a-z]{1,32}", str(about["laboratory"])):
-        raise BadInput(f"{path}: {quoted(about['laboratory'])} is no pseudonym of a laboratory")
+        raise BadInput(f"{path}: {quoted(about['laboratory'])} is not a pseudonym of a laboratory")
     return about
 
 
@@ -336,7 +336,7 @@ def _lay_out(files: Mapping[str, bytes], folder: str, place: Path) -> None:
     """The two files of a run as they lie on disk.
 
     Raises:
-        BadInput: one is absent, or is no JSON of a run.
+        BadInput: one is absent, or is not the JSON of a run.
     """
     arrays = files.get(f"{folder}/{ARRAYS}")
     text = files.get(f"{folder}/{JSON}")

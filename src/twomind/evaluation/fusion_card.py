@@ -148,7 +148,7 @@ def _population(model: FusionRecogniser) -> str:
     n = model.card["data"]["train"]["people"]
     if model.drawn:
         return (
-            f"{n} drawn people, not real ones: every figure shows that the machinery works, and "
+            f"{n} synthetic people, not real ones: every figure shows that the machinery works, and "
             "says nothing of people"
         )
     return f"{n} people of the data set named on this card"

@@ -102,7 +102,7 @@ def config_of(adapter: Adapter) -> Plain:
     """The method's settings as plain values; a wrapped method's with its name.
 
     Raises:
-        BadInput: it is no dataclass, or a field is more than a plain value.
+        BadInput: it is not a dataclass, or a field is more than a plain value.
     """
     name = type(adapter).__name__
     if not is_dataclass(adapter) or isinstance(adapter, type):

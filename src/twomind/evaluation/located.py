@@ -114,8 +114,9 @@ def read_marked(data_dir: Path, split: str) -> list[Marked]:
 
     Columns: ``video, label, start_frame, end_frame`` (inclusive), others are ignored.
 
-    Raises: BadInput: the segment file is absent, lacks a column, holds something else than numbers,
-        or no such answer.
+    Raises:
+        BadInput: the segment file is absent, lacks a column, holds something else than numbers, or
+            no such answer.
     """
     path = segment_file(data_dir, split)
     if not path.is_file():

@@ -153,7 +153,7 @@ def _inside(moments: Sequence[Moments], score: Scorer) -> tuple[Array, Array]:
 
 
 def _measured(moments: Sequence[Moments]) -> list[Moments]:
-    """Moments with a score. One without is no evidence either way and counts for none of
+    """Moments with a score. One without is not evidence either way and counts for none of
     the rows.
     """
     found = []

@@ -174,7 +174,7 @@ def paired(
     Args:
         a: figure by person; larger is better.
         b: the same of what ``a`` is compared with.
-        harm: a loss of so much is no harm yet.
+        harm: a loss of so much is not harm yet.
         n_bootstrap: resamples of people behind the interval.
         seed: of the random numbers.
 

@@ -239,7 +239,7 @@ def _these(answers: Answers, pilot: Pilot, again: list[Pilot], half_width: float
 
 
 def _quantile(codes: list[int | None]) -> int | None:
-    """The number that enough resampled pilots do not exceed; None where that is no number."""
+    """The number that enough resampled pilots do not exceed; None where that is not a number."""
     known = sorted(math.inf if one is None else one for one in codes)
     if not known:
         return None

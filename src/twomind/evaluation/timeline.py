@@ -18,7 +18,7 @@ from twomind.types.plain import Array
 
 Event: TypeAlias = tuple[float, float]
 
-#: Times are sums of hops: this much is no difference.
+#: Times are sums of hops: this much is not a difference.
 ROUNDING_S = 1e-9
 
 #: Onset and offset may be off by this much and the event still counts as found.

@@ -73,7 +73,7 @@ HABITS: dict[str, Habit] = {
 }
 
 
-def habits(data: Table, fold: Array, models: Sequence[Additive]) -> Plain:
+def transcription_effects(data: Table, fold: Array, models: Sequence[Additive]) -> Plain:
     """How held-out scores move when the same answers are transcribed with other habits.
 
     Args:

@@ -12,7 +12,9 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.datasets.people import people_around
 from twomind.evaluation import metrics, shortcuts
+from twomind.evaluation.breakdown import GROUPS, MIN_PEOPLE, attribute, group_of
 from twomind.evaluation.metrics import figures, gains
 from twomind.features.words.text import count
 from twomind.models.calibration import sigmoid
@@ -92,8 +94,62 @@ def _per_question(y: Array, p: Array, question: Array) -> list[Plain]:
     return rows
 
 
+def per_group(
+    y: Array, p: Array, subject: Array, people: Mapping[str, Mapping[str, str]]
+) -> list[Plain]:
+    """Figures of groups of people; groups of fewer than :data:`MIN_PEOPLE` people carry none.
+
+    Args:
+        y: labels ``(N,)``.
+        p: probability of A/H ``(N,)``.
+        subject: the person of each answer ``(N,)``.
+        people: what is known of each, by name.
+
+    Returns:
+        Per attribute and value: people, answers (``n``), the share with A/H, macro-F1 and AUC.
+    """
+    rows = []
+    for key in GROUPS:
+        groups = _members(subject, people, key)
+        for value in sorted(groups):
+            here = np.isin(subject, groups[value])
+            rows.append(_group_row(key, value, groups[value], (y[here], p[here])))
+    return rows
+
+
+def _members(
+    subject: Array, people: Mapping[str, Mapping[str, str]], key: str
+) -> dict[str, list[str]]:
+    """Who belongs to each value of an attribute; nobody where it is known of nobody."""
+    found: dict[str, list[str]] = {}
+    for person in np.unique(subject).tolist():
+        value = group_of(key, attribute(people.get(person, {}), key))
+        found.setdefault(value, []).append(person)
+    return {} if set(found) == {group_of(key, None)} else found
+
+
+def _group_row(key: str, value: str, members: Sequence[str], own: tuple[Array, Array]) -> Plain:
+    if len(members) < MIN_PEOPLE:
+        why = f"fewer than {MIN_PEOPLE} people"
+        return {"group": key, "value": value, "n_people": None, "n": None, "suppressed": why}
+    y, p = own
+    return {
+        "group": key,
+        "value": value,
+        "n_people": len(members),
+        "n": len(y),
+        "observed": float(y.mean()),
+        "macro_f1": metrics.macro_f1(y, p),
+        "auc": metrics.auc(y, p),
+    }
+
+
 def score_answers(
-    model: WordsRecogniser, answers: Sequence[Answer], seed: int = 0, n_bootstrap: int = 2000
+    model: WordsRecogniser,
+    answers: Sequence[Answer],
+    seed: int = 0,
+    n_bootstrap: int = 2000,
+    people: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Plain:
     """All figures of a model on labelled answers; plain values.
 
@@ -102,6 +158,7 @@ def score_answers(
         answers: labelled ones.
         seed: of the random numbers.
         n_bootstrap: resamples of people behind each interval.
+        people: what is known of each person, for figures of groups.
     """
     y = np.array([answer.label for answer in answers])
     subject = np.array([answer.subject for answer in answers])
@@ -120,11 +177,11 @@ def score_answers(
     by_question = metrics.bound(y, only, question)
     by_length = metrics.bound(y, both, question)
     always = flat(model, len(y))
-    people = np.unique(subject)
+    everybody = np.unique(subject)
     found: Plain = {
         "schema": SCHEMA,
         "n": len(y),
-        "n_people": len(people),
+        "n_people": len(everybody),
         "n_not_scored": int((~scored).sum()),
         "not_scored_policy": POLICY.format(n=MIN_WORDS),
         "prevalence": float(y.mean()),
@@ -146,8 +203,11 @@ def score_answers(
         alone = metrics.bound(y[scored], raw[scored], own_question)
         found["scored_only"] = {name: metric() for name, metric in alone.items()}
     found["per_question"] = _per_question(y, p, question)
+    groups = per_group(y, p, subject, people or {})
+    if groups:
+        found["per_group"] = groups
     found["reliability"] = metrics.reliability_bins(y, p)
-    found["overlap_with_training"] = n_trained_on(model, people)
+    found["overlap_with_training"] = n_trained_on(model, everybody)
     interval = (
         f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed {seed}; "
         "resampling inflates ece, so its interval can lie above its value"
@@ -209,11 +269,13 @@ def score_words(
     """
     data = read_answers(existing(data_dir), [split])
     recogniser = model if isinstance(model, WordsRecogniser) else load(model)
-    found = score_answers(recogniser, data.answers, seed, n_bootstrap)
     path = Path(data_dir)
+    subjects = [answer.subject for answer in data.answers]
+    people, unread = people_around(path, subjects, GROUPS)
+    found = score_answers(recogniser, data.answers, seed, n_bootstrap, people)
     trained_on = recogniser.card.get("data", {})
     found["split"] = split if path.is_dir() else path.name
     found["model"] = {"variant": recogniser.variant, "trained_on": trained_on}
     found["n_lines_not_used"] = len(data.problems)
-    found["problems"] = list(data.problems)
+    found["problems"] = [*data.problems, *unread]
     return found

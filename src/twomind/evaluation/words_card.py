@@ -26,7 +26,7 @@ from twomind.evaluation.held_out import (
     reliability,
 )
 from twomind.evaluation.located import Segments, located_card
-from twomind.evaluation.transcript_habits import habits
+from twomind.evaluation.transcript_habits import transcription_effects
 from twomind.evaluation.words import existing, hashed, plain_object, score_answers
 from twomind.evaluation.words_run import is_drawn
 from twomind.models.calibration import risk_curve, sigmoid
@@ -55,7 +55,7 @@ FORM_NOTE = (
     "training people, so "
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
-DRAWN_POPULATION = "drawn people: consistency of the machinery, not validity on people"
+DRAWN_POPULATION = "synthetic people: consistency of the machinery, not validity on people"
 WHAT = (
     "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in a spoken "
     "answer"
@@ -202,7 +202,7 @@ def train(
     card["own_prompt"] = without_question
     card["per_question"] = question_table(data, sigmoid(held.known))
     card["reliability"] = metrics.reliability_bins(data.y, sigmoid(trained.known_logit))
-    card["transcription_habits"] = habits(data, fold, models)
+    card["transcription_habits"] = transcription_effects(data, fold, models)
     card["shareable"] = recipe.variant == "lexicon"
     if not card["shareable"]:
         card["warning"] = WARNING

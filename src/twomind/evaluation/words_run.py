@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.datasets import checking
 from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.datasets.people import people_around
 from twomind.evaluation import machine, shortcuts
+from twomind.evaluation.breakdown import GROUPS
 from twomind.evaluation.runs import save_run
 from twomind.evaluation.words import existing, flat, n_trained_on, probabilities
 from twomind.features.words.text import count
@@ -33,6 +35,7 @@ def words_run(
     dataset: str,
     split: str,
     drawn: bool = False,
+    known: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Run:
     """Predictions of the words model on labelled answers, with the shortcuts that ship with it.
 
@@ -45,6 +48,7 @@ def words_run(
         dataset: the data set's name.
         split: the split's name.
         drawn: whether the people are synthetic.
+        known: what is known of each person, for figures of groups.
 
     Raises:
         BadInput: there is no answer.
@@ -70,6 +74,7 @@ def words_run(
         rows={"recording": _rows(model, answers)},
         fill="question_only",
         windows={"unit": "a whole answer; no clock in a split file"},
+        people=known or {},
         drawn=drawn,
         fingerprint=_fingerprint(answers),
         versions=machine.versions(),
@@ -122,7 +127,7 @@ def _notes(model: WordsRecogniser, drawn: bool, n_known: int, n_people: int) -> 
     ]
     if model.drawn and not drawn:
         notes.append(
-            "the model learnt from drawn people: on real ones its figures show the machinery, "
+            "the model learnt from synthetic people: on real ones its figures show the machinery, "
             "nothing else"
         )
     if n_known:
@@ -172,7 +177,9 @@ def store_words_run(
     name = dataset or own_name
     if drawn is None:
         drawn = is_drawn(data_dir)
-    run = words_run(recogniser, answers, dataset=name, split=split, drawn=drawn)
+    subjects = [answer.subject for answer in answers]
+    known, _ = people_around(data_dir, subjects, GROUPS)
+    run = words_run(recogniser, answers, dataset=name, split=split, drawn=drawn, known=known)
     folder = save_run(run, Path(out))
     return {"run": str(folder), "drawn": drawn}
 

@@ -450,7 +450,7 @@ def _smile(face: _Shown, s: CueSettings) -> np.ndarray:
     raised = np.ones(len(smile), bool)
     for half in ("AU12_left", "AU12_right"):
         raised &= ~(face.column(half) < s.smile_leave_iod)
-    # A low value ends a smile; what is no smile is left out of it.
+    # A low value ends a smile; what is not a smile is left out of it.
     holds = eyes_alike(face.raw) & (raised | (smile < s.smile_leave_iod))
     return np.where(holds, smile, np.nan)
 

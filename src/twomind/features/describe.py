@@ -75,16 +75,36 @@ ASK_WHO = "say which with --speaker"
 class Description(ToDict):
     """What :func:`describe` found.
 
-    ``features`` has the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice``
-    (a row per 10 ms), ``words`` (a row per word) and, where the settings ask for it, ``body`` (a row
-    per frame that was looked at), as far as they could be measured; ``features.notes`` says why one
-    is missing. With a profile that has the voice there is
-    ``voice_relative`` too, and ``relative`` has whole-answer measures of voice and words: modality
-    → measure → value, neutral, relative. ``recording`` is the one that was given, with duration and
-    words completed. ``neutral`` names what the relative values of the face are relative to,
-    ``voice_neutral`` those of the voice. ``face`` and ``voice`` are summaries as plain values,
-    ``body`` is that of the body, where it was asked for,
-    ``media`` what the decoder met, ``entries`` the store's (kind, key) that this came from.
+    Args:
+        recording: the one that was given, with duration and words completed.
+        features: the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice`` (a row per
+            10 ms), ``words`` (a row per word) and, where the settings ask for it, ``body`` (a row per frame
+            that was looked at), as far as they could be measured; ``features.notes`` says why one is
+            missing. With a profile that has the voice there is ``voice_relative`` too.
+        cues: what a coder would mark, with times.
+        neutral: what the relative values of the face are relative to.
+        media: what the decoder met.
+        face: a summary, as plain values.
+        voice: a summary, as plain values.
+        content: SHA-256 of the file.
+        body: a summary, as plain values, where it was asked for.
+        voice_neutral: what the relative values of the voice are relative to.
+        relative: whole-answer measures of voice and words: modality, measure, and its value, neutral and
+            relative value.
+        entries: the store's (kind, key) that this came from.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import twomind as tm
+        >>> with TemporaryDirectory() as folder:
+        ...     with wave.open(str(Path(folder) / "a1.wav"), "wb") as out:
+        ...         out.setparams((1, 2, 16000, 0, "NONE", ""))
+        ...         out.writeframes(bytes(2 * 16000))
+        ...     found = tm.describe(Path(folder) / "a1.wav", ("voice", "words"), store=folder)
+        >>> found.recording.duration_s, sorted(found.features.tracks)
+        (1.0, ['voice'])
     """
 
     recording: Recording
@@ -131,9 +151,29 @@ def describe(
             ``voice_stream`` are then relative to their running median.
         progress: is told how far the pass has come.
 
+    Returns:
+        What was measured; ``features.notes`` says why a modality is absent.
+
     Raises:
         BadInput: nothing of the media file can be decoded, ``using`` names an unknown modality, or
             both a neutral clip and a profile are given.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.core.store import Store
+        >>> from twomind.features.describe import describe
+        >>> from twomind.media.recording import open_recording
+        >>> with TemporaryDirectory() as folder:
+        ...     with wave.open(str(Path(folder) / "a1.wav"), "wb") as out:
+        ...         out.setparams((1, 2, 16000, 0, "NONE", ""))
+        ...         out.writeframes(bytes(2 * 16000))
+        ...     found = describe(
+        ...         open_recording(Path(folder) / "a1.wav"), ("voice", "words"), store=Store(Path(folder))
+        ...     )
+        >>> found.features.notes["words"]
+        'no transcript was given'
     """
     _check_wish(using, neutral, profile)
     store = store or Store(default_root())

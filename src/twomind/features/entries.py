@@ -119,7 +119,7 @@ def voice_recipe(settings: VoiceSettings) -> list[str]:
 def with_detector(settings: VoiceSettings, drawn: bool) -> VoiceSettings:
     """The settings with the detector that will run, by name.
 
-    Silero was made for people; the built-in voice of synthetic people is no speech to it. Where
+    Silero was made for people; the built-in voice of synthetic people is not speech to it. Where
     nobody asked for it, their films keep the detector that hears them.
 
     Args:

@@ -4,7 +4,7 @@ speech.
 Two kinds of sign. An expression that comes and goes is seen against the clip's own rest: the range
 of an action unit. One that is held from the first frame to the last can only be told by its size,
 which depends on the face: of those only a plain smile is looked for. The limits were measured on
-drawn people (``experiments/neutral_check.py``; docs/profile.md has the figures); on real faces they
+synthetic people (``experiments/neutral_check.py``; docs/profile.md has the figures); on real faces they
 are not validated.
 """
 

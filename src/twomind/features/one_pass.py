@@ -129,7 +129,7 @@ _OF_SOUND = ("n_samples", "audio_start_s", "audio_end_s", "gaps")
 def joined(first: Plain, second: Plain) -> Plain:
     """What two passes over the same file met, where one may have decoded less than the other.
 
-    A pass that did not decode the sound knows nothing of it, and its zero is no count.
+    A pass that did not decode the sound knows nothing of it, and its zero is not a count.
     """
     if not first or not second:
         return {**first, **second}

@@ -62,6 +62,17 @@ def less_earlier(track: Track, earlier: Sequence[Track], raw: tuple[str, ...]) -
 
     Returns:
         The rows; none is valid before the warm-up is over, and the reason says so.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.features.own_stream import less_earlier
+        >>> from twomind.types import Track
+        >>> def row(value):
+        ...     return Track(np.array([[value]]), np.zeros(1), np.ones(1, bool), ("f0",), ("Hz",))
+        >>> less_earlier(row(130.0), [row(110.0 + k) for k in range(5)], raw=()).values.tolist()
+        [[18.0]]
+        >>> less_earlier(row(130.0), [row(110.0)], raw=()).reasons[1]
+        'warm-up: 1 of 5 recordings of the person come before'
     """
     if len(earlier) < N_WARM_UP:
         why = f"warm-up: {len(earlier)} of {N_WARM_UP} recordings of the person come before"

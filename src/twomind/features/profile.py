@@ -387,7 +387,7 @@ def from_plain(found: Any, where: str) -> Profile:
     """Read back :func:`to_plain`; unknown fields are kept.
 
     Raises:
-        BadInput: it is no profile of this version.
+        BadInput: it is not a profile of this version.
     """
     came = found.get("format") if isinstance(found, dict) else type(found).__name__
     if came != FORMAT:

@@ -70,8 +70,9 @@ _REPLACES_ALWAYS = 19
 def open_media(path: Path) -> av.container.InputContainer:
     """Open a file for reading.
 
-    Raises: BadInput: missing, a folder, empty, not a media file, or without its index; the message
-        says which.
+    Raises:
+        BadInput: missing, a folder, empty, not a media file, or without its index; the message says
+            which.
     """
     import av
 
@@ -254,8 +255,9 @@ def _first_frame(
 def probe(path: Path) -> MediaInfo:
     """What the container declares; decodes one picture to know its size and rotation.
 
-    Raises: BadInput: the file cannot be used at all (see :func:`open_media`), or has neither
-        picture nor sound.
+    Raises:
+        BadInput: the file cannot be used at all (see :func:`open_media`), or has neither picture
+            nor sound.
     """
     path = Path(path)
     with open_media(path) as container:

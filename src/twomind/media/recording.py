@@ -1,8 +1,5 @@
 """Capture: a media file → :class:`~twomind.types.Recording`; frames, sound and words on one true
 clock.
-
->>> from twomind.media.recording import open_recording                    # doctest: +SKIP
->>> recording = open_recording("answer.mp4", question="7", transcript="answer.srt")   # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -65,7 +62,7 @@ def transcript_beside(media: Path) -> tuple[Path | None, list[str]]:
         if not why:
             found = file
             break
-        remarks.append(f"{file.name} lies beside the recording and is no transcript: {why}")
+        remarks.append(f"{file.name} lies beside the recording and is not a transcript: {why}")
     return found, remarks
 
 
@@ -75,7 +72,7 @@ def find_media(paths: list[Path]) -> list[Path]:
     A file that was named is kept whatever its ending: what it is, its bytes say. Of a folder, a
     sound file beside a film of the same name is left out: it is that film's sound. Still pictures
     count where a folder holds no film and no sound: beside films they are previews. What is called
-    like a film and is no file (a pipe, a broken link, an empty folder) is kept, so that whoever
+    like a film and is not a file (a pipe, a broken link, an empty folder) is kept, so that whoever
     opens it says what it is.
 
     Raises:
@@ -141,14 +138,35 @@ def open_recording(
 ) -> Recording:
     """One media file as a :class:`Recording`: what it is and its words, no pixels yet.
 
-    ``question`` is a number, the text of a known prompt, any other text, or None for unknown.
-    ``transcript`` is a file; None looks for one beside the media file
-    (:data:`TRANSCRIPT_SUFFIXES`); JSON, YAML or a Word file there must prove to be one. Without a transcript the
-    words are not measured, which is not an error. ``speaker`` is the person's name in a transcript
-    of several people (``longest``: whoever says most).
+    Args:
+        path: the media file.
+        id: what results call it; without it the file's name.
+        subject: who speaks; without it the id.
+        question: a number, the text of a known prompt, any other text, or None for unknown.
+        transcript: a file; None looks for one beside the media file (:data:`TRANSCRIPT_SUFFIXES`); JSON,
+            YAML or a Word file there must prove to be one. Without a transcript the words are not
+            measured, which is not an error.
+        speaker: the person's name in a transcript of several people (``longest``: whoever says most).
+
+    Returns:
+        The recording, with its words where there are any.
 
     Raises:
         BadInput: the media file, or a transcript that was named, cannot be read.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.media.recording import open_recording
+        >>> with TemporaryDirectory() as folder:
+        ...     with wave.open(str(Path(folder) / "a1.wav"), "wb") as out:
+        ...         out.setparams((1, 2, 16000, 0, "NONE", ""))
+        ...         out.writeframes(bytes(2 * 16000))
+        ...     _ = (Path(folder) / "a1.txt").write_text("Um, maybe.")
+        ...     recording = open_recording(Path(folder) / "a1.wav")
+        >>> [word.text for word in recording.words]
+        ['Um,', 'maybe.']
     """
     media = Path(path)
     info = probe(media)

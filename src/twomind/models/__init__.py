@@ -27,12 +27,20 @@ def load(name: str | Path = "words") -> Any:
     Args:
         name: a plug-in's name; a folder with a ``card.json``; or a file of one model.
 
-    Warns:
-        Unsealed: the model carries no checksum, as those of 0.1 (:class:`twomind.core.errors.Unsealed`).
+    Returns:
+        The model; see :class:`twomind.models.base.Model`.
 
     Raises:
         BadInput: there is no such plug-in or file; the message lists the plug-ins.
         MissingWeights: a file of the model is damaged, or not the one that was saved.
+
+    Warns:
+        Unsealed: the model carries no checksum, as those of 0.1 (:class:`twomind.core.errors.Unsealed`).
+
+    Example:
+        >>> from twomind.models import load
+        >>> load("words").task.classes
+        ('absent', 'present')
     """
     plugins = registry.names(_GROUP)
     if str(name) in plugins:
@@ -60,7 +68,7 @@ def tell_if_unsealed(name: str | Path) -> None:
     """Warn where a saved model carries no checksum.
 
     Args:
-        name: as :func:`load` takes it; plug-ins, and what is no model, pass.
+        name: as :func:`load` takes it; plug-ins, and what is not a model, pass.
     """
     from twomind.core.seals import is_sealed, tell_unsealed
     from twomind.models.base import CARD

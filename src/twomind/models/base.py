@@ -46,7 +46,14 @@ Array = NDArray[np.float32] | NDArray[np.int64]
 
 @runtime_checkable
 class Model(Protocol):
-    """What every model has."""
+    """What every model has.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.base import Model
+        >>> isinstance(load("words"), Model)
+        True
+    """
 
     @property
     def task(self) -> Task:
@@ -103,7 +110,19 @@ else:  # the members themselves would hide the fields of a dataclass that has th
 
 
 class BaseModel(_Owed):
-    """Defaults for everything that a model does not owe."""
+    """Defaults for everything that a model does not owe.
+
+    Example:
+        >>> from twomind.models.base import BaseModel
+        >>> from twomind.types import AMBIVALENCE, Features, Prediction
+        >>> class Silent(BaseModel):
+        ...     task, inputs = AMBIVALENCE, ("words",)
+        ...     card = {"name": "silent", "population": "nobody", "licence": "CC0"}
+        ...     def predict(self, x):
+        ...         return Prediction.not_measured(x.span_s, 2, "it never answers")
+        >>> Silent().knows("7"), Silent().window_s
+        (False, None)
+    """
 
     _told_to_look: bool = False
 
@@ -339,22 +358,66 @@ class _Completed(BaseModel):
 
 
 def complete(model: Model) -> BaseModel:
-    """The model with a default for everything that it does not have itself."""
+    """The model with a default for everything that it does not have itself.
+
+    Args:
+        model: one that keeps :class:`Model`.
+
+    Returns:
+        The model itself where it inherits from :class:`BaseModel`; else one around it.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.base import complete
+        >>> complete(load("words")).window_s is None
+        True
+    """
     return model if isinstance(model, BaseModel) else _Completed(model)
 
 
 def bare(model: Model) -> Model:
-    """The model as its author wrote it: what methods of adaptation are given."""
+    """The model as its author wrote it: what methods of adaptation are given.
+
+    Args:
+        model: a model, or what :func:`complete` made of it.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.base import bare, complete
+        >>> words = load("words")
+        >>> bare(complete(words)) is words
+        True
+    """
     return model.model if isinstance(model, _Completed) else model
 
 
 def is_trainable(model: object) -> bool:
-    """Whether methods can work on its embedding and weights."""
+    """Whether methods can work on its embedding and weights.
+
+    Args:
+        model: anything.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.base import is_trainable
+        >>> is_trainable(load("words"))
+        False
+    """
     return isinstance(model, Trainable)
 
 
 def track_of(model: object) -> str:
-    """The track that holds the rows of a model of one track; ``embedding`` where it has none."""
+    """The track that holds the rows of a model of one track; ``embedding`` where it has none.
+
+    Args:
+        model: one that keeps :class:`Model`.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.models.base import track_of
+        >>> track_of(toy().model)
+        'embedding'
+    """
     own = getattr(model, "track", None)
     if own is not None:
         return str(own)
@@ -363,7 +426,17 @@ def track_of(model: object) -> str:
 
 
 def pools(model: object) -> bool:
-    """Whether it gives one embedding of a window before its head, as ``pooled(x) -> (D,)``."""
+    """Whether it gives one embedding of a window before its head, as ``pooled(x) -> (D,)``.
+
+    Args:
+        model: anything.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.models.base import pools
+        >>> pools(toy().model)
+        True
+    """
     return hasattr(model, "pooled")
 
 
@@ -371,15 +444,33 @@ def pools(model: object) -> bool:
 
 
 def trained_on_synthetic(card: Card) -> bool:
-    """Whether a card says so; cards of version 0.1 call it drawn."""
+    """Whether a card says so; cards of version 0.1 call it drawn.
+
+    Args:
+        card: of a model.
+
+    Example:
+        >>> from twomind.models.base import trained_on_synthetic
+        >>> trained_on_synthetic({"name": "mine", "synthetic": True})
+        True
+    """
     return bool(card.get("synthetic", card.get("drawn", False)))
 
 
 def stated(card: Card, synthetic: bool = False) -> dict[str, object]:
     """A card with what every card states: where it is silent, that it is.
 
-    >>> stated({"licence": "CC0"}, synthetic=True)["population"]
-    'synthetic people only'
+    Args:
+        card: of a model.
+        synthetic: it was trained on synthetic people.
+
+    Returns:
+        A new card with ``population``, ``licence`` and ``not_for``.
+
+    Example:
+        >>> from twomind.models.base import stated
+        >>> stated({"licence": "CC0"}, synthetic=True)["population"]
+        'synthetic people only'
     """
     silent: dict[str, object] = {
         "population": "synthetic people only" if synthetic else NOT_STATED,
@@ -391,7 +482,16 @@ def stated(card: Card, synthetic: bool = False) -> dict[str, object]:
 
 
 def task_from(entry: Mapping[str, object]) -> Task:
-    """A task as ``dataclasses.asdict`` gives it."""
+    """A task as ``dataclasses.asdict`` gives it.
+
+    Args:
+        entry: ``name``, ``classes`` and ``grain``.
+
+    Example:
+        >>> from twomind.models.base import task_from
+        >>> task_from({"name": "pain", "classes": ["neutral", "pain"], "grain": "clip"}).classes
+        ('neutral', 'pain')
+    """
     classes = cast(Sequence[str], entry["classes"])
     return Task(str(entry["name"]), tuple(classes), str(entry["grain"]))
 
@@ -407,6 +507,18 @@ def write_card(
         card: see :attr:`Model.card`.
         weights: names of the model's files. Their sums tell one training from another.
         synthetic: it was trained on synthetic people.
+
+    Returns:
+        The file.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.models.base import read_card, write_card
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = write_card(Path(folder), "talkative", {"name": "mine", "licence": "CC0"})
+        ...     read_card(Path(folder))["recogniser"]
+        'talkative'
     """
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in weights}
     entry = {"recogniser": recogniser, **stated(card, synthetic)}
@@ -420,9 +532,24 @@ def write_card(
 def read_card(folder: Path) -> dict[str, object]:
     """The card of a model's folder.
 
+    Args:
+        folder: the model's.
+
+    Returns:
+        What ``card.json`` holds.
+
     Raises:
         BadInput: it is none.
         MissingWeights: it is damaged or was changed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.models.base import read_card, write_card
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = write_card(Path(folder), "talkative", {"licence": "CC0"})
+        ...     read_card(Path(folder))["population"]
+        'not stated by whoever trained the model'
     """
     path = folder / CARD
     try:
@@ -444,6 +571,16 @@ def refuse_damaged(folder: Path, card: Mapping[str, object]) -> None:
 
     Raises:
         MissingWeights: a file is missing or its sum differs.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.models.base import read_card, refuse_damaged, write_card
+        >>> with TemporaryDirectory() as place:
+        ...     folder = Path(place)
+        ...     _ = (folder / "weights.bin").write_bytes(b"1234")
+        ...     _ = write_card(folder, "mine", {"licence": "CC0"}, ["weights.bin"])
+        ...     refuse_damaged(folder, read_card(folder))
     """
     sums = card.get("files_sha256")
     if not isinstance(sums, Mapping):

@@ -26,7 +26,24 @@ Check = Callable[[Model, Sequence[Features]], None]
 
 
 def check_members(model: Model, xs: Sequence[Features]) -> None:
-    """Everything that a model owes is there, and of its kind."""
+    """Everything that a model owes is there, and of its kind.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_members
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_members(load("words"), [x])
+    """
     assert isinstance(model, Model), "expected every member of twomind.models.base.Model"
     assert isinstance(model.task, Task), f"task: expected a Task, got {model.task!r}"
     assert isinstance(model.card, Mapping), f"card: expected a mapping, got {model.card!r}"
@@ -39,7 +56,24 @@ def check_members(model: Model, xs: Sequence[Features]) -> None:
 
 
 def check_card(model: Model, xs: Sequence[Features]) -> None:
-    """The card states population, licence, and what the model is not for."""
+    """The card states population, licence, and what the model is not for.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_card
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_card(load("words"), [x])
+    """
     for name in STATED:
         _check_stated(model.card, name)
 
@@ -55,7 +89,24 @@ def _check_stated(card: Mapping[str, object], name: str) -> None:
 
 
 def check_probabilities(model: Model, xs: Sequence[Features]) -> None:
-    """One probability per class of the task, in its order, summing to one, on every example."""
+    """One probability per class of the task, in its order, summing to one, on every example.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_probabilities
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_probabilities(load("words"), [x])
+    """
     n_classes = len(model.task.classes)
     for x in xs:
         found = model.predict(x)
@@ -78,7 +129,24 @@ def _check_order(found: Prediction) -> None:
 
 
 def check_not_measured(model: Model, xs: Sequence[Features]) -> None:
-    """A window that holds nothing is not measured, without a number and with a reason."""
+    """A window that holds nothing is not measured, without a number and with a reason.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_not_measured
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_not_measured(load("words"), [x])
+    """
     for x in xs:
         nothing = replace(x, tracks={}, words=None, notes={})
         _check_says_why(model.predict(nothing), "of a window that holds nothing")
@@ -91,7 +159,24 @@ def _check_says_why(found: Prediction, what: str) -> None:
 
 
 def check_input_untouched(model: Model, xs: Sequence[Features]) -> None:
-    """``predict`` does not write into the window."""
+    """``predict`` does not write into the window.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_input_untouched
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_input_untouched(load("words"), [x])
+    """
     for x in xs:
         before = {name: track.values.copy() for name, track in x.tracks.items()}
         words = copy.copy(x.words)
@@ -104,7 +189,24 @@ def check_input_untouched(model: Model, xs: Sequence[Features]) -> None:
 
 
 def check_repeatable(model: Model, xs: Sequence[Features]) -> None:
-    """The same window gets the same answer, whatever was asked between."""
+    """The same window gets the same answer, whatever was asked between.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_repeatable
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_repeatable(load("words"), [x])
+    """
     first = [model.predict(x) for x in xs]
     again = [model.predict(x) for x in reversed(xs)]
     _check_same(first, again[::-1], "the same window got another answer the second time")
@@ -118,7 +220,24 @@ def _check_same(first: Sequence[Prediction], second: Sequence[Prediction], what:
 
 
 def check_saved(model: Model, xs: Sequence[Features]) -> None:
-    """A saved model has a card that names its plug-in, and answers the same when it is loaded."""
+    """A saved model has a card that names its plug-in, and answers the same when it is loaded.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_saved
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_saved(load("words"), [x])
+    """
     before = [model.predict(x) for x in xs]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "model"
@@ -139,6 +258,22 @@ def check_saved(model: Model, xs: Sequence[Features]) -> None:
 def check_inputs(model: Model, xs: Sequence[Features]) -> None:
     """What ``inputs`` names is all that is read: the rest changes nothing, and without it there is
     no answer.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_inputs
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_inputs(load("words"), [x])
     """
     for x in xs:
         given = model.predict(x)
@@ -158,14 +293,31 @@ def _only(x: Features, names: Sequence[str]) -> Features:
 
 
 def _without(x: Features, names: Sequence[str]) -> Features:
-    """The window without what is named. A question alone is no input to answer from."""
+    """The window without what is named. A question alone is not an input to answer from."""
     tracks = {name: track for name, track in x.tracks.items() if name not in names}
     words = None if "words" in names else x.words
     return replace(x, tracks=tracks, words=words)
 
 
 def check_locates(model: Model, xs: Sequence[Features]) -> None:
-    """A model says when, with a curve for it, or says why not."""
+    """A model says when, with a curve for it, or says why not.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_locates
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_locates(load("words"), [x])
+    """
     may, reason = model.locates
     assert isinstance(may, bool), f"locates: expected True or False, got {may!r}"
     assert reason.strip(), "locates: expected the reason for it, or for not"
@@ -192,7 +344,24 @@ def _check_timeline(model: Model, x: Features) -> None:
 
 
 def check_synthetic(model: Model, xs: Sequence[Features]) -> None:
-    """A model of synthetic people does not answer about a real one unless it is told to."""
+    """A model of synthetic people does not answer about a real one unless it is told to.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_synthetic
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_synthetic(load("words"), [x])
+    """
     whole = complete(model)
     if not whole.synthetic:
         return
@@ -213,7 +382,21 @@ def check_synthetic(model: Model, xs: Sequence[Features]) -> None:
 
 
 def check_run(model: Any, xs: Sequence[Features]) -> None:
-    """Logits are the embedding through the head, and those of ``predict``."""
+    """Logits are the embedding through the head, and those of ``predict``.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.models.check import check_run
+        >>> world = toy()
+        >>> check_run(world.model, world.windows["anna"][:2])
+    """
     embedding, logits = model.run(xs)
     weight, bias = model.head()
     shape = tuple(logits.shape)
@@ -227,7 +410,21 @@ def check_run(model: Any, xs: Sequence[Features]) -> None:
 
 
 def check_weights_untouched(model: Any, xs: Sequence[Features]) -> None:
-    """Neither an answer nor a run with other weights writes into the model's own."""
+    """Neither an answer nor a run with other weights writes into the model's own.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.models.check import check_weights_untouched
+        >>> world = toy()
+        >>> check_weights_untouched(world.model, world.windows["anna"][:2])
+    """
     before = {name: _array(value).copy() for name, value in model.params().items()}
     model.predict(xs[0])
     model.run(xs)
@@ -240,7 +437,21 @@ def check_weights_untouched(model: Any, xs: Sequence[Features]) -> None:
 
 
 def check_weights_honoured(model: Any, xs: Sequence[Features]) -> None:
-    """The weights that are handed over are the ones that are used, by ``run`` and by ``head``."""
+    """The weights that are handed over are the ones that are used, by ``run`` and by ``head``.
+
+    Args:
+        model: the model.
+        xs: windows that it can measure, with everything that it reads.
+
+    Raises:
+        AssertionError: it does not; the message says how.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.models.check import check_weights_honoured
+        >>> world = toy()
+        >>> check_weights_honoured(world.model, world.windows["anna"][:2])
+    """
     _, own = model.run(xs)
     _, same = model.run(xs, dict(model.params()))
     far = _apart(own, same)
@@ -315,6 +526,15 @@ def check_model(model: Model, xs: Sequence[Features]) -> None:
 
     Raises:
         AssertionError: the first duty that is not kept, in a sentence.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.models.check import check_model
+        >>> from twomind.types import Features, Word
+        >>> said = "well I am not sure that I can do it today".split()
+        >>> words = tuple(Word(text, float(k), k + 0.5) for k, text in enumerate(said))
+        >>> x = Features("r1", "anna", {}, (0.0, 12.0), words=words)
+        >>> check_model(load("words"), [x])
     """
     assert xs, "expected at least one window that the model can measure"
     assert not inspect.isclass(model), "expected a model, not its class"

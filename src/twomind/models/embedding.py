@@ -213,7 +213,22 @@ def _reader_from(entry: Mapping[str, Any] | None) -> WindowMeans | None:
 
 
 def from_logits(x: Features, logits: Any) -> Prediction:
-    """The prediction of one window from its logits ``(C,)`` (a tensor or an array)."""
+    """The prediction of one window from its logits.
+
+    Args:
+        x: the window.
+        logits: ``(C,)``, a tensor or an array.
+
+    Returns:
+        Their softmax, over the span of the window.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.models.embedding import from_logits
+        >>> from twomind.types import Features
+        >>> from_logits(Features("a1", "anna", {}, (0.0, 1.0)), np.array([1.0, 1.0])).probs.tolist()
+        [0.5, 0.5]
+    """
     given = logits.detach().cpu() if hasattr(logits, "detach") else logits
     values = np.asarray(given, np.float64)
     return Prediction(x.span_s, softmax(values), logits=values)

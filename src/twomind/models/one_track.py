@@ -1,5 +1,5 @@
 """What the recognisers of faces have in common: one track that they read, and the rule that a model
-of drawn people does not answer for real ones.
+of synthetic people does not answer for real ones.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class OneTrack(BaseModel):
         )
 
     def allowing_drawn(self, allow: bool = True) -> Self:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        """Let a model that learnt from synthetic people score real ones. Its numbers say nothing about
         them.
         """
         this: Any = self

@@ -1,4 +1,4 @@
-"""A model that learnt from drawn people does not score real ones unless it is told to."""
+"""A model that learnt from synthetic people does not score real ones unless it is told to."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from twomind.types import Features
 def refuse_real(
     *, learnt_from_drawn: bool, drawn: bool, allowed: bool, instead: str = "Train on real people"
 ) -> None:
-    """Let a drawn person, a model of real people, or an explicit permission pass.
+    """Let a synthetic person, a model of real people, or an explicit permission pass.
 
-    Raises: BadInput: the model learnt from drawn people, and this is a real one; ``instead`` says
-        what to do.
+    Raises:
+        BadInput: the model learnt from synthetic people, and this is a real one; ``instead`` says what
+            to do.
     """
     if learnt_from_drawn and not drawn and not allowed:
         raise BadInput(
-            "this model learnt from drawn people, and this is a recording of a real person: its "
+            "this model learnt from synthetic people, and this is a recording of a real person: its "
             "numbers would say "
             f"nothing about them. {instead}, or let it, to see how the machinery "
             "works: predict --set model.allow_drawn=true, score personalise --allow-drawn-model, "
@@ -30,7 +31,7 @@ def why_not_read(x: Features, track: str, *, learnt_from_drawn: bool, allowed: b
     Args:
         x: the window.
         track: the model's only track.
-        learnt_from_drawn: the model learnt from drawn people.
+        learnt_from_drawn: the model learnt from synthetic people.
         allowed: it may read real people all the same.
     """
     rows = x.tracks.get(track)

@@ -132,8 +132,26 @@ def _value(method: str, cls: Any, name: str, text: str) -> Any:
 
 @dataclass(frozen=True)
 class Adapted(ToDict):
-    """What became of one recording. ``state`` is after it; ``guard`` holds its log and counts where
-    it stood around.
+    """What became of one recording.
+
+    Args:
+        prediction: of the adapted model.
+        unadapted: of the same model without adaptation.
+        n_windows: into which the recording was cut.
+        n_measured: of these, those with an answer.
+        said: which method, and what it was handed.
+        state: what is remembered of the person after it.
+        guard: log and counts, where a guard stood around the method.
+        kept: the file of the state, where it was kept.
+        n_before: recordings that the state had learnt from before.
+
+    Example:
+        >>> import twomind as tm
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy()
+        >>> (one,) = tm.adapt([world.windows["anna"][0]], world.model, "t3a")
+        >>> one.said
+        'adapted by t3a (saw: nothing)'
     """
 
     prediction: Prediction
@@ -167,8 +185,9 @@ def check(model: Any, adaptation: Adaptation, given: Given) -> None:
         adaptation: the method.
         given: what it would be handed.
 
-    Raises: BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot
-        hand over.
+    Raises:
+        BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot hand
+            over.
     """
     from twomind.models.base import complete, is_trainable, pools
 

@@ -99,7 +99,7 @@ def from_results(folder: Path) -> Annotations:
         tiers += [_cue(row) for row in rows]
     tiers += _change_talk_tiers(folder / "change_talk.csv")
     if summary.get("drawn_person"):
-        problems.append("a drawn person: what is marked here says nothing about real people")
+        problems.append("a synthetic person: what is marked here says nothing about real people")
     located = summary.get("located") or {}
     if located.get("status"):
         tiers.append(Tier("model", _segments(folder), coder=PROGRAM))

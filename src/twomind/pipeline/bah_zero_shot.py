@@ -302,7 +302,7 @@ def markdown(table: Mapping[str, Any]) -> str:
         lines.append("")
     lines += [f"- Differs from the publication: {text}." for text in table["differs"]]
     lines.append(
-        "- strict: a reply that cannot be read is no answer, and counts as the training rate. "
+        "- strict: a reply that cannot be read is not an answer, and counts as the training rate. "
         "else-present and else-absent are the two published scripts, which count it as a class."
     )
     return "\n".join(lines) + "\n"

@@ -46,7 +46,7 @@ _WHOLE = ("present", "unverified")
 
 #: Programs that are used when present.
 PROGRAMS = {
-    "espeak-ng": "a more human voice for drawn people (otherwise a built-in synthesiser)",
+    "espeak-ng": "a more human voice for synthetic people (otherwise a built-in synthesiser)",
     "chromium": "tests of the report in a browser",
 }
 
@@ -138,7 +138,7 @@ def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, 
     synthetic = _synthetic_models(states)
     return {
         "fusion models and adaptation": torch or "yes",
-        "CLIP-AU of drawn people": torch or synthetic or "yes",
+        "CLIP-AU of synthetic people": torch or synthetic or "yes",
         "CLIP": clip or _clips(),
         "CLIP in ONNX Runtime": clip
         or _lacking(parts, "onnxruntime", "onnx")

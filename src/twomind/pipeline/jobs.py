@@ -136,7 +136,7 @@ def plan(
             ``longest`` for whoever says most. The manifest's own goes before it.
 
     Returns:
-        The jobs. A row of a manifest whose id or subject is no name, or whose id another row has,
+        The jobs. A row of a manifest whose id or subject is not a name, or whose id another row has,
         is a job that is refused.
 
     Raises:

@@ -62,7 +62,7 @@ class CompareSettings:
     def __post_init__(self) -> None:
         check_bounds(self)
         if not self.methods:
-            raise BadInput("methods: expected at least one; source-only is no adaptation alone")
+            raise BadInput("methods: expected at least one; source-only alone adapts nothing")
         if not self.orders:
             raise BadInput("orders: expected at least one")
 

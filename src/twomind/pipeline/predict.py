@@ -263,7 +263,7 @@ def _check_neutral(jobs: Sequence[Job], options: Options, without: Sequence[str]
 
 def _is_bystander(row: Row) -> bool:
     """A transcript, a table or a licence among recordings (``predict study/*``) is left out, and
-    that is no failure.
+    that is not a failure.
     """
     ending = row.job.media.suffix.lower()
     if row.job.refused or not row.job.media.is_file():

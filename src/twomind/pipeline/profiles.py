@@ -281,7 +281,7 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
     """Take in an exported profile, merged with what is there of the person.
 
     Raises:
-        BadInput: it is no profile, or of another person, or a visit in it cannot be one; what is
+        BadInput: it is not a profile, or of another person, or a visit in it cannot be one; what is
             there of the person stays as it was.
     """
     found = read_profile(source)

@@ -78,9 +78,16 @@ def open_recording(
             were given.
 
     Example:
-        >>> recording = open_recording("answer.mp4", question="7")       # doctest: +SKIP
-        >>> open_recording(io.BytesIO(b"..."), text="Um, maybe.")        # doctest: +SKIP
-        >>> open_recording("talk.mp4", speaker="Participant")            # doctest: +SKIP
+        >>> import io, wave
+        >>> import twomind as tm
+        >>> sound = io.BytesIO()
+        >>> with wave.open(sound, "wb") as out:
+        ...     out.setparams((1, 2, 16000, 0, "NONE", ""))
+        ...     out.writeframes(bytes(2 * 16000))
+        >>> _ = sound.seek(0)
+        >>> recording = tm.open_recording(sound, person="anna", question="7", text="Um, maybe.")
+        >>> [word.text for word in recording.words], recording.duration_s
+        (['Um,', 'maybe.'], 1.0)
     """
     if transcript is not None and text is not None:
         raise BadInput("give the words as a transcript file or as text, not both")
@@ -136,7 +143,17 @@ def describe(
             measurable face.
 
     Example:
-        >>> describe("answer.mp4").features.notes                        # doctest: +SKIP
+        >>> import wave
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import twomind as tm
+        >>> with TemporaryDirectory() as folder:
+        ...     with wave.open(str(Path(folder) / "a1.wav"), "wb") as out:
+        ...         out.setparams((1, 2, 16000, 0, "NONE", ""))
+        ...         out.writeframes(bytes(2 * 16000))
+        ...     found = tm.describe(Path(folder) / "a1.wav", ("voice", "words"), store=folder)
+        >>> found.features.tracks["voice"].times_s[:2].tolist()
+        [0.0, 0.01]
     """
     return measure(
         _recording(_spoken_by(answer, speaker)),
@@ -180,8 +197,14 @@ def predict(
             or the model knows synthetic people only.
 
     Example:
-        >>> predict("answer.mp4").to_dict()["status"]                    # doctest: +SKIP
-        'ok'
+        >>> import twomind as tm
+        >>> said = "um I should stop but I am not sure that I can".split()
+        >>> words = tuple(tm.Word(text, 0.5 * k, 0.5 * k + 0.3) for k, text in enumerate(said))
+        >>> x = tm.Features("a1", "anna", {}, (0.0, 6.0), question="7", words=words)
+        >>> tm.predict(x).probs.shape
+        (2,)
+        >>> tm.predict(tm.Features("a2", "anna", {}, (0.0, 6.0), words=())).status.value
+        'not_measured'
     """
     work = _Work(_loaded(model, allow_synthetic), _store(store), offline)
     return work.model.predict(work.prepared(_spoken_by(answer, speaker)))
@@ -225,8 +248,13 @@ def adapt(
             model has nothing that can be adapted; or the answers are of several people.
 
     Example:
-        >>> for one in adapt(["monday.mp4", "friday.mp4"], "clip-au"):   # doctest: +SKIP
-        ...     print(one.prediction.probs, one.unadapted.probs)
+        >>> import twomind as tm
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy()
+        >>> for one in tm.adapt(world.windows["anna"][:2], world.model, "t3a"):
+        ...     print(one.prediction.status, one.unadapted.status)
+        ok ok
+        ok ok
     """
     how = Adaptation(method, settings, seed=seed)
     work = _Work(_loaded(model, allow_synthetic), _store(store), offline)
@@ -277,7 +305,21 @@ def score(
             made.
 
     Example:
-        >>> score("bah", split="val")["macro_f1"]                        # doctest: +SKIP
+        >>> import csv
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import twomind as tm
+        >>> unsure = "um I guess I should but I am not sure that I can"
+        >>> sure = "yes I will do it every single day"
+        >>> with TemporaryDirectory() as folder:
+        ...     table = Path(folder) / "answers.csv"
+        ...     with table.open("w", newline="") as out:
+        ...         rows = csv.writer(out)
+        ...         _ = rows.writerow(["subject", "question", "label", "transcript"])
+        ...         _ = rows.writerows([f"p{k}", 7, k % 2, (sure, unsure)[k % 2]] for k in range(8))
+        ...     found = tm.score(table, resamples=20)
+        >>> "macro_f1" in found
+        True
     """
     loaded = _loaded(model, allow_synthetic)
     if protocol is None:

@@ -453,7 +453,7 @@ def remarks(table: Table) -> list[str]:
         f"Protocols: label-free {table.protocols['label_free']}; as published "
         f"{table.protocols['as_published'] or 'none'}.",
         f"Selection in the label-free column: {table.selection}. ORACLE: chosen by labels of the "
-        "test person; it exists in the column as published alone and is no figure of a method.",
+        "test person; it exists in the column as published alone and is not a figure of a method.",
         "Figures are per person, averaged over people; intervals (95 %) resample people. Harmed: "
         "worse than without adaptation by more than one point, label-free.",
     ]

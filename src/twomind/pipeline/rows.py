@@ -223,7 +223,7 @@ def folder_of(out: Path, recording: str) -> Path:
     """The folder of one answer; nothing of it is written or removed elsewhere.
 
     Raises:
-        BadInput: the id is no name, or a link leads out of ``out``.
+        BadInput: the id is not a name, or a link leads out of ``out``.
     """
     return names.inside(out, recording)
 

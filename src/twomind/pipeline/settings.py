@@ -33,7 +33,7 @@ class ModelSettings:
     prevalence_source: str = ""  # where that rate comes from; needed with it
     #: abstain, so that at most this share of the decided is wrong
     max_risk: Annotated[float | None, Bounds(0, 0.5, low_open=True)] = None
-    allow_drawn: bool = False  # a model that learnt from drawn people may score real ones
+    allow_drawn: bool = False  # a model that learnt from synthetic people may score real ones
 
     def __post_init__(self) -> None:
         check_bounds(self)

@@ -34,7 +34,26 @@ except ImportError as error:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train. Defaults of optimiser, batch and epochs are the released ones."""
+    """How to train. Defaults of optimiser, batch and epochs are the released ones.
+
+    Args:
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        batch: clips in a step.
+        epochs: passes over the examples.
+        seed: of clips, batches and first weights.
+        val_share: of the people who are held out when no validation examples are given, 0 to 1.
+        class_weights: weigh classes by how rare they are.
+        wrapped: random crops of the frame list, wrapped around, as released.
+        keep_by: ``validation``: the epoch that did best there; ``training``: the last one whose accuracy
+            or macro-F1 in training improved.
+        max_batches: steps in an epoch; 0: all.
+
+    Example:
+        >>> from twomind.training.clip_au import TrainSettings
+        >>> TrainSettings.released(epochs=2).max_batches
+        10
+    """
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -173,8 +192,29 @@ def train(
             out.
         progress: is told how far it is.
 
+    Returns:
+        The trained copy.
+
     Raises:
         BadInput: nothing to train on, one class only, or a person on both sides.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.encoders.opening import open_encoder
+        >>> from twomind.models.clip_au.recogniser import new_model
+        >>> from twomind.training.clip_au import TrainSettings, train
+        >>> from twomind.types import Example, Features, Track
+        >>> model = new_model(open_encoder())
+        >>> dim = open_encoder().dim
+        >>> def answer(person, y):
+        ...     rows = np.random.default_rng(y).normal(size=(20, dim)).astype(np.float32)
+        ...     track = Track(rows, np.arange(20) * 0.08, np.ones(20, bool))
+        ...     x = Features(f"{person}{y}", person, {model.track: track}, (0.0, 1.6), drawn=True)
+        ...     return Example(x, y)
+        >>> people = [answer(person, y) for person in ("anna", "ben", "cleo") for y in (0, 1)]
+        >>> trained = train(model, people, TrainSettings(epochs=1, batch=2))
+        >>> trained.predict(people[0].x).probs.shape
+        (2,)
     """
     settings = settings or TrainSettings()
     usable, held = _sides(model, examples, validation, settings)

@@ -57,13 +57,13 @@ def towers_of(name: str) -> Towers:
     """A CLIP's towers, opened once per process.
 
     Raises:
-        BadInput: it is no CLIP, or there is none.
+        BadInput: it is not a CLIP, or there is none.
     """
     from twomind.core import registry
 
     if name in registry.names("encoders"):
         raise BadInput(
-            f"encoder {name!r}: is no CLIP, so there is no CLIP to fine-tune as a whole; give "
+            f"encoder {name!r}: is not a CLIP, so there is no CLIP to fine-tune as a whole; give "
             "vit-b-32, or the folder of one"
         )
     return open_towers(name)

@@ -40,7 +40,7 @@ _LOOKS = re.compile(
 )
 #: Where and how a cue is shown: ``align:start``, ``X1:40``.
 _SETTING = re.compile(r"[A-Za-z]\w*:\S+")
-#: More hours than any recording has; a time beyond it is no time.
+#: More hours than any recording has; a time beyond it is not a time.
 _MOST_HOURS = 9999
 
 

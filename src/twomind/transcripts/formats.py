@@ -178,7 +178,7 @@ def _load_json(text: str) -> Any:
 
 
 def _json_lines(text: str) -> list[Any]:
-    """Objects of which each stands on a line of its own; none where one is no JSON."""
+    """Objects of which each stands on a line of its own; none where one is not JSON."""
     lines = [line for line in text.splitlines() if line.strip()]
     try:
         found = [json.loads(line) for line in lines]

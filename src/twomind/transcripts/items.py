@@ -119,7 +119,7 @@ def speaker_of(item: Any) -> str:
 
 
 def confidence_of(item: dict[str, Any]) -> float:
-    """In [0, 1]; nan where there is none, or where it is no probability (some programs write
+    """In [0, 1]; nan where there is none, or where it is not a probability (some programs write
     log-probabilities).
     """
     try:

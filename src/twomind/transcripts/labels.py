@@ -394,7 +394,7 @@ def _is_spoken(text: str) -> bool:
 
 
 def _is_field(label: Label, below: Counter[str], again: set[str]) -> bool:
-    """Whether this is no speech: a field by its name, or one that says who somebody is.
+    """Whether this is not speech: a field by its name, or one that says who somebody is.
 
     Args:
         label: Of one of the first lines.

@@ -22,7 +22,7 @@ _FEWEST_HITS = 3
 #: Their share of all words, and how many times as many as English ones there must be.
 _LEAST_SHARE = 0.15
 _TIMES_ENGLISH = 2.0
-#: Speech in English has three function words in ten words or more; far fewer is no English.
+#: Speech in English has three function words in ten words or more; far fewer is not English.
 _ENGLISH_SHARE = 0.25
 _NO_ENGLISH = 0.05
 _WORDS_FOR_OTHER = 40

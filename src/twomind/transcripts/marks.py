@@ -211,7 +211,7 @@ def _notes(text: str) -> Iterator[_Note]:
 
 
 def _is_between(before: str, after: str) -> bool:
-    """Whether what stands between two texts is no part of a sentence."""
+    """Whether what stands between two texts is not a part of a sentence."""
     left = before.rstrip(" \t")
     right = after.lstrip(" \t.,;")
     begins = not left or left[-1] in ".?!…:\n])}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 #: Signs for a blank before a piece (SentencePiece, byte-level BPE).
 _BLANKS = ("\u2581", "\u0120")
-#: Before the rest of a word (WordPiece), and after a piece that is no whole word (BPE).
+#: Before the rest of a word (WordPiece), and after a piece that is not a whole word (BPE).
 _REST = "##"
 _OPEN = "@@"
 

@@ -139,7 +139,7 @@ def _without_fields(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
 
 
 def _headings(spans: Sequence[Span]) -> list[Span]:
-    """What stands above the first name or time and is no sentence: a title, a date."""
+    """What stands above the first name or time and is not a sentence: a title, a date."""
     above: list[Span] = []
     for span in spans:
         if span.speaker or not math.isnan(span.start_s):

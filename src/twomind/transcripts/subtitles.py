@@ -82,7 +82,7 @@ def _remarks(cues: list[Cue]) -> list[str]:
     if mistyped:
         problems.append(
             f"{len(mistyped)} lines that should give a cue's time are not written as such (first: "
-            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is no time "
+            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is not a time "
             "was taken from the cues around"
         )
     unplaced = [line for cue in cues for line in cue.unplaced]

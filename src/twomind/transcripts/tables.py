@@ -38,7 +38,7 @@ class _Columns:
 
 
 def table(text: str, duration_s: float) -> Parsed | None:
-    """The rows of a table as spans; None where the text is no table.
+    """The rows of a table as spans; None where the text is not a table.
 
     Args:
         text: The whole text.
@@ -105,7 +105,7 @@ def _guessed_columns(rows: Sequence[Sequence[str]]) -> _Columns | None:
     text = _place(kinds, "text")
     times = _place(kinds, "time")
     speaker = _place(kinds, "name")
-    only_times = width == 2 and times >= 0  # a time before each text is no table yet
+    only_times = width == 2 and times >= 0  # a time before each text is not a table yet
     if kinds.count("text") != 1 or only_times or max(start, times, speaker) < 0:
         return None
     return _Columns(times, start, end, text, speaker)

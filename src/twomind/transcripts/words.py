@@ -120,7 +120,7 @@ def _said_by(parsed: Parsed, name: str, duration_s: float | None, speaker: str |
 
 
 def why_no_transcript(path: Path) -> str:
-    """Why a file that only has a recording's name is no transcript of it; empty where it may be.
+    """Why a file that only has a recording's name is not a transcript of it; empty where it may be.
 
     JSON, YAML and Word files hold anything, so they must prove what they are; the other names
     promise it.
@@ -153,8 +153,16 @@ def words_of_text(
         speaker: The person's name in it, ``longest`` for whoever says most; None where only one
             person speaks.
 
+    Returns:
+        The words with times, and what was odd about the text.
+
     Raises:
         BadInput: nobody of that name speaks in it.
+
+    Example:
+        >>> from twomind.transcripts.words import words_of_text
+        >>> [word.text for word in words_of_text("Um, maybe.", "typed", 2.0).words]
+        ['Um,', 'maybe.']
     """
     parsed = parse(text, ".txt", _known(duration_s)) if text.strip() else Parsed((), "plain text")
     said = _said_by(parsed, "", duration_s, speaker)

@@ -15,6 +15,11 @@ from twomind.types.prediction import Prediction
 class Access(Flag):
     """What a method may be handed about a person or the source before the stream begins. Labels
     only where named.
+
+    Example:
+        >>> from twomind.types import Access
+        >>> (Access.SUMMARY | Access.NEUTRAL).words()
+        'summary+neutral'
     """
 
     NOTHING = 0
@@ -33,7 +38,22 @@ class Access(Flag):
 class Given:
     """What the protocol hands a method before the stream; None means not handed over.
 
-    ``summary`` maps names to arrays. ``source`` and ``few`` carry labels, and nothing else does.
+    Only ``source`` and ``few`` carry labels.
+
+    Args:
+        seed: of methods that draw random numbers.
+        source: labelled windows of source people.
+        summary: statistics of the source people: name to array.
+        target: unlabelled windows of the person.
+        neutral: windows of a clip in which the person is neutral.
+        few: windows of the person that a coder has labelled.
+
+    Example:
+        >>> from twomind.types import Access, Features, Given
+        >>> calm = Features("n1", "anna", {}, (0.0, 3.0))
+        >>> given = Given(seed=1, neutral=(calm,), target=(calm,))
+        >>> given.only(Access.NEUTRAL).access.words()
+        'neutral'
     """
 
     seed: int = 0
@@ -77,6 +97,11 @@ State: TypeAlias = Mapping[str, Foreign]
 class Adapter(Protocol):
     """The one interface of everything that adapts: configuration in frozen dataclass fields, memory
     in ``State``. A method says of its ``model`` what it needs of one.
+
+    Example:
+        >>> from twomind.adaptation import load_method
+        >>> load_method("t3a").needs.words()
+        'nothing'
     """
 
     @property

@@ -13,17 +13,35 @@ from twomind.types.prediction import Task
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of a data set's recordings, by id. Made by a protocol; checked at birth.
+    """One division of a data set's recordings, by id. Made by a protocol, and checked when it is made.
 
-    ``train`` and ``val`` are recordings of source people (with labels); ``test`` of the target
-    people, in stream order. ``neutral``, ``target`` and ``few`` are recordings of the target people
-    that a method of that access may be handed before the stream. No recording is in two of train,
-    val, test and the handed ones.
+    No recording is in two of train, val, test and those that are handed over.
 
-    ``transductive`` names the ones that are part of ``test`` all the same, because a published
-    protocol does so; every table must say it. ``same_people`` is True where the people of ``test``
-    are in ``train`` as well on purpose (another question, another room): such a fold says nothing
-    about people never seen.
+    Args:
+        name: of the fold.
+        protocol: that made it.
+        train: recordings of source people, with labels.
+        test: recordings of the target people, in the order of the stream; at least one.
+        val: recordings of source people, with labels, to choose by.
+        neutral: neutral clips of the target people that a method may be handed before the stream.
+        target: their recordings that a method may be handed without labels.
+        few: their recordings that a method may be handed with labels.
+        transductive: the handed ones that are part of ``test`` all the same, because a published
+            protocol does so; every table must say it.
+        same_people: the people of ``test`` are in ``train`` as well on purpose (another question,
+            another room): such a fold says nothing about people never seen.
+
+    Raises:
+        ValueError: a recording is twice in one role, or in two that must be apart.
+
+    Example:
+        >>> from twomind.types import Fold
+        >>> Fold("fold0", "people-2", train=("a1", "a2"), test=("b1",)).test
+        ('b1',)
+        >>> Fold("fold0", "people-2", train=("a1",), test=("a1",))
+        Traceback (most recent call last):
+        ...
+        ValueError: Fold 'fold0': 1 recording(s) in both train and test: a1
     """
 
     name: str
@@ -63,10 +81,28 @@ class Rows:
     """Labels beside predictions at one level (recording, window, frame): ``N`` rows in stream
     order.
 
-    ``recording, subject, question (N,)`` text ("" where no question is known); ``span_s (N, 2)``;
-    ``y (N,)`` class index, -1 where nobody coded it; ``probs (N, C)``, all nan where not measured;
-    ``reasons`` says why, per recording. ``beside`` holds what the same rows get from a shortcut or
-    from no adaptation, ``(N, C)`` each.
+    Args:
+        recording: ``(N,)`` ids.
+        subject: ``(N,)`` people.
+        question: ``(N,)`` text, empty where no question is known.
+        span_s: ``(N, 2)`` start and end in seconds.
+        y: ``(N,)`` class index, -1 where nobody coded it.
+        probs: ``(N, C)``, all nan where not measured.
+        beside: what the same rows get from a shortcut or from no adaptation, ``(N, C)`` each.
+        reasons: why a recording was not measured, by its id.
+
+    Raises:
+        ValueError: shapes that do not fit, or a class that there is not.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.types import Rows
+        >>> names = np.array(["a1", "b1"])
+        >>> probs = np.array([[0.4, 0.6], [0.9, 0.1]])
+        >>> rows = Rows(names, np.array(["anna", "ben"]), np.array(["7", "7"]),
+        ...             np.array([[0.0, 9.0], [0.0, 8.0]]), np.array([1, 0]), probs)
+        >>> rows.take(rows.y == 1).recording.tolist()
+        ['a1']
     """
 
     recording: Array
@@ -106,18 +142,48 @@ class Rows:
 
 @dataclass(frozen=True)
 class Run:
-    """One method with one model on one fold, self-describing: whatever a table says can be computed
-    from it again.
+    """One method with one model on one fold: whatever a table says can be computed from it again.
 
-    ``rows`` maps a level (``recording``, ``window``, ``frame``) to :class:`Rows`. ``saw`` is what
-    the method was handed before the stream, ``seen`` in how many recordings and windows. ``fill``
-    names the row of ``Rows.beside`` that stands in, in figures only, where nothing was measured.
-    ``people`` holds what is known of the test people, ``not_shown`` those who may not appear in a
-    picture. ``seconds`` has ``begin`` (per person), ``step`` (per window) and ``total``, and the
-    same of the processor's time with ``_cpu``; ``peak_mb`` is the high-water mark of the process's
-    memory, nan where it could not be measured. ``events`` are what the states' log (a guard's) says
-    happened, with subject, recording and time. ``place`` is the laboratory that a run came from,
-    under a pseudonym; empty: this one.
+    Args:
+        name: of the run.
+        dataset: the data set's name.
+        task: the question.
+        fold: who was trained on, and who is tested.
+        model: the model's name.
+        method: the adaptation method's name.
+        rows: by level (``recording``, ``window``, ``frame``).
+        config: every setting, as plain values.
+        saw: what the method was handed before the stream.
+        seen: in how many recordings and windows.
+        reset: when the state started anew.
+        seed: of everything that was drawn.
+        fill: the row of ``Rows.beside`` that stands in, in figures only, where nothing was measured.
+        windows: how recordings were cut.
+        people: what is known of the test people, by person.
+        not_shown: those who may not appear in a picture.
+        drawn: whether they are synthetic.
+        seconds: ``begin`` (per person), ``step`` (per window) and ``total``, and the same of the
+            processor's time with ``_cpu``.
+        peak_mb: the high-water mark of the process's memory in MB; nan where it was not measured.
+        fingerprint: of everything that the run depends on.
+        versions: of the libraries.
+        git: the state of the code.
+        notes: what a reader must know.
+        events: what the log of the states (a guard's) says happened: subject, recording, time.
+        place: the laboratory that it came from, under a pseudonym; empty: this one.
+
+    Raises:
+        ValueError: no rows, or another number of classes than the task has.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.types import AMBIVALENCE, Fold, Rows, Run
+        >>> one = np.array(["b1"])
+        >>> rows = Rows(one, one, one, np.array([[0.0, 9.0]]), np.array([1]), np.array([[0.4, 0.6]]))
+        >>> fold = Fold("fold0", "people-2", train=("a1",), test=("b1",))
+        >>> run = Run("mine", "own", AMBIVALENCE, fold, "words", "source-only", {"recording": rows})
+        >>> run.level
+        'recording'
     """
 
     name: str

@@ -15,10 +15,28 @@ from twomind.types.recording import Word, check_span
 class Track(ToDict):
     """One modality on a clock. Absence is ``valid=False`` (with a reason), never a magic zero.
 
-    ``values (T, *S)`` float; ``times_s (T,)`` non-decreasing; ``valid (T,)`` bool. For tables, ``S
-    = (D,)`` with one name and one unit per column. ``reason_code (T,)`` indexes ``reasons`` (entry
-    0 is the empty reason of valid rows). A single nan in a valid row means that only this measure
-    could not be taken.
+    Args:
+        values: ``(T, *S)`` float. For tables, ``S = (D,)`` with one name and one unit per column. A
+            single nan in a valid row means that only this measure could not be taken.
+        times_s: ``(T,)`` seconds on the recording's clock, non-decreasing.
+        valid: ``(T,)`` bool: whether the row could be measured.
+        names: of the columns.
+        units: of the columns.
+        reasons: why a row is not valid; entry 0 is the empty reason of valid rows.
+        reason_code: ``(T,)`` index into ``reasons``; None: all 0.
+
+    Raises:
+        ValueError: shapes that do not fit, times that run backwards, or a name that is there twice.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.types import Track
+        >>> seen = np.array([True, False])
+        >>> track = Track(np.array([[0.2], [0.0]]), np.array([0.0, 0.04]), seen, ("AU04",), ("0-5",))
+        >>> track.column("AU04").tolist()
+        [0.2, nan]
+        >>> len(track.between(0.0, 0.04))
+        1
     """
 
     values: Array
@@ -132,9 +150,27 @@ class Track(ToDict):
 class Features(ToDict):
     """One window of one recording as models see it. There is no label field, on purpose.
 
-    ``words`` is None when they are not measured. ``notes`` says per modality why it is absent.
-    ``speech_detector`` is the one by which the voice was told from silence, where there is one,
-    ``face_backend`` what found the face.
+    Args:
+        recording: its id.
+        subject: the person.
+        tracks: by name: ``face``, ``voice``, ``words`` ..., each with its own rows.
+        span_s: start and end in seconds on the recording's clock.
+        question: what was asked; None when not known.
+        words: those that start within the span; None when they are not measured.
+        notes: why a modality is absent, by its name.
+        drawn: whether the person is synthetic.
+        speech_detector: the one by which the voice was told from silence; empty where there is none.
+        face_backend: what found the face; empty where there is none.
+
+    Raises:
+        ValueError: a span that is not finite or ends before it begins.
+
+    Example:
+        >>> from twomind.types import Features, Word
+        >>> words = (Word("well", 0.5, 0.8), Word("maybe", 2.0, 2.4))
+        >>> x = Features("a1", "anna", {}, (0.0, 3.0), words=words, notes={"face": "no video"})
+        >>> [word.text for word in x.between(1.0, 3.0).words]
+        ['maybe']
     """
 
     recording: str
@@ -173,7 +209,17 @@ class Features(ToDict):
 
 @dataclass(frozen=True)
 class Example:
-    """A window *with* its answer. Only training and ``score`` accept it."""
+    """A window *with* its answer. Only training and ``score`` accept it.
+
+    Args:
+        x: the window.
+        y: index of its class in ``Task.classes``.
+
+    Example:
+        >>> from twomind.types import Example, Features
+        >>> Example(Features("a1", "anna", {}, (0.0, 3.0)), 1).y
+        1
+    """
 
     x: Features
     y: int

@@ -16,7 +16,13 @@ from twomind.types.recording import check_span
 
 
 class Status(StrEnum):
-    """Whether a number stands behind a statement."""
+    """Whether a number stands behind a statement.
+
+    Example:
+        >>> from twomind.types import Prediction, Status
+        >>> Prediction.not_measured((0.0, 1.0), 2, "no face").status is Status.NOT_MEASURED
+        True
+    """
 
     OK = "ok"
     NOT_MEASURED = "not_measured"
@@ -25,8 +31,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Task(ToDict):
-    """The question a model answers, saved with the model. The order of ``classes`` is a
-    contract.
+    """The question a model answers, saved with the model.
+
+    Args:
+        name: of the question.
+        classes: at least two, all different. Their order is a contract: a class is its index here.
+        grain: what is judged: ``frame``, ``window`` or ``clip`` (a whole recording).
+
+    Raises:
+        ValueError: an unknown grain, fewer than two classes, or one that is there twice.
+
+    Example:
+        >>> from twomind.types import Task
+        >>> Task("pain", ("neutral", "pain"), "window").classes.index("pain")
+        1
     """
 
     name: str
@@ -53,8 +71,18 @@ class Evidence(ToDict):
     """Why a prediction came out as it did: one additive part of the score, with its time where it
     has one.
 
-    ``kind`` is ``part`` (question, length, content), ``word``, ``cue`` …; ``value`` is in the unit
-    named.
+    Args:
+        kind: ``part`` (question, length, content), ``word``, ``cue`` ...
+        name: which one.
+        value: how much it adds to the score.
+        unit: of ``value``.
+        start_s: when, seconds on the recording's clock; nan where it has no time.
+        end_s: until when, seconds; nan where it has no time.
+
+    Example:
+        >>> from twomind.types import Evidence
+        >>> Evidence("word", "maybe", 0.4, "log odds", 1.2, 1.6).to_dict()["value"]
+        0.4
     """
 
     kind: str
@@ -67,8 +95,27 @@ class Evidence(ToDict):
 
 @dataclass(frozen=True)
 class Prediction(ToDict):
-    """One answer with its time span, or an honest "not measured": ``probs`` all nan, and ``reason``
-    says why.
+    """One answer with its time span, or "not measured", without a number and with the reason.
+
+    Args:
+        span_s: start and end in seconds on the recording's clock.
+        probs: ``(C,)`` in the order of the task's classes, sum 1; all nan where not measured.
+        status: whether a number stands behind it.
+        reason: why it is not ``ok``.
+        evidence: why it came out so.
+        logits: ``(C,)`` before the softmax, where the model has them.
+
+    Raises:
+        ValueError: probabilities that do not sum to 1, a number where nothing was measured, or no
+            reason where one is due.
+
+    Example:
+        >>> import numpy as np
+        >>> from twomind.types import Prediction
+        >>> Prediction((0.0, 12.0), np.array([0.3, 0.7])).status.value
+        'ok'
+        >>> Prediction.not_measured((0.0, 12.0), 2, "no face").to_dict()["probs"]
+        [None, None]
     """
 
     span_s: tuple[float, float]
@@ -101,7 +148,13 @@ class Prediction(ToDict):
 
     @classmethod
     def not_measured(cls, span_s: tuple[float, float], n_classes: int, reason: str) -> Prediction:
-        """No number, and why."""
+        """A prediction without a number: ``probs`` is all nan, and ``reason`` says why.
+
+        Args:
+            span_s: start and end in seconds on the recording's clock.
+            n_classes: of the task.
+            reason: why nothing was measured; not empty.
+        """
         return cls(span_s, np.full(n_classes, np.nan), Status.NOT_MEASURED, reason)
 
 
@@ -110,6 +163,12 @@ class Recogniser(Protocol):
     """What gives an answer: a task, and one window in, one prediction out.
 
     A whole model owes more: :class:`twomind.models.base.Model`.
+
+    Example:
+        >>> from twomind.models import load
+        >>> from twomind.types import Recogniser
+        >>> isinstance(load("words"), Recogniser)
+        True
     """
 
     @property
@@ -124,6 +183,16 @@ class Trainable(Recogniser, Protocol):
 
     What is ``Foreign`` here is an array of the library that the model computes in:
     ``torch.Tensor`` for all that ship. Types stay without torch.
+
+    Example:
+        >>> from twomind.adaptation.check import toy
+        >>> from twomind.types import Trainable
+        >>> world = toy()
+        >>> isinstance(world.model, Trainable)
+        True
+        >>> embedding, logits = world.model.run(world.windows["anna"][:3])
+        >>> tuple(embedding.shape), tuple(logits.shape)
+        ((3, 16), (3, 2))
     """
 
     def params(self) -> Mapping[str, Foreign]:

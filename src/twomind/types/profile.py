@@ -32,7 +32,7 @@ class Neutral:
 
 
 def _check_number(name: str, value: object, least: float = 0.0, unknown: bool = False) -> None:
-    """Refuse what is no number between ``least`` and :data:`LARGEST`; nan passes where the value
+    """Refuse what is not a number between ``least`` and :data:`LARGEST`; nan passes where the value
     may be ``unknown``.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

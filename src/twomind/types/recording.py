@@ -19,7 +19,13 @@ Progress = Callable[[str, float, float], None]
 
 
 class Timing(StrEnum):
-    """Where the time of a word came from."""
+    """Where the time of a word came from.
+
+    Example:
+        >>> from twomind.types import Timing, Word
+        >>> Word("maybe", 1.2, 1.6).timing is Timing.GIVEN
+        True
+    """
 
     GIVEN = "given"  # the transcript carried a time for this very word
     SPREAD_CUE = "spread_in_cue"  # evenly within its subtitle or chunk
@@ -38,8 +44,23 @@ def check_span(name: str, start_s: float, end_s: float) -> None:
 
 @dataclass(frozen=True)
 class Word(ToDict):
-    """One spoken word (or filler) with its time in seconds. ``confidence`` is in [0, 1], or nan
-    when unknown.
+    """One spoken word (or filler) with its time.
+
+    Args:
+        text: the word as the transcript has it; not empty.
+        start_s: when it begins, seconds on the recording's clock.
+        end_s: when it ends, seconds.
+        confidence: of the recogniser, 0 to 1; nan when unknown.
+        timing: where the time came from.
+
+    Raises:
+        ValueError: no text, a span that ends before it begins, or a confidence outside 0 to 1.
+
+    Example:
+        >>> from twomind.types import Word
+        >>> word = Word("maybe", 1.2, 1.6)
+        >>> round(word.end_s - word.start_s, 1)
+        0.4
     """
 
     text: str
@@ -62,8 +83,23 @@ class Word(ToDict):
 
 @dataclass(frozen=True)
 class Segment(ToDict):
-    """A labelled span: an annotated A/H segment, or one that a model located. ``score`` is nan when
-    there is none.
+    """A labelled span: an annotated A/H segment, or one that a model located.
+
+    Args:
+        start_s: when it begins, seconds on the recording's clock.
+        end_s: when it ends, seconds.
+        label: what is there, for example ``A/H``.
+        source: the coder or the model that says so.
+        score: of a model; nan when there is none.
+
+    Raises:
+        ValueError: a span that is not finite or ends before it begins.
+
+    Example:
+        >>> from twomind.types import Segment
+        >>> segment = Segment(3.0, 4.5, "A/H", "coder1")
+        >>> segment.end_s - segment.start_s
+        1.5
     """
 
     start_s: float
@@ -82,9 +118,23 @@ class Segment(ToDict):
 class Cue(ToDict):
     """Something a coder would mark: a long pause, a filler, a brow raise. A cue is not A/H.
 
-    ``kind`` is a name of ``twomind.features.cues.KINDS``; ``modality`` is ``face``, ``head``,
-    ``body``, ``voice``, ``words`` or ``across`` (of two of them); ``value`` with ``unit`` says how
-    strong (nan when the kind has no strength); ``detail`` is free text for a reader.
+    Args:
+        kind: a name of ``twomind.features.cues.KINDS``.
+        modality: ``face``, ``head``, ``body``, ``voice``, ``words`` or ``across`` (of two of them).
+        start_s: when it begins, seconds on the recording's clock.
+        end_s: when it ends, seconds.
+        value: how strong it is; nan when the kind has no strength.
+        unit: of ``value``.
+        detail: free text for a reader.
+
+    Raises:
+        ValueError: a span that is not finite or ends before it begins.
+
+    Example:
+        >>> from twomind.types import Cue
+        >>> cue = Cue("long_pause", "voice", 2.0, 3.1, value=1.1, unit="s")
+        >>> cue.to_dict()["kind"]
+        'long_pause'
     """
 
     kind: str
@@ -105,13 +155,33 @@ class Cue(ToDict):
 class Recording(ToDict):
     """Where one take of one person lies, and what is known about it; no pixels, no samples.
 
-    ``words`` are what this person says, and nothing else. They are None when they are not measured,
-    and then ``words_reason`` says why; an empty tuple means that the words are known and there are
-    none. ``marks`` are what the transcriber noted between them (``[noise]``, ``(2.3)``): shown,
-    never counted. ``others`` says when other people speak (label: their name). ``language`` is a
-    code, None when not known. ``words_remarks`` is what was odd about the transcript. ``duration_s``
-    is nan until measured when the container does not declare it. ``drawn`` is True for the
-    project's own synthetic people: numbers about them say nothing about real faces.
+    Args:
+        id: what results call it; not empty.
+        subject: who speaks.
+        media: the file.
+        question: what was asked: a number, a name or any text; None when not known.
+        duration_s: length in seconds; nan until it is measured, where the container does not say.
+        words: what this person says, in order of ``start_s``, and nothing else; None when not
+            measured, ``()`` when nothing is said.
+        words_reason: why ``words`` is None.
+        words_source: which transcript, and where its times came from.
+        words_remarks: what was odd about the transcript.
+        marks: what the transcriber noted between the words (``[noise]``, ``(2.3)``): shown, never
+            counted.
+        others: when other people speak; the label is their name.
+        language: a code such as ``en``; None when not known.
+        segments: what coders marked.
+        drawn: True for synthetic people: numbers about them say nothing about real faces.
+
+    Raises:
+        ValueError: no id, or words that are not in order.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from twomind.types import Recording, Word
+        >>> recording = Recording("a1", "anna", Path("a1.mp4"), words=(Word("yes", 0.5, 0.8),))
+        >>> recording.words[0].text, recording.question
+        ('yes', None)
     """
 
     id: str

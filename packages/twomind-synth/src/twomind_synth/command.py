@@ -117,7 +117,7 @@ def draw_layout(
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
-    help="Write a whole study in the folders and files of this data set (`twomind docs study`).",
+    help="Write a whole study in the folders and files of this data set (`twomind docs synthetic-data`).",
 )
 @click.option(
     "--visits",
@@ -214,5 +214,5 @@ def people(
     found = {"folder": out, "manifest": manifest, "labels": out / "labels.csv", "people": n_people}
     if as_json:
         print_json(found)
-    say(f"drawn people: {out}; read them with: twomind predict --manifest {manifest}")
+    say(f"synthetic people: {out}; read them with: twomind predict --manifest {manifest}")
     return 0

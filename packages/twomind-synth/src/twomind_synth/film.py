@@ -1,4 +1,4 @@
-"""One answer of one drawn person as real files: MP4 with sound, SRT with one cue per word, and the
+"""One answer of one synthetic person as real files: MP4 with sound, SRT with one cue per word, and the
 truth as JSON.
 """
 

@@ -1,4 +1,4 @@
-"""Who a drawn person is, what the face does at one moment, and what is really drawn of it.
+"""Who a synthetic person is, what the face does at one moment, and what is really drawn of it.
 
 Everything here is plain numbers and strings, so that the truth of a drawn clip can be written as
 JSON.

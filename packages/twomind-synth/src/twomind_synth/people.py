@@ -1,4 +1,4 @@
-"""A folder of drawn people: every person answers the questions; a manifest lists the answers
+"""A folder of synthetic people: every person answers the questions; a manifest lists the answers
 without their labels.
 """
 

@@ -1,4 +1,4 @@
-"""What drawn people talk about. All sentences were written for this project; none comes from a
+"""What synthetic people talk about. All sentences were written for this project; none comes from a
 participant.
 
 Mark-up: ``kind:word_word`` gives words a kind (``contrast:but``, ``hedge:I_guess``); ``{do}`` and

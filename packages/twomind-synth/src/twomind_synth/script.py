@@ -1,4 +1,4 @@
-"""What a drawn person says: a short answer as tokens with kinds and planned pauses, with or without
+"""What a synthetic person says: a short answer as tokens with kinds and planned pauses, with or without
 A/H in it.
 """
 

@@ -1,4 +1,4 @@
-"""A whole study of drawn people in the folder layout of BAH, BioVid or StressID: films,
+"""A whole study of synthetic people in the folder layout of BAH, BioVid or StressID: films,
 annotations, truth.
 
 ``study.json`` at the root (and in ``visit-<n>/``) says that everybody is drawn and by which factors
@@ -26,8 +26,8 @@ from twomind_synth.study_layout import Clip, check_layout, clips_of, person_of, 
 from twomind_synth.study_people import factors_plain
 from twomind_synth.study_world import StudyWorld
 
-#: What a number on drawn people means; printed wherever there is one.
-MEANING = "drawn people: consistency of the machinery, not validity on people"
+#: What a number on synthetic people means; printed wherever there is one.
+MEANING = "synthetic people: consistency of the machinery, not validity on people"
 #: One crop for so many frames of a film. Every frame, as in the release, would be some 10 GB for 24
 #: people.
 CROP_EVERY = {"bah": 5, "biovid": 5, "stressid": 1}

@@ -1,4 +1,4 @@
-"""More of what drawn people say: clauses for, against and neutral. Written for this project; none
+"""More of what synthetic people say: clauses for, against and neutral. Written for this project; none
 is a participant's.
 
 Mark-up as in :mod:`.phrases`. None of them decides between A/H and its absence: the same clauses

@@ -263,7 +263,7 @@ def with_knobs(world: StudyWorld, settings: tuple[str, ...]) -> StudyWorld:
     """The world with ``name=value`` settings.
 
     Raises:
-        BadInput: no such setting, or a value that is no number.
+        BadInput: no such setting, or a value that is not a number.
     """
     known = {f.name: getattr(world, f.name) for f in fields(world)}
     changed: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The settings of a world of drawn people, and the factors in which its people differ. All of it is
+"""The settings of a world of synthetic people, and the factors in which its people differ. All of it is
 ground truth.
 """
 
@@ -63,7 +63,7 @@ CUE_SHARES: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class World:
-    """Settings of one world of drawn people. Shares and times follow the published BAH numbers
+    """Settings of one world of synthetic people. Shares and times follow the published BAH numbers
     unless said.
     """
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from twomind.adaptation import clip_autt_parts as autt
+from twomind.adaptation import clip_autt_parts as tuning
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import released_rows
@@ -95,7 +95,7 @@ class ClipAutt:
             memory = torch.zeros(0, model.dim)
             counts = {"n_updates": 0, "n_dropped": 0, "in_a_row": 0, "why": ""}
             return {"context": context, "moments": {}, "memory": memory, **counts}
-        start = autt.random_context(autt.released_prompts(text, self.n_context), given.seed)
+        start = tuning.random_context(tuning.released_prompts(text, self.n_context), given.seed)
         if self.mode == "released":
             return {"context": self._adapted(model, start, given)}
         return {"context": start}
@@ -107,8 +107,8 @@ class ClipAutt:
             return self._corrected(model, state, x)
         return self._released(model, state, x)
 
-    def _rule(self) -> autt.Rule:
-        rule = autt.Rule() if self.mode == "corrected" else autt.RELEASED
+    def _rule(self) -> tuning.Rule:
+        rule = tuning.Rule() if self.mode == "corrected" else tuning.RELEASED
         return replace(rule, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
 
     def _corrected(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
@@ -135,8 +135,8 @@ class ClipAutt:
         state["memory"] = memory[too_many:]
         return from_logits(x, logits[0]), state
 
-    def _prompts(self, model: ClipAu) -> autt.Prompts:
-        build = autt.worded_prompts if self.mode == "corrected" else autt.released_prompts
+    def _prompts(self, model: ClipAu) -> tuning.Prompts:
+        build = tuning.worded_prompts if self.mode == "corrected" else tuning.released_prompts
         return build(model.phrase_text(), self.n_context)
 
     def _tuned(
@@ -152,7 +152,7 @@ class ClipAutt:
             source = parts.classify(w, parts.similarities(seen, model.phrase_rows()))
         for _ in range(self.steps):
             context, moments = after["context"], after["moments"]
-            done = autt.update(
+            done = tuning.update(
                 w,
                 prompts,
                 context,
@@ -203,11 +203,11 @@ class ClipAutt:
         prompts = self._prompts(model)
         context, moments = state["context"], None
         if self.mode == "subject":  # answered before the update, by a fresh optimiser each time
-            done = autt.update(w, prompts, context, windows, rule)
+            done = tuning.update(w, prompts, context, windows, rule)
             return from_logits(x, done.logits.mean(dim=0)), {"context": done.context}
         if self.mode == "episodic":
             for _ in range(self.steps):
-                done = autt.update(w, prompts, context, windows, rule, moments)
+                done = tuning.update(w, prompts, context, windows, rule, moments)
                 context, moments = done.context, done.moments
         logits = answer(w, prompts, context, windows, rule)
         return from_logits(x, logits.mean(dim=0)), state
@@ -224,7 +224,9 @@ class ClipAutt:
             return context
         rng = np.random.default_rng(given.seed)
         epochs = (self._epoch(model, xs, rng) for _ in range(self.epochs))
-        for done in autt.passes(model.weights, self._prompts(model), context, epochs, self._rule()):
+        for done in tuning.passes(
+            model.weights, self._prompts(model), context, epochs, self._rule()
+        ):
             context = done.context
         return context
 
@@ -302,10 +304,10 @@ def wrapped_clip(model: ClipAu, x: Features, rng: np.random.Generator) -> tuple[
 
 def answer(
     w: parts.Weights,
-    prompts: autt.Prompts,
+    prompts: tuning.Prompts,
     context: Tensor,
     windows: Sequence[Tensor],
-    rule: autt.Rule,
+    rule: tuning.Rule,
 ) -> Tensor:
     """The answer of clips with a given context, each from its window of lowest entropy.
 
@@ -321,8 +323,8 @@ def answer(
     """
     with torch.no_grad():
         phrases = prompts.rows(w, context)
-        start, _ = autt.choose(w, windows, phrases, rule)
-        rows = autt.selected(windows, start)
+        start, _ = tuning.choose(w, windows, phrases, rule)
+        rows = tuning.selected(windows, start)
         return parts.classify(w, parts.similarities(rows, phrases))
 
 

@@ -6,8 +6,8 @@ Sees labelled windows of source people and unlabelled ones of the person; no ste
 Deviations: the paper re-colours the source and trains a new classifier; here the classifier is the
 shared one, so the person is re-coloured. Covariances of few windows are shrunk (``shrink``); the
 mean goes along (``means``), which the paper leaves to normalisation beforehand. Deep CORAL (the
-loss of the subject-based code) is no method: it trains an encoder, and on frozen embeddings a map
-driven by covariances alone flattened the classes (tried on drawn people, balanced accuracy down by
+loss of the subject-based code) is not a method: it trains an encoder, and on frozen embeddings a map
+driven by covariances alone flattened the classes (tried on synthetic people, balanced accuracy down by
 up to 34 points). Refuses a neutral-only target (:mod:`..unlabelled`): it would centre the one class
 between the two.
 """

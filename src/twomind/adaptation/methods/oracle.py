@@ -3,7 +3,7 @@ there is to gain.
 
 Sees coded windows of the person (``FEW``), meant to be all of the person's recordings but the
 tested ones; a table names it ``oracle`` and its access ``few``. Moves the map of the embedding and
-the head by cross-entropy, from the source model on. It is no upper bound by theory: with few coded
+the head by cross-entropy, from the source model on. It is not an upper bound by theory: with few coded
 windows it overfits, and what it learns includes the habit of the coder. Every other method is
 denied these labels by type.
 

@@ -90,7 +90,7 @@ def _read(path: Path) -> Talk:
             try:
                 order = float(row["utterance_id"])
             except ValueError:
-                problems.append(f"row {number}: the utterance_id is no number")
+                problems.append(f"row {number}: the utterance_id is not a number")
                 continue
             conversation = row["transcript_id"]
             orders[conversation].add(order)

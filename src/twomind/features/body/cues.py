@@ -34,7 +34,7 @@ class BodyCueSettings:
     raise_enter_iod: float = 0.5
     raise_leave_iod: float = 0.3
     raise_min_s: float = 0.4
-    #: A raise of both that lasts longer than this is no shrug.
+    #: A raise of both that lasts longer than this is not a shrug.
     shrug_max_s: float = 3.0
     #: Of a raise of one shoulder, at least this share is that of one alone.
     one_sided: float = 0.5

@@ -390,9 +390,9 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
 
     A still picture is a neutral of one row.
 
-    Raises: BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked
-        for, and is not
-            silently replaced.
+    Raises:
+        BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked
+            for, and is not silently replaced.
     """
     if neutral is None:
         source = track

@@ -99,7 +99,7 @@ class VoiceSettings:
 
     #: Voice activity: "silero" (with the extra speech), "energy" (always there; music, ring tones
     #: and blowing count as speech), or "auto" (silero where it is installed). Silero only vetoes
-    #: what is no speech; the edges are the energy's in both.
+    #: what is not speech; the edges are the energy's in both.
     vad: str = "auto"
     #: Shortest silence between speech that is a pause, in seconds.
     min_pause_s: float = 0.25

@@ -269,7 +269,7 @@ def figure(model: ClipAu, path: Path) -> Path:
     width = _LEFT + _WIDTH + 190
     height = end + 10
     box = f"0 0 {width} {height}"
-    whose = "drawn people: says nothing about real faces" if record["drawn"] else "recordings"
+    whose = "synthetic people: says nothing about real faces" if record["drawn"] else "recordings"
     n = record["n_recordings"]
     title = f"Correlation of each similarity with the measured movement ({n} {whose})"
     rule = html.escape(record["rule"])

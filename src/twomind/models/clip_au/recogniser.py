@@ -298,7 +298,7 @@ class ClipAu(OneTrack):
         store.
 
         Raises:
-            BadInput: the model learnt from drawn people and this is a real one.
+            BadInput: the model learnt from synthetic people and this is a real one.
         """
         self.refuse(x)
         settings = self.frame_settings()
@@ -441,7 +441,21 @@ def new_model(
     clips: ClipSettings | None = None,
     seed: int = 0,
 ) -> ClipAu:
-    """An untrained model on an encoder."""
+    """An untrained model on an encoder.
+
+    Args:
+        encoder: makes the rows and reads the phrases.
+        task: the question and its classes.
+        phrases: what the model describes a face by.
+        clips: how a window is cut; None: as released.
+        seed: of the first weights.
+
+    Example:
+        >>> from twomind.encoders.opening import open_encoder
+        >>> from twomind.models.clip_au.recogniser import new_model
+        >>> new_model(open_encoder()).task.classes
+        ('absent', 'present')
+    """
     from twomind.encoders.clip_towers import encode_ids
 
     text = phrase_text(encoder, phrases)

@@ -143,7 +143,7 @@ class Dsfda(OneTrack):
         A recording without pictures gets a note instead.
 
         Raises:
-            BadInput: the model learnt from drawn people and this is a real one.
+            BadInput: the model learnt from synthetic people and this is a real one.
             MissingExtra: MediaPipe is not installed.
         """
         self.refuse(x)

@@ -76,7 +76,7 @@ def _each(layers: nn.ModuleList, hs: Tensors) -> Tensors:
 class LFAN(nn.Module):
     """Leader-follower attention: per row, attention over the modalities; one of them leads.
 
-    An absent modality is no key (published: there is always one).
+    An absent modality is not a key (published: there is always one).
     """
 
     def __init__(

@@ -124,8 +124,16 @@ def default_recipe(
         embeddings: More modalities, of frozen encoders: name of their track → width
             (``encoders.pretrained``).
 
+    Returns:
+        What a fusion model reads.
+
     Raises:
         BadInput: an unknown modality.
+
+    Example:
+        >>> from twomind.models.fusion.input import default_recipe
+        >>> default_recipe(("voice", "words"), hop_s=0.5).modalities
+        ('voice', 'words')
     """
     known = _default_sources()
     if not relative:
@@ -421,7 +429,22 @@ def grid_rows(
 
 
 def grid_of(x: Features, recipe: Recipe) -> Grid:
-    """All hops of one window."""
+    """All hops of one window.
+
+    Args:
+        x: the window.
+        recipe: what the model reads.
+
+    Returns:
+        Values and masks ``(T, D)`` by modality, a row per hop.
+
+    Example:
+        >>> from twomind.models.fusion.input import default_recipe, grid_of
+        >>> from twomind.types import Features
+        >>> x = Features("a1", "anna", {}, (0.0, 2.0))
+        >>> len(grid_of(x, default_recipe(("voice",), hop_s=0.5)))
+        4
+    """
     start_s, end_s = x.span_s
     first = hop_at(start_s, recipe.hop_s)
     n_hops = end_s / recipe.hop_s

@@ -114,7 +114,7 @@ class FusionRecogniser(BaseModel):
 
     @property
     def drawn(self) -> bool:
-        """Whether drawn people were among those it learnt from."""
+        """Whether synthetic people were among those it learnt from."""
         return bool(self.card.get("drawn", False))
 
     @property
@@ -172,7 +172,7 @@ class FusionRecogniser(BaseModel):
     # --------------------------------------------------------------------------------------------------
 
     def allowing_drawn(self, allow: bool = True) -> FusionRecogniser:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        """Let a model that learnt from synthetic people score real ones. Its numbers say nothing about
         them.
         """
         return replace(self, settings=replace(self.settings, allow_drawn_model=allow))
@@ -183,8 +183,9 @@ class FusionRecogniser(BaseModel):
         """Shift the log-odds to another prevalence of the second class; ``source`` says where it
         comes from.
 
-        Raises: BadInput: no source, a share outside (0, 1), more than two classes, or a question is
-            named.
+        Raises:
+            BadInput: no source, a share outside (0, 1), more than two classes, or a question is
+                named.
         """
         if not source or not source.strip():
             raise BadInput(
@@ -262,7 +263,7 @@ class FusionRecogniser(BaseModel):
         score.
 
         Raises:
-            BadInput: the model learnt from drawn people and this is a real one.
+            BadInput: the model learnt from synthetic people and this is a real one.
         """
         self.refuse(x)
         grid = grid_of(x, self.recipe)

@@ -32,8 +32,9 @@ class Address:
 def check_url(url: str) -> SplitResult:
     """The parts of an endpoint's address, checked without any look-up.
 
-    Raises: BadInput: not http(s), no host, or something in it that could be a secret (which is not
-        repeated).
+    Raises:
+        BadInput: not http(s), no host, or something in it that could be a secret (which is not
+            repeated).
     """
     try:
         parts = urlsplit(url.strip())

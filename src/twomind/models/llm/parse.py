@@ -67,10 +67,18 @@ def parse_label(text: str) -> Reading:
     The reply must be one label, apart from case, quotes, mark-up, punctuation and a phrase that
     states it ("Answer:", "The person is"). A closed block of thinking at the start is skipped.
 
-    >>> parse_label("**Non-Ambivalent**").label, parse_label("Ambivalent.").label
-    (0, 1)
-    >>> parse_label("Ambivalent or Non-Ambivalent").why
-    'both labels are mentioned'
+    Args:
+        text: the model's reply.
+
+    Returns:
+        ``label`` 0 (absent) or 1 (present); None with the reason where it says neither.
+
+    Example:
+        >>> from twomind.models.llm.parse import parse_label
+        >>> parse_label("**Non-Ambivalent**").label, parse_label("Ambivalent.").label
+        (0, 1)
+        >>> parse_label("Ambivalent or Non-Ambivalent").why
+        'both labels are mentioned'
     """
     start = _thinking(text)
     said = text[start:]
@@ -90,7 +98,7 @@ def parse_label(text: str) -> Reading:
     return Reading(kinds.pop(), at=start + whole.start("label"))
 
 
-#: How a reply to a one-word question is read. ``strict``: what cannot be read is no answer. The
+#: How a reply to a one-word question is read. ``strict``: what cannot be read is not an answer. The
 #: other two are the published scripts, each of which counts everything else as one class.
 PARSERS = ("strict", "else-present", "else-absent")
 

@@ -65,6 +65,19 @@ class LlmRecogniser(BaseModel):
 
     One recogniser stands for one run: it holds the connection, the record, and counts what came
     back.
+
+    Args:
+        settings: which model, what it is shown, how it is asked.
+        recorder: keeps questions and replies; None: as the settings say.
+        warn: is told what a reader should know.
+        counts: what came back, by kind.
+        decisions: the labels so far.
+
+    Example:
+        >>> from twomind.models.llm.recogniser import LlmRecogniser
+        >>> from twomind.models.llm.settings import LlmSettings
+        >>> LlmRecogniser(LlmSettings(text_only=True)).inputs
+        ('words', 'question')
     """
 
     settings: LlmSettings = field(default_factory=LlmSettings)

@@ -21,6 +21,18 @@ PROBABILITY = ("auto", "tokens", "samples", "none")
 class LlmSettings:
     """Which model, what it is shown, how it is asked. Holds no key: ``key_env`` is the name of a
     variable.
+
+    Raises:
+        BadInput: a value is not allowed, or nothing is left to judge by.
+
+    Example:
+        >>> from twomind.models.llm.settings import LlmSettings
+        >>> LlmSettings(model="qwen", endpoint="http://127.0.0.1:8000/v1").send_video
+        False
+        >>> LlmSettings(samples=-1)
+        Traceback (most recent call last):
+        ...
+        twomind.core.errors.BadInput: samples: expected at least 0, got -1
     """
 
     model: str = ""  # the model's name at the endpoint; or a folder, added weights, or a hub id

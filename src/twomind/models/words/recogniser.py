@@ -114,7 +114,7 @@ class WordsRecogniser(BaseModel):
 
     @property
     def drawn(self) -> bool:
-        """Whether it learnt from drawn people."""
+        """Whether it learnt from synthetic people."""
         return bool(self.card.get("data", {}).get("drawn", False))
 
     @property
@@ -126,7 +126,7 @@ class WordsRecogniser(BaseModel):
         return self.settings.allow_drawn_model
 
     def allowing_drawn(self, allow: bool = True) -> WordsRecogniser:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        """Let a model that learnt from synthetic people score real ones. Its numbers say nothing about
         them.
         """
         return replace(self, settings=replace(self.settings, allow_drawn_model=allow))
@@ -212,7 +212,7 @@ class WordsRecogniser(BaseModel):
         """Probability that A/H is present in the answer, in parts; or an honest "not measured".
 
         Raises:
-            BadInput: the model learnt from drawn people and this is a real one.
+            BadInput: the model learnt from synthetic people and this is a real one.
         """
         self.refuse(x)
         reason = self.why_not(x)

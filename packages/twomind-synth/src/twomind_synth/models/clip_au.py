@@ -1,4 +1,4 @@
-"""The recipe of the CLIP-AU that ships: drawn people, the face–text encoder, windows in and outside
+"""The recipe of the CLIP-AU that ships: synthetic people, the face–text encoder, windows in and outside
 of drawn A/H.
 
 ``python -m twomind_synth.models.clip_au`` draws stretches of answers without making films (one file
@@ -127,7 +127,7 @@ def draw_all(
             path = folder / mark / f"{index:03d}-{question}.safetensors"
             if not path.is_file():
                 write_arrays(path, draw_answer(recipe, index, question))
-                print(f"drawn person {index + 1} of {n}, question {question}", flush=True)
+                print(f"synthetic person {index + 1} of {n}, question {question}", flush=True)
             arrays, _ = read_arrays(path)
             found.append((f"p{index:03d}", f"p{index:03d}-{question}", arrays))
     return found
@@ -184,7 +184,7 @@ def make(recipe: Recipe, folder: Path, encoder: Encoder) -> tuple[ClipAu, dict[s
         **model.card,
         "recipe": asdict(recipe),
         "held_out": {**rates, "n_people": len(held), "n_windows": len(test)},
-        "about": "drawn people only; a window of 1.6 s is 'present' when half of it lies in drawn "
+        "about": "synthetic people only; a window of 1.6 s is 'present' when half of it lies in drawn "
         "A/H",
     }
     return check_names(replace(model, card=card), [e.x for e in test]), rates

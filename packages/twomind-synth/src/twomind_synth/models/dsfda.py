@@ -112,7 +112,7 @@ def draw_all(recipe: Recipe, folder: Path) -> tuple[Faces, Faces]:
         path = folder / f"{mark}-{px}" / f"{number:06d}.safetensors"
         if not path.is_file():
             write_arrays(path, draw_person(recipe, number, px))
-            print(f"drawn person {index + 1} of {n}", flush=True)
+            print(f"synthetic person {index + 1} of {n}", flush=True)
         a, _ = read_arrays(path)
         found.append(Faces(a["crops"], a["y"], a["aus"], np.full(len(a["y"]), f"p{number:06d}")))
     source, held = found[: recipe.n_people], found[recipe.n_people :]
@@ -154,7 +154,9 @@ def make(recipe: Recipe, folder: Path) -> tuple[Dsfda, Faces, Faces]:
     data = as_pictures(source, size.px)
     model = train(PAIN, data, size, settings, keep=keep, progress=show)
     return (
-        replace(model, card={**model.card, "recipe": asdict(recipe), "about": "drawn people only"}),
+        replace(
+            model, card={**model.card, "recipe": asdict(recipe), "about": "synthetic people only"}
+        ),
         source,
         held,
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Faces:
-    """Crops ``(n, P, P, 3)`` uint8 of drawn people, classes ``(n,)``, drawn intensities ``(n, A)``,
+    """Crops ``(n, P, P, 3)`` uint8 of synthetic people, classes ``(n,)``, drawn intensities ``(n, A)``,
     people ``(n,)``.
     """
 

@@ -3,7 +3,7 @@ people.
 
 Crops are cut from the drawing by its own eyes and chin (the template ``mesh``), as the films' crops
 are: no tracking and no coding of a film lies between. Which moments: BioVid as laboratories list
-its frames, from 2.0 to 5.0 s of a clip; StressID and BAH over the whole clip. Drawn people prove
+its frames, from 2.0 to 5.0 s of a clip; StressID and BAH over the whole clip. Synthetic people prove
 the machinery and say nothing about real faces.
 """
 
@@ -199,7 +199,7 @@ def fit_dsfda(
             **model.card,
             "recipe": asdict(recipe),
             "people": people,
-            "about": "drawn people only",
+            "about": "synthetic people only",
         },
     )
     if folder is not None:

@@ -1,7 +1,7 @@
 """The face–text encoder that ships: a small image tower for aligned faces, a small text tower,
 words as tokens.
 
-It was trained on drawn people only (:mod:`.face_text_train`), so it stands in for CLIP where
+It was trained on synthetic people only (:mod:`.face_text_train`), so it stands in for CLIP where
 everything must run out of the box, in tests and demonstrations. What it says of a real face means
 nothing, and it refuses one unless told to.
 """

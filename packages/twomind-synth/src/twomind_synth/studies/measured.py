@@ -1,4 +1,4 @@
-"""Features of drawn people without drawing them: the known truth through a model of what the real
+"""Features of synthetic people without drawing them: the known truth through a model of what the real
 chain measures.
 
 The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that

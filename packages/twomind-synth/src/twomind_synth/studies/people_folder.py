@@ -20,7 +20,7 @@ MANIFEST, LABELS = "answers.csv", "labels.csv"
 
 
 class People(Tabled):
-    """Drawn people. Numbers about them say that the machinery is consistent, nothing about real
+    """Synthetic people. Numbers about them say that the machinery is consistent, nothing about real
     faces.
     """
 
@@ -79,7 +79,7 @@ class People(Tabled):
         return True
 
     def recordings(self) -> tuple[Recording, ...]:
-        """As listed; every film of this folder is of a drawn person."""
+        """As listed; every film of this folder is of a synthetic person."""
         return tuple(replace(r, drawn=True) for r in super().recordings())
 
 
