@@ -27,6 +27,7 @@ from twomind.server import (
     withdrawal,
 )
 from twomind.server.guard import Guard
+from twomind.server.limits import Limiter
 from twomind.server.place import Place
 from twomind.server.refused import Refused
 
@@ -59,6 +60,8 @@ def create_app(place: Place, web: Path | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.place = place
+    newcomers = place.study.server.newcomers_per_minute
+    app.state.newcomers = Limiter(newcomers / 60, newcomers)
     app.include_router(participant_api.router)
     app.include_router(recordings_api.router)
     app.include_router(researcher_api.router)
@@ -95,7 +98,7 @@ def _sweeping(place: Place) -> Callable[[FastAPI], Any]:
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return JSONResponse(error.body(), error.status)
+    return JSONResponse(error.body(), error.status, error.headers())
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

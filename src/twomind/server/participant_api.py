@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from twomind.server import access, consent, export, people, withdrawal
+from twomind.server.guard import asker_of
+from twomind.server.limits import Limiter
 from twomind.server.place import Place, stamp
 from twomind.server.study import Prompt, Study
 from twomind.server.visitors import Participant, ThePlace, drop_cookie, known, set_cookie
@@ -48,7 +50,10 @@ class EnterBody(Body):
 def enter(body: EnterBody, request: Request, response: Response, place: ThePlace) -> dict[str, Any]:
     """Exchange a link's token for a session."""
     before = known(request, place, "participant")
-    entry = people.Entry(body.token, body.external_id)
+    newcomers: Limiter = request.app.state.newcomers
+    entry = people.Entry(
+        body.token, body.external_id, lambda: newcomers.wait_s(asker_of(request.scope))
+    )
     person = people.enter(place, entry, None if before is None else before.subject)
     opened = access.open_session(place, "participant", person)
     told = {

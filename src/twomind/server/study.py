@@ -186,8 +186,20 @@ class Quality(_Part):
     min_level_dbfs: float = Field(default=-50, ge=-120, le=0)
     max_clipped_share: float = Field(default=0.05, ge=0, le=1)
     min_speech_s: float = Field(default=1.0, ge=0)
-    #: How much shorter than its manifest a film may be.
+    #: How far speech has to lie over the noise.
+    min_snr_db: float = Field(default=3.0, ge=-20, le=60)
+    #: How much shorter than its manifest a film may be, and its picture or sound than the film.
     max_missing_s: float = Field(default=1.0, ge=0)
+    #: How long there may be no sound at all, not even a room's.
+    max_dead_sound_s: float = Field(default=5.0, ge=0)
+    #: How long the picture may stand still, and which share of the pictures may be black.
+    max_still_s: float = Field(default=3.0, ge=0)
+    max_black_share: float = Field(default=0.2, ge=0, le=1)
+    min_pictures_per_s: float = Field(default=8.0, ge=0)
+    #: Share of the pictures in which somebody else may be seen.
+    max_several_faces: float = Field(default=0.2, ge=0, le=1)
+    #: From this probability on a speech model is believed that another language is spoken.
+    min_language_probability: float = Field(default=0.8, ge=0, le=1)
     #: After so many takes that were asked for again, the proposal is to exclude.
     asks: int = Field(default=1, ge=0, le=20)
 
@@ -200,7 +212,10 @@ class Serving(_Part):
     keys: str = Field(min_length=1)
     study_max_bytes: int = Field(default=200 << 30, ge=1 << 10)
     requests_per_second: float = Field(default=50, gt=0)
+    #: Forged links and wrong passwords, from one address.
     sign_ins_per_minute: float = Field(default=10, gt=0)
+    #: People whom a panel's link makes, from one address.
+    newcomers_per_minute: float = Field(default=60, gt=0)
     session_hours: float = Field(default=12, gt=0, le=24 * 7)
 
 
