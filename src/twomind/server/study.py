@@ -28,6 +28,8 @@ Response = Literal[
 ]
 #: Without a yes to these nothing may be recorded.
 ALWAYS_REQUIRED = ("processing", "storage")
+#: How a text begins that a template leaves to the researcher.
+_UNWRITTEN = "[["
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 Texts = dict[str, str]
@@ -223,7 +225,7 @@ class Serving(_Part):
 class Caution:
     """One thing to know before the first invitation: a code for pages, and what it is about."""
 
-    code: Literal["not_scored", "no_https"]
+    code: Literal["not_scored", "no_https", "unwritten"]
     about: str
 
     @property
@@ -233,6 +235,8 @@ class Caution:
                 f"language {self.about!r}: words will be transcribed but not scored; what is "
                 "measured in words holds for English only."
             )
+        if self.code == "unwritten":
+            return f"{self.about}: a line in [[ ]] waits for you; people would read it as it stands."
         return (
             f"server.public_url is {self.about}: browsers open a camera only on https addresses "
             "and on this machine itself."
@@ -323,9 +327,20 @@ class Study(_Part):
             for language in self.languages
             if not is_measured(language)
         ]
-        if not self.server.public_url.startswith("https://"):
+        for place, texts in self._texts():
+            found += [
+                Caution("unwritten", f"{place} ({language})")
+                for language, text in texts.items()
+                if _UNWRITTEN in text
+            ]
+        if not self.is_https:
             found.append(Caution("no_https", self.server.public_url))
         return found
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people come to an encrypted address."""
+        return self.server.public_url.startswith("https://")
 
     def remarks(self) -> list[str]:
         """The same as sentences."""
