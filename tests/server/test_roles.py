@@ -186,6 +186,10 @@ LINES: dict[str, Line] = {
     "POST /api/researcher/password": everybody(
         403, lambda _: {"token": "x", "name": "eve", "password": PASSWORD}
     ),
+    "GET /api/researcher/oidc": everybody(200),
+    # This study has no provider.
+    "GET /api/researcher/oidc/start": everybody(404),
+    "GET /api/researcher/oidc/back": everybody(404),
     "GET /api/researcher/session": team(200),
     "DELETE /api/researcher/session": team(204),
     "GET /api/researcher/people": team(200),

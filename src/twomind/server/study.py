@@ -206,6 +206,20 @@ class Quality(_Part):
     asks: int = Field(default=1, ge=0, le=20)
 
 
+class OpenIdConnect(_Part):
+    """Accounts that a university has already, with which researchers may sign in."""
+
+    name: str = Field(default="OpenID Connect", min_length=1, max_length=60)
+    issuer: str = Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+$")
+    client_id: str = Field(min_length=1)
+    #: A file with the client's secret, outside the study's folder; empty: the client has none.
+    client_secret_file: str = ""
+    #: Verified e-mail addresses, or subjects, of those who may sign in.
+    researchers: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field(
+        min_length=1
+    )
+
+
 class Serving(_Part):
     """Where the server is and what it keeps where. Empty: the default, in the study's folder."""
 
@@ -219,6 +233,7 @@ class Serving(_Part):
     #: People whom a panel's link makes, from one address.
     newcomers_per_minute: float = Field(default=60, gt=0)
     session_hours: float = Field(default=12, gt=0, le=24 * 7)
+    oidc: OpenIdConnect | None = None
 
 
 @dataclass(frozen=True)
