@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import secrets
 import threading
@@ -15,12 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-jwk = pytest.importorskip("joserfc.jwk", reason="needs the extra 'oidc'")
+pytest.importorskip("joserfc", reason="needs the extra 'oidc'")
 
-import base64
-import hashlib
-
-from joserfc import jwt
+from joserfc import jwk, jwt
 
 from server_world import World
 from twomind.core.errors import BadInput, MissingExtra
@@ -215,9 +214,7 @@ def test_answers_that_were_not_asked_for_are_refused(world: World, account: Acco
     # In a browser that did not begin it, and once more.
     start = world.client().get("/api/researcher/oidc/start", follow_redirects=False)
     brought = account.agree(start.headers["location"])
-    other = world.client().get(
-        "/api/researcher/oidc/back", params=brought, follow_redirects=False
-    )
+    other = world.client().get("/api/researcher/oidc/back", params=brought, follow_redirects=False)
     assert other.headers["location"] == "/researcher#refused"
 
 

@@ -49,7 +49,9 @@ def test_a_new_study_is_whole(tmp_path: Path) -> None:
         assert kept in sheet
 
 
-def test_each_language_has_its_sheet_and_nothing_is_left_open_but_what_waits(tmp_path: Path) -> None:
+def test_each_language_has_its_sheet_and_nothing_is_left_open_but_what_waits(
+    tmp_path: Path,
+) -> None:
     study = new_study(tmp_path / "s", tmp_path / "keys")
     english, french = (tmp_path / "s" / name for name in ("data-flow.md", "data-flow.fr.md"))
     for path, word in ((english, "Withdrawal"), (french, "Retrait")):

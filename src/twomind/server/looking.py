@@ -21,9 +21,11 @@ from twomind.types import Track
 _STEP_S = 0.2
 #: Side of the squares, in pixels, whose mean green is compared.
 _SQUARE_PX = 16
-#: A picture stands still when no square changes by more than so many of 255 grey levels. A camera's
-#: own noise does that to some square; an encoder's second thoughts on a still picture do not.
-_STILL = 1.0
+#: A picture stands still as long as no more than this share of the squares differs by more than so
+#: many of 255 grey levels from the first one. Lips, and the slow sway of somebody who sits and looks,
+#: change more within seconds; an encoder's second thoughts on a still picture do not.
+_STILL = 1.5
+_STILL_SHARE = 0.005
 #: Mean of a black picture, of 255.
 _BLACK = 12.0
 #: Sound below this level, in dB of full scale, is none at all.
@@ -49,12 +51,12 @@ class Pictures:
 class _Stills:
     """Looks at pictures as they come."""
 
-    last: np.ndarray | None = None
+    first: np.ndarray | None = None
+    since_s: float = 0.0
     last_s: float = -np.inf
     seen_s: float = -np.inf
     n: int = 0
     n_black: int = 0
-    since_s: float | None = None
     longest_s: float = 0.0
 
     def push(self, frame: clock.Frame) -> None:
@@ -64,21 +66,23 @@ class _Stills:
         self.seen_s = frame.time_s
         if frame.time_s - self.last_s < _STEP_S:
             return
+        self.last_s = frame.time_s
         squares = _squares(frame.rgb)
         is_black = float(squares.mean()) < _BLACK
         self.n += 1
         self.n_black += is_black
-        if is_black or not self._is_still(squares):
-            self.since_s = None
-        else:
-            self.since_s = self.last_s if self.since_s is None else self.since_s
+        if is_black:
+            self.first = None
+        elif self._is_still(squares):
             self.longest_s = max(self.longest_s, frame.time_s - self.since_s)
-        self.last, self.last_s = squares, frame.time_s
+        else:
+            self.first, self.since_s = squares, frame.time_s
 
     def _is_still(self, squares: np.ndarray) -> bool:
-        if self.last is None or self.last.shape != squares.shape:
+        if self.first is None or self.first.shape != squares.shape:
             return False
-        return bool(np.abs(squares - self.last).max() < _STILL)
+        differs = np.abs(squares - self.first) > _STILL
+        return float(differs.mean()) <= _STILL_SHARE
 
 
 def _squares(rgb: np.ndarray) -> np.ndarray:

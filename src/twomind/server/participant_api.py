@@ -63,6 +63,8 @@ def enter(body: EnterBody, request: Request, response: Response, place: ThePlace
     }
     if body.bearer:
         return {**told, "bearer": opened.token}
+    # What the page asks for next: a telephone far away is spared a round trip.
+    told |= {"study": _study_of(place, person), "me": _me_of(place, person)}
     set_cookie(response, place, "participant", opened)
     return told
 
@@ -100,8 +102,12 @@ def public(place: ThePlace) -> dict[str, Any]:
 @router.get("/study")
 def study(visitor: Participant, place: ThePlace) -> dict[str, Any]:
     """What this person reads and answers, in their own order."""
+    return _study_of(place, visitor.subject)
+
+
+def _study_of(place: Place, person_id: str) -> dict[str, Any]:
     with place.database.reading() as reading:
-        person = people.find(reading, visitor.subject)
+        person = people.find(reading, person_id)
     return described(place.study, person.order, person.kind == "test")
 
 
@@ -136,8 +142,12 @@ def _consent_text(study: Study) -> dict[str, Any]:
 @router.get("/me")
 def me(visitor: Participant, place: ThePlace) -> dict[str, Any]:
     """How far this person is."""
+    return _me_of(place, visitor.subject)
+
+
+def _me_of(place: Place, person_id: str) -> dict[str, Any]:
     with place.database.reading() as reading:
-        person = people.find(reading, visitor.subject)
+        person = people.find(reading, person_id)
         given = consent.last(reading, person.id)
         items = people.items(place, reading, person)
         recordings = people.of_person(reading, person.id)

@@ -65,6 +65,7 @@ class Values:
     sound_missing_s: float | None = None
     dead_sound_s: float | None = None
     snr_db: float | None = None
+    noise_dbfs: float | None = None
     language: str = ""
     language_probability: float | None = None
 
@@ -174,6 +175,7 @@ def _judge_sound(values: Values, limits: Quality, found: _Found) -> None:
     found.above("sound_ends", values.sound_missing_s, limits.max_missing_s)
     found.above("sound_dead", values.dead_sound_s, limits.max_dead_sound_s)
     found.below("noisy", values.snr_db, limits.min_snr_db)
+    found.above("loud_noise", values.noise_dbfs, limits.max_noise_dbfs)
 
 
 def _judge_speech(values: Values, asked: Asked, limits: Quality, found: _Found) -> None:
@@ -249,7 +251,7 @@ def values_from(summary: Mapping[str, Any], looked: Looked) -> Values:
         length_s=media["duration_s"],
         face_share=face.get("share_of_frames_measurable"),
         face_reason=commonest,
-        speech_s=voice.get("speech_s"),
+        speech_s=_speech_s(voice),
         level_dbfs=voice.get("energy_median_dbfs"),
         clipped_share=voice.get("clipped_share"),
         n_words=summary["words"]["n"],
@@ -261,9 +263,18 @@ def values_from(summary: Mapping[str, Any], looked: Looked) -> Values:
         sound_missing_s=_sound_missing_s(media),
         dead_sound_s=looked.dead_s,
         snr_db=voice.get("snr_db"),
+        noise_dbfs=voice.get("noise_floor_dbfs"),
         language="" if language is None else language.code,
         language_probability=None if language is None else language.probability,
     )
+
+
+def _speech_s(voice: Mapping[str, Any]) -> float | None:
+    """Seconds of speech: none where the sound is silent, or too quiet to hear any in it."""
+    found: float | None = voice.get("speech_s")
+    if found is None and voice.get("status") == "not_measured":
+        return 0.0
+    return found
 
 
 def _several(face: Mapping[str, Any]) -> float | None:

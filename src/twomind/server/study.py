@@ -190,6 +190,8 @@ class Quality(_Part):
     min_speech_s: float = Field(default=1.0, ge=0)
     #: How far speech has to lie over the noise.
     min_snr_db: float = Field(default=3.0, ge=-20, le=60)
+    #: How loud steady noise may be: a hum, a fan, wind.
+    max_noise_dbfs: float = Field(default=-35.0, ge=-120, le=0)
     #: How much shorter than its manifest a film may be, and its picture or sound than the film.
     max_missing_s: float = Field(default=1.0, ge=0)
     #: How long there may be no sound at all, not even a room's.
@@ -251,7 +253,9 @@ class Caution:
                 "measured in words holds for English only."
             )
         if self.code == "unwritten":
-            return f"{self.about}: a line in [[ ]] waits for you; people would read it as it stands."
+            return (
+                f"{self.about}: a line in [[ ]] waits for you; people would read it as it stands."
+            )
         return (
             f"server.public_url is {self.about}: browsers open a camera only on https addresses "
             "and on this machine itself."
