@@ -10,6 +10,7 @@ import ast
 import base64
 import json
 import logging
+import os
 import re
 import secrets
 import subprocess
@@ -193,6 +194,41 @@ def test_no_path_leads_out_of_the_pages_and_no_folder_is_listed(
     client = world.client()
     assert client.get("/static/participant/assets/a.js").status_code == 200
     assert client.get(path).status_code == 404
+
+
+def test_pages_travel_packed_to_who_unpacks_them(make_world: Callable[..., World]) -> None:
+    world = make_world("pages")
+    folder = world.folder / "no-pages" / "participant"
+    (folder / "assets").mkdir(parents=True)
+    script = "let one = 1;\n" * 500
+    (folder / "assets" / "a.js").write_text(script)
+    (folder / "assets" / "b.png").write_bytes(b"png" * 500)
+    (folder / "index.html").write_text("<p>page</p>")
+    client = world.client()
+
+    def ask(path: str, accepts: str) -> Any:
+        return client.get(path, headers={"Accept-Encoding": accepts})
+
+    for accepts, packed in (
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("br", False),
+        ("gzip;q=0", False),
+    ):
+        for path, text in (("/static/participant/assets/a.js", script), ("/join", "<p>page</p>")):
+            answer = ask(path, accepts)
+            assert answer.text == text
+            assert (answer.headers.get("content-encoding") == "gzip") is packed
+            assert answer.headers["vary"] == "Accept-Encoding"
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert int(ask("/static/participant/assets/a.js", "gzip").headers["content-length"]) < 200
+    assert "content-encoding" not in ask("/static/participant/assets/b.png", "gzip").headers
+    # What holds a secret is never packed: its length would tell of it.
+    assert "content-encoding" not in ask("/api/public", "gzip").headers
+    # A page that is built anew is sent anew.
+    (folder / "index.html").write_text("<p>other</p>")
+    os.utime(folder / "index.html", (1, 1))
+    assert ask("/join", "gzip").text == "<p>other</p>"
 
 
 # --- uploads

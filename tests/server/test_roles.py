@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 import server_traces
 from server_world import PASSWORD, Guest, World, as_film, begin_body, done_body, sha_of
 from twomind.server import access, coders, recruiting
+from twomind.server.tables import Person
 
 ROLES = (
     "anonymous", "a", "b", "coder", "coder without", "researcher",
@@ -184,6 +186,10 @@ LINES: dict[str, Line] = {
     "POST /api/researcher/password": everybody(
         403, lambda _: {"token": "x", "name": "eve", "password": PASSWORD}
     ),
+    "GET /api/researcher/oidc": everybody(200),
+    # This study has no provider.
+    "GET /api/researcher/oidc/start": everybody(404),
+    "GET /api/researcher/oidc/back": everybody(404),
     "GET /api/researcher/session": team(200),
     "DELETE /api/researcher/session": team(204),
     "GET /api/researcher/people": team(200),
@@ -475,9 +481,63 @@ def test_too_many_requests(make_world: Callable[..., World]) -> None:
     client = world.client()
     statuses = [enter(world, "x").status_code for _ in range(5)]
     assert statuses == [403, 403, 403, 429, 429]
-    answers = [client.get("/api/public") for _ in range(9)]
+    answers = [client.get("/api/public") for _ in range(20)]
     assert {one.status_code for one in answers} == {200, 429}
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
+
+
+def slow_world(make_world: Callable[..., World], **rates: float) -> World:
+    """A study with the rates that a study has by itself, or others."""
+
+    def text(plain: str) -> str:
+        kept = [line for line in plain.splitlines() if "_per_" not in line]
+        return "\n".join([*kept, *(f"{name} = {rate}" for name, rate in rates.items())])
+
+    return make_world("slow", text=text)
+
+
+def test_a_class_behind_one_address_comes_in_and_a_forger_among_it_is_held_back(
+    make_world: Callable[..., World],
+) -> None:
+    world = slow_world(make_world)
+    people = recruiting.invite(world.place, "ada", [f"p{n}" for n in range(20)])
+    statuses = [enter(world, f"forged {n}").status_code for n in range(12)]
+    assert statuses == 10 * [403] + 2 * [429]
+    for one in people:
+        guest = world.enter(one["link"].partition("#")[2], one["person"])
+        for address in ("/api/public", "/api/study", "/api/me"):
+            assert guest.client.get(address).status_code == 200
+    answer = enter(world, "forged again")
+    assert answer.status_code == 429
+    assert answer.json()["error"] == "too_many"
+    assert 1 <= int(answer.headers["retry-after"]) <= 7
+    assert "wait" not in answer.json()
+
+
+def test_wrong_passwords_are_counted_before_they_are_looked_at_and_right_ones_are_not(
+    make_world: Callable[..., World],
+) -> None:
+    world = slow_world(make_world, sign_ins_per_minute=3)
+    for _ in range(5):
+        world.researcher()
+    body = {"name": "ada", "password": "wrong " + PASSWORD}
+    ask = world.client().post
+    statuses = [ask("/api/researcher/session", json=body).status_code for _ in range(4)]
+    assert statuses == [403, 403, 403, 429]
+    # Now a right one is not looked at either.
+    right = ask("/api/researcher/session", json={"name": "ada", "password": PASSWORD})
+    assert right.status_code == 429
+
+
+def test_a_panel_s_link_makes_no_people_without_end(make_world: Callable[..., World]) -> None:
+    world = slow_world(make_world, newcomers_per_minute=3)
+    token = recruiting.panel(world.place, "ada", "A panel")["link"].partition("#")[2]
+    ask = world.client().post
+    answers = [ask("/api/session", json={"token": token, "external_id": f"P{n}"}) for n in range(5)]
+    assert [one.status_code for one in answers] == [200, 200, 200, 429, 429]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    with world.place.database.reading() as reading:
+        assert len(reading.scalars(select(Person)).all()) == 3
 
 
 def test_trouble_tells_nothing(shared: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

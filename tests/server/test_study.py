@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,29 @@ def test_a_new_study_is_whole(tmp_path: Path) -> None:
         str(tmp_path / "keys"),
     ):
         assert kept in sheet
+
+
+def test_each_language_has_its_sheet_and_nothing_is_left_open_but_what_waits(
+    tmp_path: Path,
+) -> None:
+    study = new_study(tmp_path / "s", tmp_path / "keys")
+    english, french = (tmp_path / "s" / name for name in ("data-flow.md", "data-flow.fr.md"))
+    for path, word in ((english, "Withdrawal"), (french, "Retrait")):
+        text = path.read_text(encoding="utf-8")
+        assert word in text
+        assert not re.search(r"\$[a-z{]", text)
+        for value in ("3650", "127.0.0.1", str(tmp_path / "keys"), "AES-256-GCM"):
+            assert value in text
+        assert text.count("\n| ") == english.read_text(encoding="utf-8").count("\n| ")
+    assert "J'accepte" in french.read_text(encoding="utf-8")
+    assert study.languages == dataflow.languages(study)
+
+
+def test_what_the_template_leaves_to_the_researcher_is_told(tmp_path: Path) -> None:
+    study = new_study(tmp_path / "s", tmp_path / "keys")
+    about = [one.about for one in study.warnings() if one.code == "unwritten"]
+    assert about == ["contact (en)", "contact (fr)", "payment (en)", "payment (fr)"]
+    assert not any(one.code == "unwritten" for one in study_from(TEXT, "t").warnings())
 
 
 def test_a_new_study_never_replaces_another(tmp_path: Path) -> None:
@@ -125,8 +149,10 @@ def test_the_verbs(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "words will be transcribed but not scored" in done.output
     (tmp_path / "s" / "data-flow.md").unlink()
+    (tmp_path / "s" / "data-flow.fr.md").unlink()
     assert CliRunner().invoke(main, ["study", "sheet", folder]).exit_code == 0
     assert (tmp_path / "s" / "data-flow.md").exists()
+    assert (tmp_path / "s" / "data-flow.fr.md").exists()
     assert CliRunner().invoke(main, ["study", "new", folder]).exit_code == BadInput.exit_code
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -289,6 +291,16 @@ ASKED = quality.Asked(min_s=3.0, expected_s=20.2)
         ({"face_share": 0.2, "face_reason": "too dark"}, {}, "face_because"),
         ({"speech_s": 0.0, "level_dbfs": None}, {}, "no_speech"),
         ({"level_dbfs": -61.0}, {}, "too_quiet"),
+        ({"black_share": 0.5}, {}, "black"),
+        ({"still_s": 4.0}, {}, "frozen"),
+        ({"pictures_per_s": 2.0}, {}, "few_pictures"),
+        ({"picture_missing_s": 3.0}, {}, "picture_ends"),
+        ({"several_faces_share": 0.9}, {}, "several_faces"),
+        ({"sound_missing_s": 3.0}, {}, "sound_ends"),
+        ({"dead_sound_s": 9.0}, {}, "sound_dead"),
+        ({"snr_db": 0.0}, {}, "noisy"),
+        ({"noise_dbfs": -20.0}, {}, "loud_noise"),
+        ({"language": "fr", "language_probability": 0.9}, {"language": "en"}, "other_language"),
         ({"clipped_share": 0.3}, {}, "clipped"),
         ({}, {"stop_reason": "tab_closed"}, "ended_by_itself"),
         ({}, {"events": ("start", "frozen")}, "page_frozen"),
@@ -307,6 +319,24 @@ def test_each_fault_is_told_and_asks_again(
     assert judged.proposal == "again"
     again = replace(ASKED, **asked, asked_before=1)
     assert quality.judge(replace(GOOD, **values), again, limits).proposal == "exclude"
+
+
+def test_a_guess_at_a_language_is_not_believed() -> None:
+    guess = replace(GOOD, language="fr", language_probability=0.6)
+    english = replace(ASKED, language="en")
+    assert quality.judge(guess, english, quality.Quality()).proposal == "usable"
+    french = replace(guess, language_probability=0.99)
+    assert quality.judge(french, ASKED, quality.Quality()).proposal == "usable"
+
+
+def test_each_fault_has_words_for_a_researcher() -> None:
+    source = Path(quality.__file__).read_text(encoding="utf-8")
+    codes = set(re.findall(r'found\.(?:add|below|above)\("(\w+)"', source))
+    assert len(codes) > 20
+    web = Path(__file__).parents[2] / "web" / "researcher" / "src" / "messages.json"
+    told = json.loads(web.read_text(encoding="utf-8"))
+    for code in codes | {f"page_{name}" for name in quality.DEAD}:
+        assert {"en", "fr"} <= set(told[f"fault_{code}"]), code
 
 
 def test_nobody_speaks_in_a_neutral_clip() -> None:

@@ -419,7 +419,10 @@ def test_the_example_page_records_and_sends(
     page.wait_for_selector("#stop:enabled")
     page.wait_for_timeout(1500)
     page.click("#stop")
-    page.wait_for_function("document.getElementById('sent').textContent.includes('complete')")
+    page.wait_for_selector("#done:has-text('Complete')")
+    # It is still said after all that the recorder tells of its progress.
+    page.wait_for_timeout(500)
+    assert "Complete" in page.inner_text("#done")
     (folder,) = server.folder.iterdir()
     assert media_of(server, folder.name) == tee.media(0)
 

@@ -112,7 +112,7 @@ def test_scripts_in_texts_do_nothing(context: BrowserContext, study: StudyServer
     study.change(
         {
             r'^en = "How people.*$': f'en = "{quoted}"',
-            r"^You are asked to answer.*$": quoted,
+            r"^We study how people talk about.*$": quoted,
             r'^en = "Please look into.*$': f'en = "{quoted}"',
             r'^text\.en = "Please look into.*$': f'text.en = "{quoted}"',
             r'^en = "\[\[ name.*$': f'en = "{quoted}"',

@@ -60,18 +60,17 @@ def study_new(folder: Path, keys: Path | None, as_json: bool, offline: bool) -> 
 @click.argument("folder", type=PATH)
 @verb
 def study_sheet(folder: Path, as_json: bool, offline: bool) -> int:
-    """Write the data-flow sheet for the ethics board again, from the study's file."""
+    """Write the data-flow sheets for the ethics board again, from the study's file."""
     need_server()
-    from twomind.core.files import write_text
     from twomind.server import dataflow
     from twomind.server.study import load_study
 
-    study = load_study(folder)
-    path = write_text(folder / dataflow.FILE, dataflow.sheet(study, folder.resolve()))
+    paths = dataflow.write_sheets(load_study(folder), folder)
     if as_json:
-        print_json({"sheet": str(path)})
+        print_json({"sheet": str(paths[0]), "sheets": [str(path) for path in paths]})
     else:
-        tell(str(path))
+        for path in paths:
+            tell(str(path))
     return 0
 
 

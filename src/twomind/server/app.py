@@ -18,6 +18,8 @@ from twomind.core.version import __version__
 from twomind.server import (
     coder_api,
     consent,
+    oidc,
+    oidc_api,
     pages,
     participant_api,
     recordings_api,
@@ -27,6 +29,7 @@ from twomind.server import (
     withdrawal,
 )
 from twomind.server.guard import Guard
+from twomind.server.limits import Limiter
 from twomind.server.place import Place
 from twomind.server.refused import Refused
 
@@ -45,6 +48,7 @@ def create_app(place: Place, web: Path | None = None) -> FastAPI:
 
     Raises:
         BadInput: A consent text was changed and its version was not raised.
+        MissingExtra: Researchers sign in by OpenID Connect, and the extra for it is absent.
     """
     consent.keep_texts(place)
     uploads.tidy(place)
@@ -59,9 +63,13 @@ def create_app(place: Place, web: Path | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.state.place = place
+    newcomers = place.study.server.newcomers_per_minute
+    app.state.oidc = oidc.provider_of(place)
+    app.state.newcomers = Limiter(newcomers / 60, newcomers)
     app.include_router(participant_api.router)
     app.include_router(recordings_api.router)
     app.include_router(researcher_api.router)
+    app.include_router(oidc_api.router)
     app.include_router(review_api.router)
     app.include_router(coder_api.router)
     app.include_router(coder_api.team)
@@ -95,7 +103,7 @@ def _sweeping(place: Place) -> Callable[[FastAPI], Any]:
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
-    return JSONResponse(error.body(), error.status)
+    return JSONResponse(error.body(), error.status, error.headers())
 
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:

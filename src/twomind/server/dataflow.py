@@ -1,158 +1,142 @@
 """The data-flow sheet for an ethics board: what is stored where, how long, who sees it, how it is
-erased. Written from ``study.toml``, so that it says what the server does.
+erased. Written from ``study.toml``, so that it says what the server does; in each language of the
+study that a template is there for, and else in English.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 
+from twomind.core.files import write_text
 from twomind.server.study import Study
 
 FILE = "data-flow.md"
+_FIRST = "en"
+#: Pieces of sentences that depend on the study: language → name → text.
+_TEXTS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "needed": "needed to take part",
+        "free": "free",
+        "team": "researchers who have signed in; the participant",
+        "erased": "key destroyed, then deleted, on withdrawal or when the time is over",
+        "sealed": "{database}, encrypted with the participant's key",
+        "off": " (switched off in this study)",
+        "with_words": ": quality of picture and sound, and {model}; words are put into writing there",
+        "without_words": (
+            ": quality of picture and sound, and {model}; words are not put into writing"
+        ),
+        "model": "the model {name!r}",
+        "no_model": "no model",
+        "some_days": "; within {days} days they may change their mind",
+        "at_once": "; it takes effect at once",
+        "encrypted_way": " On the way they are encrypted (https).",
+        "open_way": " The address is not https yet: it has to be before anybody takes part.",
+    },
+    "fr": {
+        "needed": "nécessaire pour participer",
+        "free": "libre",
+        "team": "l'équipe de recherche, connectée ; la personne elle-même",
+        "erased": "clé détruite, puis effacé, au retrait ou à la fin de la durée",
+        "sealed": "{database}, chiffré avec la clé de la personne",
+        "off": " (désactivé dans cette étude)",
+        "with_words": (
+            " : qualité de l'image et du son, et {model} ; les paroles y sont mises par écrit"
+        ),
+        "without_words": (
+            " : qualité de l'image et du son, et {model} ; les paroles ne sont pas mises par écrit"
+        ),
+        "model": "le modèle {name!r}",
+        "no_model": "aucun modèle",
+        "some_days": " ; pendant {days} jours elle peut changer d'avis",
+        "at_once": " ; l'effet est immédiat",
+        "encrypted_way": " En chemin ils sont chiffrés (https).",
+        "open_way": " L'adresse n'est pas encore en https : elle doit l'être avant toute participation.",
+    },
+}
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """One line of the table."""
-
-    what: str
-    where: str
-    how_long: str
-    who: str
-    erased: str
-
-    def line(self) -> str:
-        cells = (self.what, self.where, self.how_long, self.who, self.erased)
-        return f"| {' | '.join(cells)} |"
+def languages(study: Study) -> tuple[str, ...]:
+    """In which languages there is a sheet for a study."""
+    known = tuple(language for language in study.languages if language in _TEXTS)
+    return known or (_FIRST,)
 
 
-def sheet(study: Study, folder: Path) -> str:
-    """The sheet, in Markdown.
+def file_name(study: Study, language: str) -> str:
+    """``data-flow.md`` for the first language, ``data-flow.fr.md`` for another."""
+    if language == languages(study)[0]:
+        return FILE
+    stem, _, ending = FILE.rpartition(".")
+    return f"{stem}.{language}.{ending}"
+
+
+def write_sheets(study: Study, folder: Path) -> list[Path]:
+    """Write the sheet in each language into the study's folder.
 
     Args:
         study: What is asked and kept.
         folder: Where the study lies.
     """
-    lines = "\n".join(kept.line() for kept in _kept(study, folder))
-    asked = "\n".join(
-        f"* **{item.id}** ({'needed to take part' if item.required else 'free'}): "
-        f"{item.text[study.languages[0]]}"
-        for item in study.consent.items
-    )
-    return f"""# Data flow of the study `{study.id}`
-
-Made by `twomind study sheet` from `study.toml`. Make it again after a change.
-
-## What people agree to (version {study.consent.version}, each item yes or no, none ticked before)
-
-{asked}
-
-## What is kept
-
-| what | where | how long | who sees it | how it is erased |
-|---|---|---|---|---|
-{lines}
-
-## The way of a recording
-
-1. The participant's browser records after consent is stored, never before. It keeps each piece until
-   the server has it safely on its disk, and then deletes it.
-2. Pieces travel to `{study.server.public_url}` and to nowhere else: the pages load nothing from other
-   servers and send nothing to them.
-3. The server encrypts each piece with the participant's own key (AES-256-GCM) before it is written.
-   No unencrypted copy lies on the disk.
-4. The server measures a recording in its own memory{_measuring(study)}. What it finds is encrypted like
-   the recording.
-5. Researchers who have signed in see the recordings through the server, coders those that are assigned
-   to them. Who looked is in the audit log. The participant gets no result about themselves.
-
-## Withdrawal
-
-A participant withdraws with their own link, all or single items{_second_thoughts(study)}. Their sessions
-end, the key is destroyed, then the files and the rows of the database, of which no rest stays in free
-pages or logs. Backups made before hold encrypted pieces whose key is gone. What remains is a line in the
-audit log that somebody, under a random mark, withdrew.
-
-## Who is responsible
-
-{study.contact[study.languages[0]]}
-"""
+    written = []
+    for language in languages(study):
+        path = folder / file_name(study, language)
+        written.append(write_text(path, sheet(study, folder.resolve(), language)))
+    return written
 
 
-def _measuring(study: Study) -> str:
+def sheet(study: Study, folder: Path, language: str = _FIRST) -> str:
+    """The sheet, in Markdown.
+
+    Args:
+        study: What is asked and kept.
+        folder: Where the study lies.
+        language: One of :func:`languages`.
+    """
+    place = files("twomind.server") / "templates" / f"data-flow.{language}.md"
+    template = Template(place.read_text(encoding="utf-8"))
+    texts = _TEXTS[language]
+    spoken = language if language in study.languages else study.languages[0]
+    database = study.server.database.partition("@")[2] or f"{folder.name}/data/study.db"
+    retention = study.retention
+    values = {
+        "id": study.id,
+        "version": study.consent.version,
+        "contact": study.contact[spoken].strip(),
+        "items": _items(study, spoken, texts),
+        "people": f"{folder.name}/data/people",
+        "database": database,
+        "sealed": texts["sealed"].format(database=database),
+        "keys": study.server.keys,
+        "url": study.server.public_url,
+        "team": texts["team"],
+        "erased": texts["erased"],
+        "media_days": retention.media_days,
+        "partial_days": retention.partial_days,
+        "link_days": study.recruiting.link_days,
+        "measuring": _measuring(study, texts),
+        "thoughts": _second_thoughts(retention.second_thoughts_days, texts),
+        "https": texts["encrypted_way" if study.is_https else "open_way"],
+    }
+    return template.substitute(values)
+
+
+def _items(study: Study, language: str, texts: Mapping[str, str]) -> str:
+    lines = []
+    for item in study.consent.items:
+        kind = texts["needed" if item.required else "free"]
+        lines.append(f"* **{item.id}** ({kind}): {item.text[language]}")
+    return "\n".join(lines)
+
+
+def _measuring(study: Study, texts: Mapping[str, str]) -> str:
     wish = study.measuring
     if not wish.enabled:
-        return " (switched off in this study)"
-    speech = "are put into writing there" if wish.speech_model else "are not put into writing"
-    return f": quality of picture and sound, and the model {wish.model or 'none'!r}; words {speech}"
+        return texts["off"]
+    model = texts["model"].format(name=wish.model) if wish.model else texts["no_model"]
+    return texts["with_words" if wish.speech_model else "without_words"].format(model=model)
 
 
-def _second_thoughts(study: Study) -> str:
-    days = study.retention.second_thoughts_days
-    return (
-        f"; within {days} days they may change their mind" if days else "; it takes effect at once"
-    )
-
-
-def _kept(study: Study, folder: Path) -> list[_Kept]:
-    database = study.server.database.partition("@")[2] or f"{folder.name}/data/study.db"
-    media = f"{study.retention.media_days} days"
-    partial = f"not finished: {study.retention.partial_days} days"
-    withdrawal = "key destroyed, then deleted, on withdrawal or when the time is over"
-    team = "researchers who have signed in; the participant"
-    encrypted = f"{database}, encrypted with the participant's key"
-    return [
-        _Kept(
-            "recordings (picture and sound), with the times of prompts",
-            f"{folder.name}/data/people, encrypted with the participant's key",
-            f"{media}; {partial}",
-            team,
-            withdrawal,
-        ),
-        _Kept("answers to the form", encrypted, media, team, withdrawal),
-        _Kept(
-            "the panel's id of a person",
-            f"{encrypted}; beside it a keyed hash, so that nobody takes part twice",
-            media,
-            "researchers who have signed in",
-            withdrawal,
-        ),
-        _Kept("consent: text, version, answers, time", database, media, team, withdrawal),
-        _Kept("transcripts and their corrections", encrypted, media, team, withdrawal),
-        _Kept(
-            "what the server measured in a recording: quality, features, what a model said",
-            f"{encrypted}; features in {folder.name}/data/people, encrypted likewise",
-            media,
-            "researchers who have signed in",
-            withdrawal,
-        ),
-        _Kept(
-            "decisions of researchers on recordings, with their reasons",
-            encrypted,
-            media,
-            "researchers who have signed in",
-            withdrawal,
-        ),
-        _Kept(
-            "which coder may see which recording",
-            database,
-            media,
-            "researchers who have signed in; that coder",
-            "deleted on withdrawal or when the time is over",
-        ),
-        _Kept(
-            "keys of participants, wrapped with a main key",
-            f"{study.server.keys}, outside the study's folder and its backups",
-            "as long as the recordings",
-            "nobody; the server reads them",
-            "overwritten and deleted first of all",
-        ),
-        _Kept(
-            "audit log: who did what when; people under a random mark",
-            database,
-            "as long as the study",
-            "researchers who have signed in",
-            "with the study's folder",
-        ),
-    ]
+def _second_thoughts(days: int, texts: Mapping[str, str]) -> str:
+    return texts["some_days"].format(days=days) if days else texts["at_once"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import traceback
 from dataclasses import dataclass
 
@@ -12,19 +11,18 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from twomind.server.limits import Limiter
+from twomind.server.limits import Limiter, network_of
 from twomind.server.place import Place
-from twomind.server.refused import Refused
+from twomind.server.refused import Refused, too_many
 
 _LOG = logging.getLogger("twomind.server")
 #: Bytes of a body that is no chunk: the list of hashes of an hour fits in.
 MOST_JSON = 2 << 20
-_SIGN_IN = (
-    "/api/session",
-    "/api/coder/session",
-    "/api/researcher/session",
-    "/api/researcher/password",
-)
+#: What signed links open. A right one costs nothing, so that a class behind one address comes in
+#: together; a forged one is counted, and is told nothing once there were too many.
+_LINKS = ("/api/session", "/api/coder/session")
+#: What passwords open. Every try is counted before it is looked at; a right one is given back.
+_PASSWORDS = ("/api/researcher/session", "/api/researcher/password")
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -83,19 +81,29 @@ class Guard:
         self._chunk = place.study.recording.chunk_max_bytes
         self._https = serving.public_url.startswith("https://")
         rate = serving.requests_per_second
-        self._every = Limiter(rate, 4 * rate)
-        self._sign_in = Limiter(serving.sign_ins_per_minute / 60, serving.sign_ins_per_minute)
+        # A class that opens the pages in one moment asks some ten times each.
+        self._every = Limiter(rate, 8 * rate)
+        self._openings = Limiter(serving.sign_ins_per_minute / 60, serving.sign_ins_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = False
+        held_back = False
 
         async def sending(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
+            nonlocal started, held_back
+            if held_back:
+                return
+            if message["type"] == "http.response.start" and not started:
                 started = True
+                wait = self._judge_opening(scope, message["status"])
+                if wait:
+                    await _answer(sending, too_many(wait))
+                    held_back = True
+                    return
+            if message["type"] == "http.response.start":
                 self._add_headers(scope, message)
             await send(message)
 
@@ -120,13 +128,31 @@ class Guard:
         is_chunk = scope["method"] == "PUT" and "/chunks/" in scope["path"]
         return self._chunk if is_chunk else MOST_JSON
 
+    def _judge_opening(self, scope: Scope, status: int) -> float:
+        """Count links that open nothing; do not count passwords that are right.
+
+        Args:
+            scope: Of the request.
+            status: What is going to be answered.
+
+        Returns:
+            How many seconds the asker has to wait for an answer; 0: none.
+        """
+        if scope["method"] != "POST":
+            return 0.0
+        if scope["path"] in _LINKS and status == 403:
+            return self._openings.wait_s(asker_of(scope))
+        if scope["path"] in _PASSWORDS and status < 300:
+            self._openings.give_back(asker_of(scope))
+        return 0.0
+
     def _refused(self, scope: Scope) -> Refused | None:
-        client = scope.get("client") or ("", 0)
-        wait = self._every.wait_s(client[0])
-        if not wait and scope["method"] == "POST" and scope["path"] in _SIGN_IN:
-            wait = self._sign_in.wait_s(client[0])
+        asker = asker_of(scope)
+        wait = self._every.wait_s(asker)
+        if not wait and scope["method"] == "POST" and scope["path"] in _PASSWORDS:
+            wait = self._openings.wait_s(asker)
         if wait:
-            return Refused(429, "too_many", "Too many requests; wait a moment.", wait=wait)
+            return too_many(wait)
         length = Headers(scope=scope).get("content-length", "0")
         most = self._most(scope)
         if not length.isascii() or not length.isdigit():
@@ -143,15 +169,20 @@ class Guard:
             headers["Cache-Control"] = "no-store"
 
 
+def asker_of(scope: Scope) -> str:
+    """From where a request comes."""
+    client = scope.get("client") or ("", 0)
+    return network_of(client[0])
+
+
 def _too_large(most: int) -> Refused:
     return Refused(413, "too_large", "The body is longer than it may be.", limit=most)
 
 
 async def _answer(send: Send, refused: Refused) -> None:
     headers = [(b"content-type", b"application/json")]
-    wait = refused.more.pop("wait", None)
-    if wait is not None:
-        headers.append((b"retry-after", str(math.ceil(wait)).encode()))
+    for name, value in refused.headers().items():
+        headers.append((name.lower().encode(), value.encode()))
     if refused.status == 413:
         headers.append((b"connection", b"close"))
     body = json.dumps(refused.body()).encode()

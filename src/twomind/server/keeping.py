@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from sqlalchemy import select
@@ -24,7 +25,8 @@ from twomind.server.tables import Person
 
 _DATABASE = f"{DATA}/{SQLITE}"
 #: Nothing else is taken from a backup: no path that leads elsewhere, no link, no device.
-_TAKEN = (FILE, "data-flow.md", DATA)
+_TAKEN = (FILE, DATA)
+_SHEETS = "data-flow*.md"
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ def _write(folder: Path, copy: Path, file: Path, near: Path) -> Kept:
 
 
 def _contents(folder: Path, copy: Path, near: Path) -> Iterator[tuple[Path, str]]:
-    for name in (FILE, "data-flow.md"):
-        if (folder / name).exists():
-            yield folder / name, name
+    yield folder / FILE, FILE
+    for path in sorted(folder.glob(_SHEETS)):
+        yield path, path.name
     if copy.exists():
         yield copy, _DATABASE
     for path in sorted((folder / DATA).rglob("*")):
@@ -127,7 +129,8 @@ def restore(file: Path, folder: Path) -> Kept:
 
 def _may_be_taken(member: tarfile.TarInfo) -> bool:
     first = member.name.partition("/")[0]
-    return member.isfile() and first in _TAKEN
+    is_sheet = first == member.name and fnmatch(first, _SHEETS)
+    return member.isfile() and (first in _TAKEN or is_sheet)
 
 
 def _erase_again(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -9,6 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _MOST_ASKERS = 10_000
+
+
+#: Whoever has an address of IPv6 mostly has all of its network.
+_HOME_BITS = 64
+
+
+def network_of(address: str) -> str:
+    """Whose requests are counted together: an address of IPv4, a network of IPv6.
+
+    >>> network_of("2001:db8:1:2:3::4")
+    '2001:db8:1:2::/64'
+    """
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address) and known.ipv4_mapped is None:
+        return str(ipaddress.ip_network((known, _HOME_BITS), strict=False))
+    return str(getattr(known, "ipv4_mapped", None) or known)
 
 
 @dataclass
@@ -53,3 +73,14 @@ class Limiter:
                 bucket.left -= 1
                 return 0.0
             return (1 - bucket.left) / self._rate
+
+    def give_back(self, asker: str) -> None:
+        """What was asked was in order, and is not counted.
+
+        Args:
+            asker: Who took a token.
+        """
+        with self._lock:
+            bucket = self._buckets.get(asker)
+            if bucket is not None:
+                bucket.left = min(self._burst, bucket.left + 1)

@@ -21,7 +21,7 @@ def template() -> str:
 
 
 def new_study(folder: Path, keys: Path | None = None) -> Study:
-    """Write ``study.toml`` and the data-flow sheet into a new folder.
+    """Write ``study.toml`` and the data-flow sheets into a new folder.
 
     Args:
         folder: It may exist, without a study.
@@ -41,7 +41,7 @@ def new_study(folder: Path, keys: Path | None = None) -> Study:
     quoted = str(place.expanduser().resolve()).replace("\\", "\\\\").replace('"', '\\"')
     write_text(path, text.replace("@KEYS@", quoted))
     study = load_study(folder)
-    write_text(folder / dataflow.FILE, dataflow.sheet(study, folder.resolve()))
+    dataflow.write_sheets(study, folder)
     return study
 
 

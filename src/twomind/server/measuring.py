@@ -21,7 +21,7 @@ from twomind.pipeline.jobs import Job, Options
 from twomind.reporting import tables
 from twomind.reporting.result import Result
 from twomind.reporting.summary import summary_of
-from twomind.server import people, quality, scripts, uploads
+from twomind.server import looking, people, quality, scripts, uploads
 from twomind.server.keys import NoKey
 from twomind.server.measured import Measured
 from twomind.server.place import Place
@@ -73,6 +73,7 @@ def task_of(place: Place, recording_id: str) -> Task | None:
     before = [one for one in takes if one.item == recording.item and one.id != recording.id]
     asked = quality.Asked(
         speaks=neutral is None or recording.item != neutral.id,
+        language=person.language,
         min_s=0.0 if item is None else item.min_s,
         expected_s=None if recording.duration_ms is None else recording.duration_ms / 1000,
         stop_reason=recording.stop_reason,
@@ -100,7 +101,9 @@ def measure(place: Place, task: Task) -> Measured:
             opened.enter_context(scratch.in_memory())
             film = opened.enter_context(scratch.memory_file("film"))
             _fill(film, task.film)
-            result, absent = _predicted(place, task, scratch.path_of(film))
+            path = scratch.path_of(film)
+            result, absent = _predicted(place, task, path)
+            looked = _looked(place, task, path, result)
     except (FileNotFoundError, NoKey, Unreadable) as error:
         if not place.keys.has(task.recording.person):
             raise Gone from error
@@ -116,7 +119,7 @@ def measure(place: Place, task: Task) -> Measured:
     except Exception as error:  # libraries raise a dozen unrelated classes
         # Only its kind: its words may be a participant's.
         return _nothing(task, limits, f"measuring failed ({type(error).__name__})")
-    return _measured(task, limits, result, absent)
+    return _measured(task, limits, _Found(result, looked, absent))
 
 
 def _fill(file: Any, film: Film) -> None:
@@ -148,6 +151,16 @@ def _predicted(place: Place, task: Task, path: Path) -> tuple[Result, list[NotMe
         why = _told(error, path)
     result = predict_one(job, replace(options, model=None), store, progress)
     return result, [*absent, NotMeasured("probability", why)]
+
+
+def _looked(place: Place, task: Task, path: Path, result: Result) -> quality.Looked:
+    """What the quality control looks at besides."""
+    settings = _described(place, task)
+    spoken = None
+    if task.asked.speaks and task.asked.language:
+        spoken = looking.spoken_language(path, settings)
+    voice = result.features.tracks.get("voice")
+    return quality.Looked(looking.look(path), looking.dead_s(voice), spoken)
 
 
 def _described(place: Place, task: Task) -> Settings:
@@ -196,13 +209,23 @@ class _StillThere:
 # --- what came of it
 
 
-def _measured(task: Task, limits: Quality, result: Result, absent: list[NotMeasured]) -> Measured:
+@dataclass(frozen=True)
+class _Found:
+    """All that came of one film."""
+
+    result: Result
+    looked: quality.Looked
+    absent: list[NotMeasured]
+
+
+def _measured(task: Task, limits: Quality, found: _Found) -> Measured:
+    result, absent = found.result, found.absent
     summary: dict[str, Any] = tables.plain(summary_of(result, ""))
     said = {one.what for one in absent}
     for name in ("face", "voice", "words"):
         if name not in result.features.tracks and name not in said:
             absent.append(NotMeasured(name, result.features.notes.get(name, "not known why")))
-    values = quality.values_from(summary)
+    values = quality.values_from(summary, found.looked)
     remarks = tuple(summary["media"]["problems"])
     findings = quality.judge(values, task.asked, limits, absent, remarks)
     return Measured(findings, _kept(summary, absent), _script(task, result))

@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from twomind.server import access, consent, export, people, withdrawal
+from twomind.server.guard import asker_of
+from twomind.server.limits import Limiter
 from twomind.server.place import Place, stamp
 from twomind.server.study import Prompt, Study
 from twomind.server.visitors import Participant, ThePlace, drop_cookie, known, set_cookie
@@ -48,7 +50,10 @@ class EnterBody(Body):
 def enter(body: EnterBody, request: Request, response: Response, place: ThePlace) -> dict[str, Any]:
     """Exchange a link's token for a session."""
     before = known(request, place, "participant")
-    entry = people.Entry(body.token, body.external_id)
+    newcomers: Limiter = request.app.state.newcomers
+    entry = people.Entry(
+        body.token, body.external_id, lambda: newcomers.wait_s(asker_of(request.scope))
+    )
     person = people.enter(place, entry, None if before is None else before.subject)
     opened = access.open_session(place, "participant", person)
     told = {
@@ -58,6 +63,8 @@ def enter(body: EnterBody, request: Request, response: Response, place: ThePlace
     }
     if body.bearer:
         return {**told, "bearer": opened.token}
+    # What the page asks for next: a telephone far away is spared a round trip.
+    told |= {"study": _study_of(place, person), "me": _me_of(place, person)}
     set_cookie(response, place, "participant", opened)
     return told
 
@@ -95,8 +102,12 @@ def public(place: ThePlace) -> dict[str, Any]:
 @router.get("/study")
 def study(visitor: Participant, place: ThePlace) -> dict[str, Any]:
     """What this person reads and answers, in their own order."""
+    return _study_of(place, visitor.subject)
+
+
+def _study_of(place: Place, person_id: str) -> dict[str, Any]:
     with place.database.reading() as reading:
-        person = people.find(reading, visitor.subject)
+        person = people.find(reading, person_id)
     return described(place.study, person.order, person.kind == "test")
 
 
@@ -131,8 +142,12 @@ def _consent_text(study: Study) -> dict[str, Any]:
 @router.get("/me")
 def me(visitor: Participant, place: ThePlace) -> dict[str, Any]:
     """How far this person is."""
+    return _me_of(place, visitor.subject)
+
+
+def _me_of(place: Place, person_id: str) -> dict[str, Any]:
     with place.database.reading() as reading:
-        person = people.find(reading, visitor.subject)
+        person = people.find(reading, person_id)
         given = consent.last(reading, person.id)
         items = people.items(place, reading, person)
         recordings = people.of_person(reading, person.id)

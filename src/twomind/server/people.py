@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as Transaction
 
 from twomind.server import access, audit
 from twomind.server.place import Place
-from twomind.server.refused import Refused, not_found, withdrawn
+from twomind.server.refused import Refused, not_found, too_many, withdrawn
 from twomind.server.study import Prompt, Question, Study
 from twomind.server.tables import Invitation, Person, Recording, Session
 
@@ -105,6 +105,8 @@ class Entry:
 
     token: str
     external_id: str = ""
+    #: Asked before somebody new is made of a link for many: how many seconds to wait; 0: none.
+    wait_s: Callable[[], float] = lambda: 0.0
 
 
 def enter(place: Place, entry: Entry, already: str | None) -> str:
@@ -126,7 +128,7 @@ def enter(place: Place, entry: Entry, already: str | None) -> str:
         person_id = access.read_token(place, "person", entry.token)
     except Refused:
         invitation = access.read_token(place, "panel", entry.token)
-        return _enter_panel(place, invitation, entry.external_id, already)
+        return _enter_panel(place, invitation, entry, already)
     with place.database.writing() as writing:
         person = find(writing, person_id)
         if person.state == "invited":
@@ -135,7 +137,8 @@ def enter(place: Place, entry: Entry, already: str | None) -> str:
     return person_id
 
 
-def _enter_panel(place: Place, invitation: str, external: str, already: str | None) -> str:
+def _enter_panel(place: Place, invitation: str, entry: Entry, already: str | None) -> str:
+    external = entry.external_id
     with place.database.writing() as writing:
         found = writing.get(Invitation, invitation)
         if found is None or found.revoked:
@@ -154,6 +157,8 @@ def _enter_panel(place: Place, invitation: str, external: str, already: str | No
                     "You have begun. Go on with your own link, or in the browser where you began.",
                 )
         refuse_full(place, writing, "participant")
+        if wait := entry.wait_s():
+            raise too_many(wait)
         if person is not None:
             # Whoever came first gave nothing yet. Their way in ends, in case it was somebody else.
             _drop(place, writing, person)

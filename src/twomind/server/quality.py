@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from twomind.server import people
+from twomind.server.looking import Pictures
 from twomind.server.study import Quality
+from twomind.transcripts.heard_language import SpokenLanguage
 
 Proposal = Literal["usable", "again", "exclude", ""]
 #: Events of the page that say for some seconds that a stream is dead.
@@ -23,6 +25,7 @@ class Asked:
 
     Args:
         speaks: Whether people are meant to speak; in a neutral clip they are not.
+        language: In which language; empty: not known.
         min_s: How long it has to be, in seconds.
         expected_s: Length by the manifest, in seconds; None where it is not known.
         stop_reason: How it ended.
@@ -31,6 +34,7 @@ class Asked:
     """
 
     speaks: bool = True
+    language: str = ""
     min_s: float = 0.0
     expected_s: float | None = None
     stop_reason: str = "button"
@@ -53,6 +57,17 @@ class Values:
     level_dbfs: float | None = None
     clipped_share: float | None = None
     n_words: int | None = None
+    black_share: float | None = None
+    still_s: float | None = None
+    pictures_per_s: float | None = None
+    several_faces_share: float | None = None
+    picture_missing_s: float | None = None
+    sound_missing_s: float | None = None
+    dead_sound_s: float | None = None
+    snr_db: float | None = None
+    noise_dbfs: float | None = None
+    language: str = ""
+    language_probability: float | None = None
 
 
 @dataclass(frozen=True)
@@ -128,14 +143,23 @@ def faults_of(values: Values, asked: Asked, limits: Quality) -> tuple[Fault, ...
         found.below("incomplete", values.length_s, asked.expected_s - limits.max_missing_s)
     found.below("too_short", values.length_s, asked.min_s)
     if values.has_picture:
+        _judge_pictures(values, limits, found)
         _judge_face(values, limits, found)
     else:
         found.add("no_picture")
     if not values.has_sound:
         found.add("no_sound")
     elif asked.speaks:
-        _judge_speech(values, limits, found)
+        _judge_sound(values, limits, found)
+        _judge_speech(values, asked, limits, found)
     return tuple(found.faults)
+
+
+def _judge_pictures(values: Values, limits: Quality, found: _Found) -> None:
+    found.above("black", values.black_share, limits.max_black_share)
+    found.above("frozen", values.still_s, limits.max_still_s)
+    found.above("picture_ends", values.picture_missing_s, limits.max_missing_s)
+    found.below("few_pictures", values.pictures_per_s, limits.min_pictures_per_s)
 
 
 def _judge_face(values: Values, limits: Quality, found: _Found) -> None:
@@ -144,12 +168,23 @@ def _judge_face(values: Values, limits: Quality, found: _Found) -> None:
         found.add("face_seldom", share, limits.min_face_share)
         if values.face_reason:
             found.add("face_because", values.face_reason)
+    found.above("several_faces", values.several_faces_share, limits.max_several_faces)
 
 
-def _judge_speech(values: Values, limits: Quality, found: _Found) -> None:
+def _judge_sound(values: Values, limits: Quality, found: _Found) -> None:
+    found.above("sound_ends", values.sound_missing_s, limits.max_missing_s)
+    found.above("sound_dead", values.dead_sound_s, limits.max_dead_sound_s)
+    found.below("noisy", values.snr_db, limits.min_snr_db)
+    found.above("loud_noise", values.noise_dbfs, limits.max_noise_dbfs)
+
+
+def _judge_speech(values: Values, asked: Asked, limits: Quality, found: _Found) -> None:
     found.below("no_speech", values.speech_s, limits.min_speech_s)
     found.below("too_quiet", values.level_dbfs, limits.min_level_dbfs)
     found.above("clipped", values.clipped_share, limits.max_clipped_share)
+    is_other = bool(values.language and asked.language) and values.language != asked.language
+    if is_other and (values.language_probability or 0.0) >= limits.min_language_probability:
+        found.add("other_language", values.language)
 
 
 #: Without these nobody can say that a recording is usable, but a person who looks at it.
@@ -185,11 +220,21 @@ def judge(
     return Findings(values, faults, absent, tuple(remarks), proposal)
 
 
-def values_from(summary: Mapping[str, Any]) -> Values:
-    """What the summary of an answer says (``twomind.answer/1``).
+@dataclass(frozen=True)
+class Looked:
+    """What a second look at the film says; see :mod:`twomind.server.looking`."""
+
+    pictures: Pictures | None = None
+    dead_s: float | None = None
+    language: SpokenLanguage | None = None
+
+
+def values_from(summary: Mapping[str, Any], looked: Looked) -> Values:
+    """What the summary of an answer says (``twomind.answer/1``), and a second look.
 
     Args:
         summary: As the command line writes it.
+        looked: What was seen and heard besides.
     """
     media = summary["media"]
     parts = summary["summary"]
@@ -197,6 +242,8 @@ def values_from(summary: Mapping[str, Any]) -> Values:
     voice = parts["voice"]
     dropped: Mapping[str, int] = face.get("dropped") or {}
     commonest = max(dropped, key=lambda reason: dropped[reason], default="")
+    pictures = looked.pictures
+    language = looked.language
     return Values(
         has_picture=bool(media["n_frames"]),
         has_sound=bool(media["n_samples"]),
@@ -204,8 +251,51 @@ def values_from(summary: Mapping[str, Any]) -> Values:
         length_s=media["duration_s"],
         face_share=face.get("share_of_frames_measurable"),
         face_reason=commonest,
-        speech_s=voice.get("speech_s"),
+        speech_s=_speech_s(voice),
         level_dbfs=voice.get("energy_median_dbfs"),
         clipped_share=voice.get("clipped_share"),
         n_words=summary["words"]["n"],
+        black_share=None if pictures is None else pictures.black_share,
+        still_s=None if pictures is None else pictures.still_s,
+        pictures_per_s=None if pictures is None else pictures.per_s,
+        several_faces_share=_several(face),
+        picture_missing_s=_picture_missing_s(media),
+        sound_missing_s=_sound_missing_s(media),
+        dead_sound_s=looked.dead_s,
+        snr_db=voice.get("snr_db"),
+        noise_dbfs=voice.get("noise_floor_dbfs"),
+        language="" if language is None else language.code,
+        language_probability=None if language is None else language.probability,
     )
+
+
+def _speech_s(voice: Mapping[str, Any]) -> float | None:
+    """Seconds of speech: none where the sound is silent, or too quiet to hear any in it."""
+    found: float | None = voice.get("speech_s")
+    if found is None and voice.get("status") == "not_measured":
+        return 0.0
+    return found
+
+
+def _several(face: Mapping[str, Any]) -> float | None:
+    """Share of the pictures with more than one face."""
+    rows: Mapping[str, int] = face.get("people_rows") or {}
+    n_all = sum(rows.values())
+    n_several = sum(n for people_seen, n in rows.items() if int(people_seen) > 1)
+    return n_several / n_all if n_all else None
+
+
+def _picture_missing_s(media: Mapping[str, Any]) -> float | None:
+    """How much shorter the pictures are than the film."""
+    if not media["n_frames"]:
+        return None
+    shown_s = media["last_frame_s"] - media["first_frame_s"]
+    return float(media["duration_s"] - shown_s)
+
+
+def _sound_missing_s(media: Mapping[str, Any]) -> float | None:
+    """How much shorter the sound is than the film, gaps taken off."""
+    if not media["n_samples"]:
+        return None
+    silent_s = sum(end - start for start, end in media["gaps"])
+    return float(media["duration_s"] - (media["audio_end_s"] - media["audio_start_s"] - silent_s))

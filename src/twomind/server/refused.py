@@ -4,6 +4,7 @@ people.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
@@ -14,7 +15,7 @@ class Refused(Exception):
         status: HTTP status.
         code: For programs, as in docs/study/protocol.md.
         message: For people.
-        **more: Further fields of the answer.
+        **more: Further fields of the answer; ``wait`` is told in the header ``Retry-After`` alone.
     """
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
@@ -25,7 +26,18 @@ class Refused(Exception):
 
     def body(self) -> dict[str, Any]:
         """The answer's JSON."""
-        return {"error": self.code, "message": str(self), **self.more}
+        fields = {name: value for name, value in self.more.items() if name != "wait"}
+        return {"error": self.code, "message": str(self), **fields}
+
+    def headers(self) -> dict[str, str]:
+        """What the answer's headers say of it."""
+        wait = self.more.get("wait")
+        return {} if wait is None else {"Retry-After": str(math.ceil(wait))}
+
+
+def too_many(wait_s: float) -> Refused:
+    """Somebody asks more often than they may."""
+    return Refused(429, "too_many", "Too many requests; wait a moment.", wait=wait_s)
 
 
 def not_found() -> Refused:

@@ -99,6 +99,10 @@ def greeting(place: Place) -> list[str]:
     lines = list(place.study.remarks())
     lines.append(f"participants come to {public}/join with a link of `twomind study invite`")
     lines.append(f"researchers sign in at {public}/researcher")
-    if not access.any_researcher(place):
+    provider = place.study.server.oidc
+    if provider is not None:
+        names = ", ".join(provider.researchers)
+        lines.append(f"by {provider.name} may sign in: {names}")
+    elif not access.any_researcher(place):
         lines.append("nobody can sign in yet: `twomind study password` sets a password")
     return lines

@@ -28,6 +28,8 @@ Response = Literal[
 ]
 #: Without a yes to these nothing may be recorded.
 ALWAYS_REQUIRED = ("processing", "storage")
+#: How a text begins that a template leaves to the researcher.
+_UNWRITTEN = "[["
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 Texts = dict[str, str]
@@ -186,10 +188,38 @@ class Quality(_Part):
     min_level_dbfs: float = Field(default=-50, ge=-120, le=0)
     max_clipped_share: float = Field(default=0.05, ge=0, le=1)
     min_speech_s: float = Field(default=1.0, ge=0)
-    #: How much shorter than its manifest a film may be.
+    #: How far speech has to lie over the noise.
+    min_snr_db: float = Field(default=3.0, ge=-20, le=60)
+    #: How loud steady noise may be: a hum, a fan, wind.
+    max_noise_dbfs: float = Field(default=-35.0, ge=-120, le=0)
+    #: How much shorter than its manifest a film may be, and its picture or sound than the film.
     max_missing_s: float = Field(default=1.0, ge=0)
+    #: How long there may be no sound at all, not even a room's.
+    max_dead_sound_s: float = Field(default=5.0, ge=0)
+    #: How long the picture may stand still, and which share of the pictures may be black.
+    max_still_s: float = Field(default=3.0, ge=0)
+    max_black_share: float = Field(default=0.2, ge=0, le=1)
+    min_pictures_per_s: float = Field(default=8.0, ge=0)
+    #: Share of the pictures in which somebody else may be seen.
+    max_several_faces: float = Field(default=0.2, ge=0, le=1)
+    #: From this probability on a speech model is believed that another language is spoken.
+    min_language_probability: float = Field(default=0.8, ge=0, le=1)
     #: After so many takes that were asked for again, the proposal is to exclude.
     asks: int = Field(default=1, ge=0, le=20)
+
+
+class OpenIdConnect(_Part):
+    """Accounts that a university has already, with which researchers may sign in."""
+
+    name: str = Field(default="OpenID Connect", min_length=1, max_length=60)
+    issuer: str = Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])\S+$")
+    client_id: str = Field(min_length=1)
+    #: A file with the client's secret, outside the study's folder; empty: the client has none.
+    client_secret_file: str = ""
+    #: Verified e-mail addresses, or subjects, of those who may sign in.
+    researchers: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] = Field(
+        min_length=1
+    )
 
 
 class Serving(_Part):
@@ -200,15 +230,19 @@ class Serving(_Part):
     keys: str = Field(min_length=1)
     study_max_bytes: int = Field(default=200 << 30, ge=1 << 10)
     requests_per_second: float = Field(default=50, gt=0)
+    #: Forged links and wrong passwords, from one address.
     sign_ins_per_minute: float = Field(default=10, gt=0)
+    #: People whom a panel's link makes, from one address.
+    newcomers_per_minute: float = Field(default=60, gt=0)
     session_hours: float = Field(default=12, gt=0, le=24 * 7)
+    oidc: OpenIdConnect | None = None
 
 
 @dataclass(frozen=True)
 class Caution:
     """One thing to know before the first invitation: a code for pages, and what it is about."""
 
-    code: Literal["not_scored", "no_https"]
+    code: Literal["not_scored", "no_https", "unwritten"]
     about: str
 
     @property
@@ -217,6 +251,10 @@ class Caution:
             return (
                 f"language {self.about!r}: words will be transcribed but not scored; what is "
                 "measured in words holds for English only."
+            )
+        if self.code == "unwritten":
+            return (
+                f"{self.about}: a line in [[ ]] waits for you; people would read it as it stands."
             )
         return (
             f"server.public_url is {self.about}: browsers open a camera only on https addresses "
@@ -308,9 +346,20 @@ class Study(_Part):
             for language in self.languages
             if not is_measured(language)
         ]
-        if not self.server.public_url.startswith("https://"):
+        for place, texts in self._texts():
+            found += [
+                Caution("unwritten", f"{place} ({language})")
+                for language, text in texts.items()
+                if _UNWRITTEN in text
+            ]
+        if not self.is_https:
             found.append(Caution("no_https", self.server.public_url))
         return found
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people come to an encrypted address."""
+        return self.server.public_url.startswith("https://")
 
     def remarks(self) -> list[str]:
         """The same as sentences."""

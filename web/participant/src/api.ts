@@ -12,12 +12,22 @@ export class ApiError extends Error {
   }
 }
 
+/** What a link is exchanged for; a server that tells less is asked for the rest. */
+interface Joined {
+  csrf: string;
+  personal_token?: string;
+  study?: Study;
+  me?: Me;
+}
+
 const TRIES = 4;
 const FIRST_WAIT_MS = 400;
 
 /** The server, for one person; each request may be said twice, so that a bad line is tried again. */
 export class Api {
   private csrf = "";
+  /** What the server told with the session, used once: it saves a round trip. */
+  private told: Partial<Joined> = {};
 
   headers(): Record<string, string> {
     return { "X-CSRF-Token": this.csrf };
@@ -25,12 +35,9 @@ export class Api {
 
   async join(token: string, externalId: string | null): Promise<string> {
     const body = externalId === null ? { token } : { token, external_id: externalId };
-    const said = await this.send<{ csrf: string; personal_token?: string }>(
-      "POST",
-      "/api/session",
-      body,
-    );
+    const said = await this.send<Joined>("POST", "/api/session", body);
     this.csrf = said.csrf;
+    this.told = said;
     return said.personal_token ?? "";
   }
 
@@ -43,11 +50,17 @@ export class Api {
   }
 
   study(): Promise<Study> {
-    return this.send("GET", "/api/study");
+    return this.onceTold("study") ?? this.send("GET", "/api/study");
   }
 
   me(): Promise<Me> {
-    return this.send("GET", "/api/me");
+    return this.onceTold("me") ?? this.send("GET", "/api/me");
+  }
+
+  private onceTold<Name extends "study" | "me">(name: Name): Promise<Required<Joined>[Name]> | null {
+    const { [name]: told, ...others } = this.told;
+    this.told = others as Partial<Joined>;
+    return told === undefined ? null : Promise.resolve(told as Required<Joined>[Name]);
   }
 
   consent(said: object): Promise<Consented> {

@@ -9,6 +9,7 @@ const session = await RecordingSession.open({
 });
 
 at("start").addEventListener("click", async () => {
+  at("done").textContent = "";
   const stream = await openStream();
   at("mirror").srcObject = stream;
   await at("mirror").play();
@@ -27,5 +28,5 @@ at("start").addEventListener("click", async () => {
   at("start").disabled = false;
   at("stop").disabled = true;
   await session.uploader.complete(finished.id);
-  at("sent").textContent = `${finished.bytes} bytes in ${finished.chunks} chunks: complete`;
+  at("done").textContent = `Complete: ${finished.bytes} bytes in ${finished.chunks} chunks.`;
 });

@@ -1,4 +1,7 @@
-"""The smallest server that @twomind/recorder can send to: python3 server.py FOLDER [PORT]."""
+"""The smallest server that @twomind/recorder can send to: python3 server.py FOLDER [PORT [PAGES]].
+
+PAGES is the folder of your own pages; without it the example's are served, at /example/.
+"""
 
 import hashlib
 import json
@@ -8,7 +11,7 @@ import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-KEPT = Path(sys.argv[1])
+KEPT = Path(sys.argv[1]).resolve()
 PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
 
 
@@ -75,5 +78,5 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    os.chdir(Path(__file__).parents[1])
+    os.chdir(sys.argv[3] if len(sys.argv) > 3 else Path(__file__).parents[1])
     ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()

@@ -38,6 +38,11 @@ export class Api {
     this.name = name;
   }
 
+  /** What the accounts are called with which one may sign in besides; null: there are none. */
+  async provider(): Promise<string | null> {
+    return (await this.send<{ name: string | null }>("GET", "/oidc")).name;
+  }
+
   /** The session of this browser. */
   async resume(): Promise<void> {
     const said = await this.send<{ csrf: string; name: string }>("GET", "/session");

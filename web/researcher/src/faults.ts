@@ -1,12 +1,13 @@
 import type { Fault, Findings } from "./types.js";
-import { number, percent, said, t } from "./words.js";
+import { languageName, number, percent, said, t } from "./words.js";
 
 /** How the number of a fault is written. */
-const SHARES = new Set(["face_seldom", "clipped"]);
+const SHARES = new Set(["face_seldom", "clipped", "black", "several_faces"]);
 const REASONS: Record<string, string> = { ended_by_itself: "stop", face_because: "face" };
 
 function shown(fault: Fault, value: number | string | null): string {
   if (value === null) return "";
+  if (fault.code === "other_language") return languageName(String(value));
   if (typeof value === "string") return said(REASONS[fault.code] ?? "", value.replaceAll(" ", "_"));
   return SHARES.has(fault.code) ? percent(value) : number(value);
 }

@@ -54,3 +54,12 @@ export function percent(share: number): string {
 export function number(value: number, digits = 1): string {
   return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
 }
+
+/** What a language is called; its code where the browser does not know it. */
+export function languageName(code: string): string {
+  try {
+    return new Intl.DisplayNames([language], { type: "language" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}

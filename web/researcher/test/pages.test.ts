@@ -46,6 +46,8 @@ describe("what the quality control found", () => {
     [{ code: "ended_by_itself", value: "tab_closed", limit: null }, "the tab was closed"],
     [{ code: "incomplete", value: 13.24, limit: 19.2 }, "13.2 s"],
     [{ code: "too_quiet", value: -61, limit: -50 }, "-61 dB"],
+    [{ code: "black", value: 0.5, limit: 0.2 }, "50%"],
+    [{ code: "other_language", value: "fr", limit: null }, "French"],
   ])("%o", (fault, part) => {
     language("en");
     expect(faultText(fault)).toContain(part);

@@ -21,6 +21,11 @@ function keepButton(): HTMLButtonElement {
   return button(t("keep_interrupted"), () => undefined, "plain");
 }
 
+/** In the neutral clip people look into the camera: they are not asked to speak. */
+function isNeutral(app: App, item: Item): boolean {
+  return app.study.prompts.every((prompt) => prompt.id !== item.id);
+}
+
 function kept(app: App, item: Item): Promise<void> {
   app.here.stored.add(item.id);
   return app.go();
@@ -31,7 +36,7 @@ function invite(app: App, item: Item, skip: HTMLButtonElement | null): HTMLButto
   show(
     titleOf(app.study, item.id),
     skip === null ? null : el("p", { class: "warning" }, t("was_interrupted")),
-    el("p", {}, t("ready", { seconds: item.max_s })),
+    el("p", {}, t(isNeutral(app, item) ? "ready_neutral" : "ready", { seconds: item.max_s })),
     el("div", { class: "buttons" }, begin, skip),
     el("p", { class: "small" }, t("pause_hint")),
   );

@@ -2,6 +2,9 @@ import { el, show } from "../../../participant/src/dom.js";
 import { type Api, ApiError } from "../api.js";
 import { t } from "../words.js";
 
+/** Where the server leads back when a provider's accounts are not let in. */
+const REFUSED = "#refused";
+
 /** Name and password; `done` goes on. */
 export function signIn(api: Api, done: () => void): void {
   const name = el("input", { id: "name", name: "name", autocomplete: "username", required: true });
@@ -29,7 +32,18 @@ export function signIn(api: Api, done: () => void): void {
       password.focus();
     });
   });
-  show(t("sign_in_title"), el("p", {}, t("sign_in_intro")), form);
+  if (location.hash === REFUSED) {
+    alert.textContent = t("provider_refused");
+    history.replaceState(null, "", location.pathname);
+  }
+  const other = el("p", { class: "buttons" });
+  show(t("sign_in_title"), el("p", {}, t("sign_in_intro")), other, form);
+  void api.provider().then((called) => {
+    if (called === null) return;
+    const go = el("a", { class: "button", href: "/api/researcher/oidc/start" });
+    go.textContent = t("sign_in_with", { name: called });
+    other.append(go);
+  }, () => undefined);
 }
 
 export function problemText(error: unknown): string {
