@@ -6,6 +6,10 @@ and put into pauses of others, with noise and through the codecs of web cameras.
 and no filler with it. ``earlier`` is a judging half of before that was looked at since: thresholds
 were chosen on it and on ``development``, and it has the recordings and most fillers of ``judge``,
 with other places, noise and pitch.
+
+``python -m experiments.filler_mixes SHARED OUT READINGS`` writes ``again`` beside them, with other
+people, sentences and kinds of noise. ``READINGS`` is the folder ``test`` of PocketSphinx's source:
+``pip download --no-deps --no-binary pocketsphinx pocketsphinx==5.1.1``, unpacked.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import csv
 import sys
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +27,8 @@ from scipy.signal import resample
 
 RATE_HZ = 16000
 SPEECH = "data/speech"
+#: Tones of a hum: the mains, its double, and blades.
+HUM_HZ = (50.0, 100.0, 150.0, 237.0)
 #: Kinds of file and their encoders; a plain file is kept as it is.
 CODECS = ((".wav", None), (".webm", "libopus"), (".m4a", "aac"))
 
@@ -47,6 +54,8 @@ class Half:
     noise_db: tuple[float | None, ...]
     #: How much higher or lower, and faster or slower, the speech is made (share).
     other_voices: float = 0.0
+    #: What is added, one for each level of noise.
+    noise_kinds: tuple[str, ...] = ("pink", "pink", "pink")
 
 
 _READ = "librivox/sense_and_sensibility_01_austen_64kb-08{}0.wav"
@@ -146,6 +155,49 @@ EARLIER = replace(
 )
 
 
+_MORE_READ = "data/librivox/sense_and_sensibility_01_austen_64kb-09{}0.wav"
+_MEETING = "regression/chan3.wav"
+#: Fillers of ``JUDGE`` (no others are at hand) among people, sentences and noises that are new.
+AGAIN = Half(
+    fillers=JUDGE.fillers,
+    others=(
+        Cut("mfa_laughter.flac", 8.2, 8.8),
+        Cut("mfa_laughter.flac", 9.25, 9.95),
+        Cut("mfa_breaths.flac", 2.2, 3.2),
+        Cut("mfa_hes.flac", 1.5, 2.2),
+        Cut(_MEETING, 9.75, 10.6),
+    ),
+    speech=(
+        Cut(
+            _MORE_READ.format(2),
+            0.0,
+            6.05,
+            "had he married a more amiable woman he might have been made still more respectable "
+            "than he was",
+        ),
+        Cut(_MORE_READ.format(3), 0.0, 3.29, "he might even have been made amiable himself"),
+        Cut("data/cards/001.wav", 0.0, 1.0, "ten of clubs"),
+        Cut("data/cards/003.wav", 0.0, 1.5, "seven of clubs"),
+        Cut("data/cards/005.wav", 0.0, 3.4, "eight of spades four of clubs seven of hearts"),
+        Cut(_MEETING, 0.2, 1.65, "yeah we had a long discussion about"),
+        Cut(
+            _MEETING,
+            2.85,
+            6.3,
+            "how much how easy we want to make it for people to bleep things out so",
+        ),
+        Cut(_MEETING, 8.25, 9.5, "morgan wants to make it hard"),
+        Cut(_MEETING, 17.15, 19.1, "i didn't even check yesterday whether it was moving"),
+        Cut("data/goforward.raw", 0.4, 2.1, "go forward ten meters"),
+        Cut("data/numbers.raw", 0.2, 3.2, "thirty three four six ninety two"),
+        Cut("data/something.raw", 0.2, 2.3, "go somewhere and do something"),
+    ),
+    noise_db=(None, 20.0, 12.0),
+    other_voices=0.08,
+    noise_kinds=("pink", "fan", "babble"),
+)
+
+
 @dataclass(frozen=True)
 class Mix:
     """A recording made of cuts: samples, what is said, and where the fillers lie (seconds)."""
@@ -158,9 +210,9 @@ class Mix:
 class Maker:
     """Makes the mixes of one half."""
 
-    def __init__(self, half: Half, root: Path, seed: int) -> None:
+    def __init__(self, half: Half, roots: tuple[Path, ...], seed: int) -> None:
         self.half = half
-        self.root = root
+        self.roots = roots
         self.rng = np.random.default_rng(seed)
         self._sounds: dict[str, np.ndarray] = {}
 
@@ -205,10 +257,26 @@ class Maker:
 
     def _cut(self, cut: Cut) -> np.ndarray:
         if cut.file not in self._sounds:
-            self._sounds[cut.file] = decoded(self.root / cut.file)
+            self._sounds[cut.file] = decoded(self._found(cut.file))
         sound = self._sounds[cut.file]
         piece = sound[int(cut.start_s * RATE_HZ) : int(cut.end_s * RATE_HZ)].copy()
         return faded(piece)
+
+    def _found(self, file: str) -> Path:
+        for root in self.roots:
+            if (root / file).is_file():
+                return root / file
+        raise FileNotFoundError(f"{file} is in none of {', '.join(map(str, self.roots))}")
+
+    def babble(self, n: int) -> np.ndarray:
+        """Six people at once, backwards, so that no word of them can be understood."""
+        total = np.zeros(n, np.float32)
+        for _ in range(6):
+            sentence = self._one_of(self.half.speech)
+            speech = self._levelled(self._cut(sentence)[::-1], -23.0)
+            start = int(self.rng.integers(len(speech)))
+            total += np.resize(np.roll(speech, start), n)
+        return total
 
     def _varied(self, filler: np.ndarray) -> np.ndarray:
         """Another voice of the same filler: higher or lower, louder or softer."""
@@ -235,7 +303,9 @@ def faded(piece: np.ndarray) -> np.ndarray:
 
 
 def decoded(path: Path) -> np.ndarray:
-    """Samples ``(n,)`` float mono at 16 kHz."""
+    """Samples ``(n,)`` float mono at 16 kHz; a file ``.raw`` is 16 bits of that already."""
+    if path.suffix == ".raw":
+        return np.fromfile(path, "<i2").astype(np.float32) / 32768
     with av.open(str(path)) as container:
         resampler = av.AudioResampler("flt", "mono", RATE_HZ)
         parts = []
@@ -245,16 +315,33 @@ def decoded(path: Path) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def noisy(sound: np.ndarray, snr_db: float | None, rng: np.random.Generator) -> np.ndarray:
-    """With noise that falls by 3 dB an octave, as rooms have it."""
-    if snr_db is None:
-        return sound
-    n = len(sound)
+def pink(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise that falls by 3 dB an octave, as rooms have it."""
     spectrum = np.fft.rfft(rng.normal(size=n))
     hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
-    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 50.0)), n)
-    pink /= np.sqrt(np.mean(pink**2))
-    return (sound + pink * 10 ** ((-23.0 - snr_db) / 20)).astype(np.float32)
+    return np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 50.0)), n)
+
+
+def fan(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise that falls by 6 dB an octave, with the hum of the mains and its blades."""
+    spectrum = np.fft.rfft(rng.normal(size=n))
+    hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
+    air = np.fft.irfft(spectrum / np.maximum(hz, 80.0), n)
+    air /= np.sqrt(np.mean(air**2))
+    time_s = np.arange(n) / RATE_HZ
+    hum = sum(np.sin(2 * np.pi * tone_hz * time_s) / k for k, tone_hz in enumerate(HUM_HZ, 1))
+    return air + 0.5 * hum
+
+
+def noisy(
+    sound: np.ndarray, snr_db: float | None, noise: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """With noise that lies ``snr_db`` under speech; as it is where that is None."""
+    if snr_db is None:
+        return sound
+    added = noise(len(sound))
+    added = added / np.sqrt(np.mean(added**2))
+    return (sound + added * 10 ** ((-23.0 - snr_db) / 20)).astype(np.float32)
 
 
 def write_sound(path: Path, sound: np.ndarray, codec: str | None) -> None:
@@ -294,34 +381,53 @@ def write_grid(path: Path, fillers: tuple[tuple[float, float, str], ...], end_s:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def write_half(half: Half, root: Path, out: Path, n_mixes: int, n_fillers: int, seed: int) -> None:
+@dataclass(frozen=True)
+class Size:
+    """How many mixes of how many fillers, and the seed of what is drawn."""
+
+    n_mixes: int
+    n_fillers: int
+    seed: int
+
+
+def write_half(half: Half, roots: tuple[Path, ...], out: Path, size: Size) -> None:
     """All mixes of one half, with their manifest."""
     out.mkdir(parents=True, exist_ok=True)
-    maker = Maker(half, root, seed)
+    maker = Maker(half, roots, size.seed)
+    noises = {
+        "pink": lambda n: pink(n, maker.rng),
+        "fan": lambda n: fan(n, maker.rng),
+        "babble": maker.babble,
+    }
     rows = []
-    for k in range(n_mixes):
-        mix = maker.mix(n_fillers)
+    for k in range(size.n_mixes):
+        mix = maker.mix(size.n_fillers)
         ending, codec = CODECS[k % len(CODECS)]
-        snr_db = half.noise_db[(k // len(CODECS)) % len(half.noise_db)]
+        level = (k // len(CODECS)) % len(half.noise_db)
+        snr_db = half.noise_db[level]
+        kind = half.noise_kinds[level]
         name = f"mix_{k:03d}"
-        write_sound(out / f"{name}{ending}", noisy(mix.samples, snr_db, maker.rng), codec)
+        write_sound(out / f"{name}{ending}", noisy(mix.samples, snr_db, noises[kind]), codec)
         (out / f"{name}.txt").write_text(mix.text + "\n", encoding="utf-8")
         write_grid(out / f"{name}.TextGrid", mix.fillers, len(mix.samples) / RATE_HZ)
-        noise = "own noise" if snr_db is None else f"{snr_db:.0f} dB over pink noise"
+        noise = "own noise" if snr_db is None else f"{snr_db:.0f} dB over {kind} noise"
         note = f"{noise}, {codec or 'no codec'}"
-        rows.append((f"{name}{ending}", f"{name}.txt", f"{name}.TextGrid", n_fillers, note))
+        rows.append((f"{name}{ending}", f"{name}.txt", f"{name}.TextGrid", size.n_fillers, note))
     with (out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("file", "transcript", "times", "n_fillers", "note"))
         writer.writerows(rows)
 
 
-def main(shared: str, out: str) -> None:
-    """Write all of them."""
-    root = Path(shared) / SPEECH
-    write_half(DEVELOPMENT, root, Path(out) / "development", 12, 7, seed=1)
-    write_half(EARLIER, root, Path(out) / "earlier", 27, 8, seed=20261129)
-    write_half(JUDGE, root, Path(out) / "judge", 25, 8, seed=1717)
+def main(shared: str, out: str, readings: str | None = None) -> None:
+    """Write all of them; ``again`` where the readings that it needs are at hand."""
+    roots = (Path(shared) / SPEECH,)
+    write_half(DEVELOPMENT, roots, Path(out) / "development", Size(12, 7, seed=1))
+    write_half(EARLIER, roots, Path(out) / "earlier", Size(27, 8, seed=20261129))
+    write_half(JUDGE, roots, Path(out) / "judge", Size(25, 8, seed=1717))
+    if readings is not None:
+        roots = (*roots, Path(readings))
+        write_half(AGAIN, roots, Path(out) / "again", Size(25, 8, seed=230617))
 
 
 if __name__ == "__main__":

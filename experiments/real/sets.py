@@ -4,7 +4,7 @@ shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,34 +51,71 @@ class PeopleSet:
     ordered: bool = False
 
 
+@dataclass(frozen=True, eq=False)
+class _Posed:
+    """Whose picture each is, what it shows, and which ones are the neutral of their person."""
+
+    people: tuple[str, ...]
+    classes: tuple[str, ...]
+    person: np.ndarray
+    is_neutral: np.ndarray
+    #: Pictures that are rows, and their classes.
+    rows: np.ndarray
+    y: np.ndarray
+
+
 def yale(folder: Path, weights: Path, store: Store) -> Iterator[PeopleSet]:
     """Posed faces by three encoders: blendshapes, our action units, the expression net."""
     paths = [path for path in sorted(folder.glob("*.png")) if path.stem not in _COPIES]
     geometry = [_face_track(path, store) for path in paths]
+    posed = _posed(paths)
+    quality = np.stack([_row(track, _QUALITY) for track in geometry])
+    for encoder, values in _encoded(paths, geometry, weights).items():
+        own = [values[posed.is_neutral & (posed.person == p)][0] for p in range(len(posed.people))]
+        yield PeopleSet(
+            "Yale",
+            encoder,
+            values[posed.rows],
+            posed.y,
+            posed.person[posed.rows],
+            np.stack(own),
+            quality[posed.rows],
+            posed.classes,
+        )
+
+
+def _posed(paths: Sequence[Path]) -> _Posed:
+    """What files named ``PERSON_EXPRESSION`` show."""
+    shown = [path.stem.split("_") for path in paths]
+    people = sorted({person for person, _ in shown})
+    expressions = ["neutral" if expression in _CALM else expression for _, expression in shown]
+    is_neutral = np.array([expression == "normal" for expression in expressions])
+    rows = np.flatnonzero(~is_neutral)
+    classes = sorted({expressions[row] for row in rows})
+    return _Posed(
+        tuple(people),
+        tuple(classes),
+        np.array([people.index(person) for person, _ in shown]),
+        is_neutral,
+        rows,
+        np.array([classes.index(expressions[row]) for row in rows]),
+    )
+
+
+def _encoded(
+    paths: Sequence[Path], geometry: Sequence[Track], weights: Path
+) -> dict[str, np.ndarray]:
+    """Rows ``(N, D)`` of the pictures by each encoder."""
     units = tuple(n for n in geometry[0].names if n.startswith("AU") and "_" not in n)
     finder = LandmarkerFinder(weights / TASK_FILE, 1)
     found = [_found(finder, path) for path in paths]
     finder.close()
     net = ExpressionNet(read_weights(weights))
-    encoded = {
+    return {
         "blendshapes": np.stack([shapes for _, shapes in found]),
         "action units": np.stack([_row(track, units) for track in geometry]),
         "expression net": net.embed(np.stack([face for face, _ in found])),
     }
-    quality = np.stack([_row(track, _QUALITY) for track in geometry])
-    shown = [path.stem.split("_") for path in paths]
-    names = sorted({person for person, _ in shown})
-    person = np.array([names.index(one) for one, _ in shown])
-    expression = np.array(["neutral" if e in _CALM else e for _, e in shown])
-    is_neutral = expression == "normal"
-    classes = tuple(sorted(set(expression[~is_neutral].tolist())))
-    rows = np.flatnonzero(~is_neutral)
-    y = np.array([classes.index(e) for e in expression[rows]])
-    for encoder, values in encoded.items():
-        neutral = np.stack([values[is_neutral & (person == p)][0] for p in range(len(names))])
-        yield PeopleSet(
-            "Yale", encoder, values[rows], y, person[rows], neutral, quality[rows], classes
-        )
 
 
 def _face_track(path: Path, store: Store) -> Track:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,24 @@ def test_an_answer_has_the_seconds_of_its_speech_without_words_and_their_times(
     expected = [(1.0, 2.0), (4.0, 5.5)][n_words:]
     assert np.allclose(times, expected, atol=0.08)
     assert found.voice[ERASED] == pytest.approx(sum(b - a for a, b in times))
+
+
+# --- pauses
+
+
+def _pauses(spans: tuple[tuple[float, float], ...], *words: Word) -> list[tuple[float, float]]:
+    heard = replace(voice(), pauses=spans)
+    return [(cue.start_s, cue.end_s) for cue in cues("long_pause", heard, *words)]
+
+
+def test_a_pause_holds_no_word_that_was_found_in_the_sound() -> None:
+    said = (word("quite", 2.1, 2.6), word("soft", 2.6, 3.0))
+    assert _pauses(((2.0, 3.5),), *said) == []
+    assert _pauses(((2.0, 4.0), (5.0, 6.2)), *said) == [(3.0, 4.0), (5.0, 6.2)]
+
+
+def test_a_pause_stays_whole_beside_its_words_and_under_words_that_are_spread() -> None:
+    beside = (word("so", 1.5, 2.04), word("go", 2.98, 3.4))
+    assert _pauses(((2.0, 3.0),), *beside) == [(2.0, 3.0)]
+    for timing in (Timing.SPREAD_CUE, Timing.SPREAD_ALL, Timing.RECOGNISED, Timing.GIVEN):
+        assert _pauses(((2.0, 3.0),), word("so", 2.2, 2.8, timing)) == [(2.0, 3.0)]

@@ -15,6 +15,7 @@ from twomind.models.change_talk import recogniser
 from twomind.models.change_talk.clauses import clause_texts, clauses
 from twomind.models.change_talk.head import around
 from twomind.models.change_talk.recogniser import CANNOT_TELL, ChangeTalk, two_sides
+from twomind.models.change_talk.running import RunningSides
 from twomind.types import Features, Status, Timing, Word
 
 BOTH = (
@@ -168,6 +169,41 @@ def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
         (tmp_path / recogniser.FILE).write_text(json.dumps({**entry, **change}), encoding="utf-8")
         with pytest.raises(BadInput):
             ChangeTalk.load(tmp_path)
+
+
+# --- while somebody speaks
+
+
+@pytest.mark.parametrize("n_at_once", [1, 3, 1000])
+def test_whole_clauses_are_told_while_somebody_speaks(n_at_once: int) -> None:
+    words = spoken(BOTH + " It is hard but then I want it. Nothing else.").words or ()
+    running = RunningSides(load("change-talk"))
+    told = []
+    for first in range(0, len(words), n_at_once):
+        told += running.push(words[first : first + n_at_once])
+    n_before_the_end = len(told)
+    told += running.close()
+    assert tuple(side.clause for side in told) == clauses(words)
+    assert len(told) > n_before_the_end > 0
+    assert [side.said for side in told[:2]] == ["change", "sustain"]
+    assert running.close() == ()
+
+
+def test_what_comes_later_changes_nothing_that_was_told() -> None:
+    first, second = spoken(BOTH).words or (), spoken("I never want to stop. I like it.").words or ()
+    model = load("change-talk")
+    short, long = RunningSides(model), RunningSides(model)
+    told = short.push(first)
+    assert told
+    assert long.push((*first, *second))[: len(told)] == told
+
+
+def test_nothing_is_told_while_the_language_is_another() -> None:
+    said = "Ich möchte wirklich aufhören zu rauchen. Aber ich kann nicht, weil es mir hilft und so."
+    running = RunningSides(load("change-talk"))
+    assert running.push(spoken(said).words or ()) == ()
+    assert "'de'" in running.why_not()
+    assert running.close() == ()
 
 
 # --- the head

@@ -165,3 +165,11 @@ def test_a_batch_without_a_score_says_what_to_do() -> None:
     assert "--speech-model" in said[1]
     assert "answers.csv" in telling.advice([row("failed", error="cut")])[1]
     assert telling.advice([row("failed", error="It is cut.")])[0].endswith("often: It is cut.")
+
+
+def test_an_overlay_that_was_asked_for_and_is_not_there_is_told() -> None:
+    without = row(no_overlay="the recording has no pictures")
+    assert telling.overlays([row()]) == []
+    assert telling.overlays([without, row()]) == ["a: no overlay: the recording has no pictures"]
+    [said] = telling.overlays([without] * 100)
+    assert said.startswith("100 answers have no overlay")

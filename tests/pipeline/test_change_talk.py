@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.annotations.eaf_read import read_eaf
 from twomind.cli.main import main
 from twomind.pipeline.annotate import CHANGE_TALK_TIER, from_results
 
@@ -48,8 +49,14 @@ def predicted(folder: Path, said: str, *more: str) -> Path:
     return out / "a"
 
 
-def test_quotes_times_and_sides_reach_every_file(tmp_path: Path) -> None:
-    folder = predicted(tmp_path, SAID)
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of an answer that holds both sides."""
+    return predicted(tmp_path_factory.mktemp("both"), SAID)
+
+
+def test_quotes_times_and_sides_reach_every_file(answered: Path) -> None:
+    folder = answered
     with open(folder / "change_talk.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["said"] for row in rows[:2]] == ["change", "sustain"]
@@ -66,13 +73,45 @@ def test_quotes_times_and_sides_reach_every_file(tmp_path: Path) -> None:
     assert [mark.label for mark in tiers[CHANGE_TALK_TIER].marks][:2] == ["change", "sustain"]
 
 
-def test_the_score_is_the_same_without_it(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
-    with_it = predicted(tmp_path, SAID)
-    without = predicted(tmp_path / "b", SAID, "--set", "change_talk.model=none")
+def test_the_table_of_answers_shares_the_clauses_out_among_the_sides(answered: Path) -> None:
+    with open(answered.parent / "answers_wide.csv", encoding="utf-8", newline="") as file:
+        [row] = csv.DictReader(file)
+    assert int(row["change_talk_n_clauses"]) == 3
+    shares = [
+        row[f"change_talk_{side}"] for side in ("change", "sustain", "neutral", "cannot_tell")
+    ]
+    assert sum(map(float, shares)) == pytest.approx(1)
+    assert 0 < float(row["change_talk_soft_sustain"]) < 1
+    assert row["change_talk_reason"] == ""
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_coders_get_the_sides_as_a_tier_unless_they_are_blind(
+    answered: Path, tmp_path: Path, blind: bool
+) -> None:
+    asked = ["annotate", "export", str(answered.parent), "--out", str(tmp_path)]
+    found = CliRunner().invoke(main, asked + ["--blind"] * blind)
+    assert found.exit_code == 0, found.output
+    [path] = tmp_path.glob("*.eaf")
+    tiers = {tier.name: tier for tier in read_eaf(path).tiers}
+    assert (CHANGE_TALK_TIER in tiers) is not blind
+    if blind:
+        assert "change talk" not in path.read_text(encoding="utf-8")
+        return
+    marks = tiers[CHANGE_TALK_TIER].marks
+    with open(answered / "change_talk.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [mark.label for mark in marks] == [row["said"] for row in rows]
+    for mark, row in zip(marks, rows, strict=True):
+        assert mark.start_s == pytest.approx(float(row["start_s"]), abs=0.001)
+        assert mark.end_s == pytest.approx(float(row["end_s"]), abs=0.001)
+
+
+def test_the_score_is_the_same_without_it(answered: Path, tmp_path: Path) -> None:
+    without = predicted(tmp_path, SAID, "--set", "change_talk.model=none")
     assert not (without / "change_talk.csv").exists()
     summaries = []
-    for folder in (with_it, without):
+    for folder in (answered, without):
         summaries.append(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
     assert "change_talk" not in summaries[1]
     assert summaries[0]["prediction"] == summaries[1]["prediction"]

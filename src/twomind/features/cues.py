@@ -9,7 +9,7 @@ well they agree with coders is not known.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,7 +32,7 @@ from twomind.features.voice.unworded import UnwordedSettings
 from twomind.features.words import cues as word_cues
 from twomind.sound.rows import HOP_S
 from twomind.sound.runs import runs
-from twomind.types import Cue, Track, Word
+from twomind.types import Cue, Timing, Track, Word
 
 _SEEN_AND_HEARD = {
     "long_pause": "Long pause: a silence between speech (BAH audio cue: pause)",
@@ -193,7 +193,7 @@ def find_cues(
         cues += _expression(_Shown(face, relative, doubt), settings)
         cues += _eyes_closed(face, settings)
     if voice is not None:
-        cues += _pauses(voice, settings)
+        cues += _pauses(voice, words or (), settings)
         cues += _rates(voice, settings)
     if voice is not None and words:
         cues += unworded.filled_pauses(voice, words, settings.unworded)
@@ -486,12 +486,20 @@ def _lasting(event: Event) -> str:
 # -----------------------------------------------------------------------------------------------------------
 
 
-def _pauses(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
-    for start_s, end_s in voice.pauses:
-        lasts_s = end_s - start_s
-        if lasts_s >= s.long_pause_s:
-            told = f"{lasts_s:.1f} s of silence"
-            yield Cue("long_pause", "voice", start_s, end_s, lasts_s, "s", told)
+def _pauses(voice: VoiceResult, words: Sequence[Word], s: CueSettings) -> Iterator[Cue]:
+    """Silences that hold no word that was found in the sound: soft speech may be taken for silence.
+
+    A word that only reaches into a silence takes nothing of it, and neither do words with other
+    times, which are spread over the silences too.
+    """
+    found = [word for word in words if word.timing is Timing.ALIGNED]
+    for pause in voice.pauses:
+        held = [word for word in found if pause[0] < (word.start_s + word.end_s) / 2 < pause[1]]
+        for start_s, end_s in unworded.uncovered(pause, held):
+            lasts_s = end_s - start_s
+            if lasts_s >= s.long_pause_s:
+                told = f"{lasts_s:.1f} s of silence"
+                yield Cue("long_pause", "voice", start_s, end_s, lasts_s, "s", told)
 
 
 def _stretches(voice: VoiceResult, s: CueSettings) -> list[tuple[int, int, float]]:

@@ -81,6 +81,8 @@ class Row:
     words_reason: str = ""
     words_remarks: tuple[str, ...] = ()
     words_source: str = ""
+    #: Why there is no overlay, where one was asked for.
+    no_overlay: str = ""
 
     @property
     def has_result(self) -> bool:
@@ -117,6 +119,7 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
         words_reason=words["reason"],
         words_remarks=tuple(words["remarks"]),
         words_source=words["source"],
+        no_overlay=summary.get("overlay", {}).get("reason", ""),
     )
 
 

@@ -95,6 +95,7 @@ class Finished:
         """What people are told besides the results: failures, what adaptation did, where to look."""
         lines = list(self.llm_said)
         lines += telling.transcripts(self.rows)
+        lines += telling.overlays(self.rows)
         lines += telling.adapted(self.rows, self.out)
         lines += telling.not_done(self.rows)
         n_done = len(self.in_state("done", "already done"))

@@ -103,6 +103,16 @@ def transcripts(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def overlays(rows: Sequence[Row]) -> list[str]:
+    """Why an overlay that was asked for is not there, a line per answer; of a long batch, how many
+    lack theirs.
+    """
+    without = [row for row in rows if row.no_overlay]
+    if without and len(rows) > ONE_BY_ONE:
+        return [f"{len(without)} answers have no overlay; summary.json of each says why"]
+    return [f"{row.job.id}: no overlay: {row.no_overlay}" for row in without]
+
+
 def not_done(rows: Sequence[Row]) -> list[str]:
     """A line per file that failed, and per file that was left out."""
     failed = [f"failed: {_with_path(row)}" for row in rows if row.state == "failed"]

@@ -95,8 +95,11 @@ def find_model(model: str | Path, offline: bool) -> Path:
     except MissingWeights:
         raise
     except Exception as error:
+        why = str(error).partition("\n")[0]
         raise MissingWeights(
-            f"speech model {name!r} could not be fetched: {type(error).__name__}: {error}"
+            f"speech model {name!r} could not be fetched: {type(error).__name__}: {why}. Without "
+            "the hub: name a folder or package:NAME, or run `twomind weights add whisper-base "
+            "FOLDER` once and name whisper-base"
         ) from error
 
 

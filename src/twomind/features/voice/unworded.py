@@ -89,7 +89,7 @@ def _long_enough(
     held: tuple[float, float], words: Sequence[Word], settings: UnwordedSettings
 ) -> Iterator[tuple[float, float]]:
     """The parts of a held voice that no word covers and that last as long as a filled pause."""
-    for start_s, end_s in _uncovered(held, words):
+    for start_s, end_s in uncovered(held, words):
         drawn = any(_is_drawn_out(word, held, start_s) for word in words)
         reach = (start_s - settings.alone_s, end_s + settings.alone_s)
         least_s = settings.min_drawn_s if drawn else settings.min_filled_s
@@ -187,7 +187,7 @@ def _overlap_s(word: Word, start_s: float, end_s: float) -> float:
     return min(word.end_s, end_s) - max(word.start_s, start_s)
 
 
-def _uncovered(span: tuple[float, float], words: Sequence[Word]) -> Iterator[tuple[float, float]]:
+def uncovered(span: tuple[float, float], words: Sequence[Word]) -> Iterator[tuple[float, float]]:
     """The parts of a span of seconds that no word covers."""
     at_s, end_s = span
     for word in words:
