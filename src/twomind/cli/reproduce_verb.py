@@ -116,6 +116,7 @@ def _bah(asked: _Asked) -> int:
             folder=asked.folder,
             table=asked.table,
             out=asked.out,
+            store=asked.store,
             sets=asked.sets,
             config=asked.recipe,
             quick=asked.quick,

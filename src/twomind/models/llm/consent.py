@@ -112,7 +112,14 @@ def _literal(host: str) -> _IP | None:
 
 
 def require(
-    address: Address, *, pictures: bool, text: bool, send_video: bool, send_text: bool
+    address: Address,
+    *,
+    pictures: bool,
+    text: bool,
+    send_video: bool,
+    send_text: bool,
+    sound: bool = False,
+    send_sound: bool = False,
 ) -> str:
     """A warning to print when something of a person leaves the machine; "" when nothing does.
 
@@ -122,6 +129,8 @@ def require(
         text: Whether their words would be.
         send_video: Whether frames may leave.
         send_text: Whether words may.
+        sound: Whether their voice would be sent.
+        send_sound: Whether it may leave.
 
     Raises:
         BadInput: something would leave and was not allowed to; the message says which flag
@@ -139,6 +148,10 @@ def require(
         what.append("their words")
         if not send_text:
             missing.append("llm.send_text=true")
+    if sound:
+        what.append("their voice")
+        if not send_sound:
+            missing.append("llm.send_sound=true")
     if not what:
         return ""
     leaving = " and ".join(what)
