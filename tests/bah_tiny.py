@@ -87,3 +87,32 @@ def video_llava(folder: Path) -> Path:
     spec.loader.exec_module(module)
     module._video_llava(folder)
     return folder
+
+
+def sounding_film(path: Path, n_frames: int = 12, fps: int = 24, seed: int = 0) -> Path:
+    """A film of noise in picture and sound, in place of a silent one."""
+    import av
+    import numpy as np
+
+    draw = np.random.default_rng(seed)
+    with av.open(str(path), "w", format="mp4") as container:
+        container.metadata["comment"] = "drawn"
+        pictures = container.add_stream("mpeg4", rate=fps)
+        pictures.width = pictures.height = 32
+        pictures.pix_fmt = "yuv420p"
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for i in range(n_frames):
+            rgb = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts = i
+            container.mux(pictures.encode(frame))
+        container.mux(pictures.encode(None))
+        n = 16000 * n_frames // fps
+        for at in range(0, n, 1024):
+            values = 0.1 * draw.normal(size=(1, min(1024, n - at))).astype(np.float32)
+            block = av.AudioFrame.from_ndarray(values, format="fltp", layout="mono")
+            block.sample_rate = 16000
+            block.pts = at
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+    return path

@@ -36,11 +36,14 @@ def people(small: bool) -> dict[str, list[str]]:
 
 def folder_of(root: Path, small: bool) -> Path:
     """The folder, with what real ones suffer from: a film that is none, a crop that is cut off, an
-    answer without crops.
+    answer that cannot be read at all, films without sound.
     """
     data = fake(root / "bah", people=people(small))
     crops = sorted((data / "data" / "cropped-aligned-faces").rglob("*.mp4"))
     films = sorted((data / "data" / "Videos").rglob("*.mp4"))
+    for n, film in enumerate(films):
+        if n % 5:
+            bah_tiny.sounding_film(film, seed=n)
     films[0].write_bytes(b"no film")
     next(crops[1].iterdir()).write_bytes(b"")
     if not small:
@@ -113,7 +116,9 @@ TABLES: Mapping[str, Callable[[Mapping[str, Any]], int]] = {
 }
 
 
-def one_table(name: str, root: Path, data: Path | None = None, small: bool = True) -> dict[str, Any]:
+def one_table(
+    name: str, root: Path, data: Path | None = None, small: bool = True
+) -> dict[str, Any]:
     """One table and its bundle, checked.
 
     Raises:

@@ -12,6 +12,7 @@ import click
 from twomind.cli.bundles import tell_bundle
 from twomind.cli.verb import print_json, say, tell
 
+
 @dataclass(frozen=True)
 class BahAsked:
     """What the command was given."""
@@ -65,7 +66,8 @@ def _zero_shot(asked: BahAsked) -> int:
 
 def _supervised(asked: BahAsked) -> int:
     from twomind.core.store import default_root
-    from twomind.pipeline.bah_supervised import SCHEMA, Place, cost, markdown, supervised
+    from twomind.pipeline.bah_cost import counted
+    from twomind.pipeline.bah_supervised import SCHEMA, Place, markdown, opened, supervised
 
     options: dict[str, Any] = {}
     if asked.quick:
@@ -73,7 +75,7 @@ def _supervised(asked: BahAsked) -> int:
     settings = SCHEMA.read(asked.config, asked.sets, options).settings
     place = Place(asked.data, asked.where, asked.store or default_root(), asked.offline)
     if asked.dry_run:
-        print_json(cost(settings, place))
+        print_json(counted(opened(settings, place)))
         return 0
     table = supervised(settings, place, _tell)
     _told(asked, table, markdown)

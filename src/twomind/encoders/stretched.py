@@ -32,9 +32,7 @@ def sentences_of(text: str) -> list[str]:
     return [part for part in _SENTENCES.split(text.strip()) if part]
 
 
-def encode_stretched(
-    encoder: Encoder, text: str, times_s: np.ndarray, model: Any = None
-) -> Track:
+def encode_stretched(encoder: Encoder, text: str, times_s: np.ndarray, model: Any = None) -> Track:
     """One row per moment: that of the token whose block it falls into.
 
     Args:

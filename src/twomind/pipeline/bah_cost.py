@@ -6,18 +6,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from twomind.core import device
 from twomind.core.errors import TwomindError
 from twomind.models.frame_cnn.net import from_encoder
+from twomind.pipeline.bah_supervised import Opened
 from twomind.pipeline.fusion import NATIVE_HOP_S, PUBLISHED_STEPS
 from twomind.training.frame_cnn import SETTINGS
-
-if TYPE_CHECKING:
-    from twomind.pipeline.bah_supervised import Opened
 
 #: Pictures of a timed step.
 _PICTURES = 8

@@ -151,9 +151,7 @@ def _faces(model: FrameCnn, pictures: Track) -> Track:
     return Track(values, pictures.times_s, pictures.valid)
 
 
-def _sound(
-    encoder: Vggish, recording: Recording, times_s: np.ndarray
-) -> tuple[Track | None, str]:
+def _sound(encoder: Vggish, recording: Recording, times_s: np.ndarray) -> tuple[Track | None, str]:
     """Rows of the sound; None of a film that is absent, silent or cannot be read, with the reason."""
     if not recording.media.is_file():
         return None, "no film, so no sound"

@@ -220,7 +220,7 @@ def supervised(asked: Supervised, place: Place, tell: Tell) -> dict[str, Any]:
         made: list[Results] = []
         absent = {}
         for number, one in enumerate(asked.fusions):
-            why = why_absent(one.tracks, encoders)
+            why = why_absent(one.tracks, encoders) or _unmeasured(data, one, items)
             if why:
                 absent[one.name] = why
                 continue
@@ -343,6 +343,15 @@ def _on(item: Item, tracks: Sequence[str]) -> Item:
     return replace(item, grid=replace(grid, values=values, mask=mask))
 
 
+def _unmeasured(data: Opened, one: Fusion, items: Items) -> str:
+    """Which modality no training recording has; "" where none lacks."""
+    for kind, track in zip(one.on, one.tracks, strict=True):
+        learnt = (items[name] for name in data.fold.train if name in items)
+        if not any(item.grid.mask[track].any() for item in learnt):
+            return f"no training recording has {kind}"
+    return ""
+
+
 # --- fusions
 
 
@@ -438,10 +447,16 @@ def _whole(frames: Results) -> list[Results]:
     """Answers about whole recordings: the mean of the frames' probabilities, and their vote."""
     by_recording: dict[str, list[np.ndarray]] = {}
     for one in frames.said:
+        own = by_recording.setdefault(one.id, [])
         if np.isfinite(one.probs).all():
-            by_recording.setdefault(one.id, []).append(one.probs)
+            own.append(one.probs)
     means, votes = [], []
     for name, probs in by_recording.items():
+        if not probs:
+            nothing = Said(name, frames.name, np.full(2, np.nan), reason="no frame was measured")
+            means.append(nothing)
+            votes.append(nothing)
+            continue
         means.append(Said(name, frames.name, np.mean(probs, axis=0)))
         share = float(np.mean([p[1] > p[0] for p in probs]))
         votes.append(Said(name, frames.name, np.array([1 - share, share])))
@@ -502,6 +517,8 @@ def markdown(table: Mapping[str, Any]) -> str:
     """The table for a page."""
     networks = ", ".join(f"{kind}: {name or 'none'}" for kind, name in table["networks"].items())
     notes = [f"Networks: {networks}. Seeds: {table['seeds']}. Chosen: {table['selection']}."]
+    leading = sorted({f"{leader} in {row}" for row, leader in table["leaders"].items()})
+    notes.append(f"Leader of LFAN: {', '.join(leading)}.")
     for name, why in table["absent"].items():
         notes.append(f"{name}: not made; {why}.")
     for name, why in table["left_out"].items():
@@ -510,13 +527,13 @@ def markdown(table: Mapping[str, Any]) -> str:
     return markdown_of("BAH, supervised", table, METRICS, notes)
 
 
-def cost(asked: Supervised, place: Place) -> dict[str, Any]:
-    """What making the table would take, without making it: frames, steps, and hours on this device from
-    one step of each kind.
-    """
-    from twomind.pipeline.bah_cost import counted
-
-    return counted(opened(asked, place))
-
-
-__all__ = ["FUSIONS", "SCHEMA", "Opened", "Place", "Supervised", "cost", "markdown", "supervised"]
+__all__ = [
+    "FUSIONS",
+    "SCHEMA",
+    "Opened",
+    "Place",
+    "Supervised",
+    "markdown",
+    "opened",
+    "supervised",
+]

@@ -451,6 +451,8 @@ def _number(value: float) -> str:
 
 
 def _with_interval(figure: Figure) -> str:
+    if not math.isfinite(figure.value):
+        return DASH
     low, high = figure.ci
     return f"{figure.value:.1f} [{low:.1f}, {high:.1f}]"
 

@@ -260,9 +260,7 @@ class FrameCnnRecipe:
         """The model of one fold; its validation people choose the epoch."""
         start = Start(encoder_of(self.encoder), task, self.hop_s)
         keep = folder / "unfinished.safetensors"
-        made = fine_tuned(
-            start, frames_of(source), frames_of(held), self.settings, keep, progress
-        )
+        made = fine_tuned(start, frames_of(source), frames_of(held), self.settings, keep, progress)
         keep.unlink(missing_ok=True)
         return made
 

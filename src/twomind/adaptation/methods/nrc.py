@@ -7,8 +7,9 @@ window answers like its neighbours do: reciprocal ones count by how often they n
 
 ``released=True`` is the VisDA script, in which a slip overwrites the reciprocal weights with ``r``;
 the default is as defined in the paper, and as the Office-Home script does it. ``scope="network"``
-trains the model's network and head, as published; it refuses a model without a network. Deviations of
-``scope="map"``: encoder frozen and steps for epochs, as in ``shot``; ``k`` and ``kk`` shrink with the number of windows;
+trains the model's network and head, as published; it refuses a model without a network. Deviations
+of ``scope="map"``: encoder frozen and steps for epochs, as in ``shot``. Of both: ``k`` and ``kk``
+shrink with the number of windows;
 ``apart_s`` bars neighbours that lie close in the same recording, because those are the same moment
 again.
 

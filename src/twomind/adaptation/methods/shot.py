@@ -5,11 +5,12 @@ so that answers are sure and spread over the classes, plus cross-entropy with ps
 centroids (:mod:`..neighbours`), renewed as it goes.
 
 ``scope="network"`` trains the model's network and keeps the head, as published; it refuses a model
-without a network. Deviations of ``scope="map"``: the encoder is frozen, so a map of the embedding stands where the paper trains the
-network (its rate there is ×0.1 for the backbone, ×1 for the bottleneck, whose place the map takes).
-Steps, not epochs: a person has tens of windows, and 15 epochs of them are too few steps to move
-anything. Features are taken in units of the map, in place of the batch-normalised bottleneck. Label
-smoothing and the source stage are the recogniser's business.
+without a network. Deviations of ``scope="map"``: the encoder is frozen, so a map of the embedding
+stands where the paper trains the network (its rate there is ×0.1 for the backbone, ×1 for the
+bottleneck, whose place the map takes). Steps, not epochs: a person has tens of windows, and 15
+epochs of them are too few steps to move anything. Features are taken in units of the map, in place
+of the batch-normalised bottleneck. Label smoothing and the source stage are the recogniser's
+business.
 
 Refuses a neutral-only target (:mod:`..unlabelled`), because the diversity term splits the one class
 in half.

@@ -10,14 +10,15 @@ the two.
    MMD to the person. A window teaches where the mean confidence of its two views is above a
    threshold that falls with time.
 
-``scope="network"`` trains the model's network and head, with the mirrored face as the other view; it
-refuses a model without a network. Deviations, with reason. With ``scope="map"`` the encoder is frozen: a map of the embedding and the head are trained, with
-larger rates than for a network; steps stand for epochs. The MMD has a gradient (released: a plain
-number). Pairs are two people (released: one blended loader with itself). Each round chooses from
-all windows (released: from those that were confident before, so that a lower threshold admits
-nothing). The two views are the even and the odd rows of a window (released: a mirrored face).
-Choice of people by MMD or, as the follow-up does, by cosine of means; theirs adds them one by one
-with a replay memory, ours takes them at once. Refuses a neutral-only target (:mod:`..unlabelled`).
+``scope="network"`` trains the model's network and head, with the mirrored face as the other view;
+it refuses a model without a network. Deviations, with reason. With ``scope="map"`` the encoder is
+frozen: a map of the embedding and the head are trained, with larger rates than for a network; steps
+stand for epochs. The MMD has a gradient (released: a plain number). Pairs are two people (released:
+one blended loader with itself). Each round chooses from all windows (released: from those that were
+confident before, so that a lower threshold admits nothing). The two views are the even and the odd
+rows of a window (released: a mirrored face). Choice of people by MMD or, as the follow-up does, by
+cosine of means; theirs adds them one by one with a replay memory, ours takes them at once. Refuses
+a neutral-only target (:mod:`..unlabelled`).
 """
 
 from __future__ import annotations
@@ -174,7 +175,9 @@ class SubjectMsda:
         def loss(step: int) -> Tensor:
             nonlocal taught
             if step % self.round_steps == 0:
-                one, other = (own.logits(own.looked_at(view)).detach() for view in (target, mirrored))
+                one, other = (
+                    own.logits(own.looked_at(view)).detach() for view in (target, mirrored)
+                )
                 above = self.confident - self.fall * (step // self.round_steps)
                 taught = neighbours.confident_views(one, other, above)
             a, b = next(ours), next(theirs)

@@ -118,8 +118,7 @@ def require(
     text: bool,
     send_video: bool,
     send_text: bool,
-    sound: bool = False,
-    send_sound: bool = False,
+    send_sound: bool | None = None,
 ) -> str:
     """A warning to print when something of a person leaves the machine; "" when nothing does.
 
@@ -129,8 +128,7 @@ def require(
         text: Whether their words would be.
         send_video: Whether frames may leave.
         send_text: Whether words may.
-        sound: Whether their voice would be sent.
-        send_sound: Whether it may leave.
+        send_sound: Whether their voice may leave; None where none would be sent.
 
     Raises:
         BadInput: something would leave and was not allowed to; the message says which flag
@@ -148,7 +146,7 @@ def require(
         what.append("their words")
         if not send_text:
             missing.append("llm.send_text=true")
-    if sound:
+    if send_sound is not None:
         what.append("their voice")
         if not send_sound:
             missing.append("llm.send_sound=true")

@@ -398,8 +398,7 @@ class LlmRecogniser(BaseModel):
                 text=self.prompt.transcript,
                 send_video=s.send_video,
                 send_text=s.send_text,
-                sound=s.sound,
-                send_sound=s.send_sound,
+                send_sound=s.send_sound if s.sound else None,
             )
             if said and self.warn is not None:
                 self.warn(said)
