@@ -117,7 +117,9 @@ class Run:
     same of the processor's time with ``_cpu``; ``peak_mb`` is the high-water mark of the process's
     memory, nan where it could not be measured. ``events`` are what the states' log (a guard's) says
     happened, with subject, recording and time. ``place`` is the laboratory that a run came from,
-    under a pseudonym; empty: this one.
+    under a pseudonym; empty: this one. ``whose`` is a sum over the names of the test people and their
+    recordings, where the names themselves are gone: two laboratories that hold the same data have the
+    same, whatever was measured of them.
     """
 
     name: str
@@ -145,6 +147,7 @@ class Run:
     notes: tuple[str, ...] = ()
     events: tuple[Mapping[str, Foreign], ...] = ()
     place: str = ""
+    whose: str = ""
 
     def __post_init__(self) -> None:
         if not self.rows:
