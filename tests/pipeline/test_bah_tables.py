@@ -102,7 +102,7 @@ def test_the_supervised_table(tmp_path: Path) -> None:
     # No picture and no word in what is kept beside.
     kept = [path.suffix for path in (tmp_path / "supervised").rglob("*") if path.is_file()]
     assert not {".jpg", ".png", ".npy"} & set(kept)
-    other = [*asked_for("supervised", data, tmp_path, True), "--set", "seeds=2"]
+    other = [*asked_for("supervised", data, tmp_path, True), "--set", "rows=V"]
     refused = CliRunner().invoke(main, other)
     assert refused.exit_code == BadInput.exit_code
     assert "other settings" in refused.output
