@@ -126,7 +126,8 @@ def _wanted(net: FusionNet, tracks: Sequence[str]) -> dict[str, list[_Wanted]]:
                 names = {"weight_g": f"{at}.{part}.g", "weight_v": f"{at}.{part}.v"}
                 names["bias"] = f"{at}.{part}.bias"
                 found.setdefault("convolution", []).append(_Wanted(names, own))
-            if not isinstance(block.skip, torch.nn.Identity):
+            ours_alone = bool(masked) and block.skip.weight.shape[0] == masked
+            if not isinstance(block.skip, torch.nn.Identity) and not ours_alone:
                 one = _Wanted(_plain(f"{at}.skip"), masked)
                 found.setdefault("1x1 convolution", []).append(one)
         found.setdefault("batch norm", []).append(_Wanted(_normed(f"tcn.{track}.norm")))
@@ -200,6 +201,8 @@ def _filled(
                 value = _laid(module[last], state[name], one.masked)
                 assert value is not None
                 state[name] = value
+    for track in tracks:
+        _pass_through(state, track)
     net.load_state_dict(state)
     net.eval().requires_grad_(False)
     n_classes, n_z = net.n_classes, int(net.head.width)
@@ -216,6 +219,19 @@ def _filled(
         "config": asdict(net.config),
     }
     return FusionRecogniser(AMBIVALENCE, net, card)
+
+
+def _pass_through(state: dict[str, Tensor], track: str) -> None:
+    """Where the first block is as wide as its input, the published one hands it on as it is; ours,
+    which also reads the mask, has weights there.
+    """
+    name = f"tcn.{track}.blocks.0.skip"
+    weight = state[f"{name}.weight"]
+    n = WIDTHS[track]
+    if weight.shape[0] == n:
+        same = torch.eye(n)
+        state[f"{name}.weight"] = torch.cat([same, torch.zeros(n, n)], dim=1)[..., None]
+        state[f"{name}.bias"] = torch.zeros(n)
 
 
 # --- VGGish
