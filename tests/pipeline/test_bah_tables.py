@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,22 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from tests import bah_tiny  # noqa: E402
-from tests.reproduce_smoke_bah import asked_for, folder_of, one_table  # noqa: E402
+from tests import bah_tiny
+from tests.reproduce_smoke_bah import asked_for, folder_of, one_table
 
-from twomind.cli.main import main  # noqa: E402
-from twomind.core.errors import BadInput  # noqa: E402
-from twomind.datasets import open_dataset  # noqa: E402
-from twomind.models.fusion.input import Grid  # noqa: E402
-from twomind.pipeline.bah_supervised import (  # noqa: E402
+from twomind.cli.main import main
+from twomind.core.errors import BadInput
+from twomind.datasets import open_dataset
+from twomind.models.fusion.input import Grid
+from twomind.pipeline.bah_supervised import (
     FUSIONS,
     HOP,
     WINDOW,
     Supervised,
     windows_of,
 )
-from twomind.pipeline.reproduce_recipe import load_recipe  # noqa: E402
-from twomind.training.fusion_data import Item  # noqa: E402
+from twomind.pipeline.reproduce_recipe import load_recipe
+from twomind.training.fusion_data import Item
 
 # --- rules
 
@@ -61,7 +62,7 @@ def test_training_windows_are_as_long_as_published_and_reach_every_frame(n: int)
     assert seen == set(range(n))
     starts = [window.grid.first for window in found]
     assert starts == sorted(set(starts))
-    assert all(b - a <= HOP for a, b in zip(starts, starts[1:], strict=False))
+    assert all(b - a <= HOP for a, b in pairwise(starts))
 
 
 def test_rows_are_those_of_the_publication_and_another_is_refused() -> None:

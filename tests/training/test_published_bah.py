@@ -128,7 +128,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     state = dict(theirs.whole.state_dict())
     state["e.weight"] = torch.zeros(3, 64)
     torch.save(state, tmp_path / "odd.pth")
-    with pytest.raises(BadInput, match="frame.weight is") as error:
+    with pytest.raises(BadInput, match=r"frame\.weight is") as error:
         import_weights(tmp_path / "odd.pth", "bah-fusion", Asked(), tmp_path / "m")
     assert "nearest: lfan of audio_embedding" in str(error.value)
     with pytest.raises(BadInput, match="ResNet, ViT or CLIP"):
@@ -148,5 +148,5 @@ def test_vggish_becomes_a_folder_that_an_encoder_is_opened_from(tmp_path: Path) 
     track = encode_vggish(encoder, wave, 0.0, np.array([0.2, 0.5]))
     assert track.values.shape == (2, 8)
     torch.save({**tensors, "embeddings.2.weight": torch.zeros(16, 15)}, tmp_path / "odd.pth")
-    with pytest.raises(BadInput, match="embeddings.2.weight is"):
+    with pytest.raises(BadInput, match=r"embeddings\.2\.weight is"):
         import_weights(tmp_path / "odd.pth", "vggish", Asked(), tmp_path / "w")

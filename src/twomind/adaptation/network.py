@@ -133,7 +133,7 @@ class Copy:
         was_training = self.net.training
         self.net.eval()
         with torch.no_grad():
-            found = torch.cat([self.z(part) for part in rows.split(_TOGETHER)])
+            found = torch.cat([self.z(part) for part in torch.split(rows, _TOGETHER)])  # type: ignore[no-untyped-call]
         self.net.train(was_training)
         return found
 

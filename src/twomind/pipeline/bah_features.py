@@ -138,8 +138,8 @@ def _read(arrays: dict[str, np.ndarray]) -> dict[str, Track]:
     names = {name.partition(".")[0] for name in arrays}
     found = {}
     for name in sorted(names):
-        parts = (arrays[f"{name}.{part}"] for part in ("values", "times_s", "valid"))
-        found[name] = Track(*parts)
+        times_s = arrays[f"{name}.times_s"]
+        found[name] = Track(arrays[f"{name}.values"], times_s, arrays[f"{name}.valid"])
     return found
 
 

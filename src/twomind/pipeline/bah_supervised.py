@@ -250,16 +250,17 @@ def _same_settings(asked: Supervised, place: Place) -> None:
 
 def _frame_network(data: Opened, tell: Tell) -> tuple[FrameCnn, str]:
     """The fine-tuned network, and a hash of it; read back where it was made before."""
+
+    def told(what: str, n: float, of: float) -> None:
+        tell("frame network", n, of)
+
     folder = data.place.out / "models" / "frame-cnn"
     if not (folder / CNN_FILE).is_file():
         start = frame_cnn.Start(data.encoder, data.frames, NATIVE_HOP_S)
         steps = replace(frame_cnn.SETTINGS, epochs=data.asked.cnn_epochs)
         train, val = (_coded_frames(data, ids) for ids in (data.fold.train, data.fold.val))
         keep = folder / "unfinished.safetensors"
-        told = "frame network"
-        made = frame_cnn.fine_tuned(
-            start, train, val, steps, keep, lambda _, n, of: tell(told, n, of)
-        )
+        made = frame_cnn.fine_tuned(start, train, val, steps, keep, told)
         made.save(folder)
         keep.unlink(missing_ok=True)
     return FrameCnn.load(folder), content_hash(folder / CNN_FILE)

@@ -116,19 +116,16 @@ def fine_tuned(
         progress=progress,
     )
     module.to("cpu").eval().requires_grad_(False)
-    card = {
-        "backbone": start.encoder.card(),
-        "training": {
-            "settings": asdict(how),
-            "n_frames": len(train),
-            "n_people": len(set(train.people)),
-            "epochs": len(done.history),
-            "best_epoch": done.best_epoch,
-            "selected_by": "average precision of frames of validation people"
-            if len(val)
-            else "the last epoch: no validation people",
-        },
-    }
+    selected_by = "average precision of training frames: there were no validation people"
+    if len(val):
+        selected_by = "average precision of frames of validation people"
+    training: dict[str, Any] = {"settings": asdict(how)}
+    training["n_frames"] = len(train)
+    training["n_people"] = len(set(train.people))
+    training["epochs"] = len(done.history)
+    training["best_epoch"] = done.best_epoch
+    training["selected_by"] = selected_by
+    card = {"backbone": start.encoder.card(), "training": training}
     head = {"head.weight": module.head.weight.detach(), "head.bias": module.head.bias.detach()}
     drawn = train.drawn
     return FrameCnn(
@@ -150,40 +147,58 @@ class _Goal:
     val: Frames
     px: int
 
+    @property
+    def held(self) -> Frames:
+        """The frames by which the epoch is chosen."""
+        return self.val if len(self.val) else self.train
+
     def loss(self, module: nn.Module, items: Sequence[int]) -> Tensor:
-        crops = torch.from_numpy(self.train.crops[list(items)])
-        y = torch.from_numpy(self.train.y[list(items)].astype(np.int64))
+        which = list(items)
+        if len(which) == 1:  # a batch of one has no deviation, which batch normalisation needs
+            which *= 2
+        crops = torch.from_numpy(self.train.crops[which])
+        labels = self.train.y[which].astype(np.int64)
         place = next(module.parameters()).device
-        if len(crops) == 1:  # a batch of one has no deviation, which batch normalisation needs
-            crops, y = crops.repeat(2, 1, 1, 1), y.repeat(2)
-        logits = module(self._varied(crops).to(place))
+        rows = self._varied(crops)
+        logits = module(rows.to(place))
+        y = torch.from_numpy(labels)
         return loop.weighted_loss(logits, y.to(place))
 
     def _varied(self, crops: Tensor) -> Tensor:
         """A random cut of each crop, mirrored or not, flattened."""
         found = []
         for crop in crops:
-            most = [max(side - self.px, 0) + 1 for side in crop.shape[:2]]
-            top, left = (int(torch.randint(n, ())) for n in most)
+            height, width = crop.shape[:2]
+            top = self._drawn_start(height)
+            left = self._drawn_start(width)
             cut = crop[top : top + self.px, left : left + self.px]
-            found.append(cut.flip(1) if int(torch.randint(2, ())) else cut)
+            mirrored = int(torch.randint(2, ()))
+            if mirrored:
+                cut = cut.flip(1)
+            found.append(cut)
         return torch.stack(found).flatten(1)
 
+    def _drawn_start(self, side: int) -> int:
+        """Where a cut of a side begins."""
+        most = max(side - self.px, 0)
+        return int(torch.randint(most + 1, ()))
+
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        if not len(self.val):
-            return {"score": 0.0}
         logits = torch.cat(list(self._answers(module)))
-        y = self.val.y.astype(np.int64)
-        loss = float(loop.weighted_loss(logits, torch.from_numpy(y)))
-        p = 1 - logits.softmax(-1)[:, 0].numpy()
-        precision = loop.average_precision((y > 0).astype(int), p)
+        y = self.held.y.astype(np.int64)
+        told = torch.from_numpy(y)
+        loss = float(loop.weighted_loss(logits, told))
+        absent = logits.softmax(-1)[:, 0]
+        p = 1 - absent.numpy()
+        present = (y > 0).astype(int)
+        precision = loop.average_precision(present, p)
         score = precision if np.isfinite(precision) else -loss
         return {"loss_val": loss, "ap_frame": precision, "score": score}
 
     def _answers(self, module: nn.Module) -> Iterator[Tensor]:
         place = next(module.parameters()).device
-        for at in range(0, len(self.val), TOGETHER):
-            crops = net.centre(self.val.crops[at : at + TOGETHER], self.px)
+        for at in range(0, len(self.held), TOGETHER):
+            crops = net.centre(self.held.crops[at : at + TOGETHER], self.px)
             rows = torch.from_numpy(np.ascontiguousarray(crops)).flatten(1)
             yield module(rows.to(place)).float().cpu()
 
@@ -197,10 +212,11 @@ def frames_of(examples: Sequence[Example]) -> Frames:
     crops, y, people = [], [], []
     for example in examples:
         track = example.x.tracks.get(TRACK)
-        known = np.flatnonzero(track.valid) if track is not None else np.zeros(0, int)
-        if track is None or not len(known):
+        if track is None or not track.valid.any():
             continue
-        crops.append(track.values[known[len(known) // 2]])
+        known = np.flatnonzero(track.valid)
+        middle = known[len(known) // 2]
+        crops.append(track.values[middle])
         y.append(example.y)
         people.append(example.x.subject)
     drawn = bool(examples) and all(example.x.drawn for example in examples)
@@ -224,8 +240,9 @@ class Thinned:
         track = x.tracks.get(TRACK)
         if recording not in self.some or track is None:
             return x
-        kept = evenly(np.flatnonzero(track.valid), self.most)
-        return replace(x, tracks={**x.tracks, TRACK: track.rows(kept)})
+        known = np.flatnonzero(track.valid)
+        kept = track.rows(evenly(known, self.most))
+        return replace(x, tracks={**x.tracks, TRACK: kept})
 
 
 @lru_cache(maxsize=4)

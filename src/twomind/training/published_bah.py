@@ -21,6 +21,7 @@ from twomind.encoders import vggish
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionNet, published
 from twomind.models.fusion.recogniser import FORMAT, FusionRecogniser
+from twomind.models.fusion.tcn import TCN, Block
 from twomind.training.published import Asked, Fit, read_tensors
 from twomind.types import AMBIVALENCE
 
@@ -119,15 +120,19 @@ def _wanted(net: FusionNet, tracks: Sequence[str]) -> dict[str, list[_Wanted]]:
     """Our modules by kind, in the order of the published declaration."""
     found: dict[str, list[_Wanted]] = {}
     for track in tracks:
-        for n, block in enumerate(net.tcn[track].blocks):
+        convolutions = net.tcn[track]
+        assert isinstance(convolutions, TCN)
+        for n, block in enumerate(convolutions.blocks):
+            assert isinstance(block, Block)
             at = f"tcn.{track}.blocks.{n}"
             masked = WIDTHS[track] if n == 0 else 0
             for part, own in (("first", masked), ("second", 0)):
                 names = {"weight_g": f"{at}.{part}.g", "weight_v": f"{at}.{part}.v"}
                 names["bias"] = f"{at}.{part}.bias"
                 found.setdefault("convolution", []).append(_Wanted(names, own))
-            ours_alone = bool(masked) and block.skip.weight.shape[0] == masked
-            if not isinstance(block.skip, torch.nn.Identity) and not ours_alone:
+            skip = block.skip
+            # Where the first block is as wide as its input, only ours has weights there.
+            if isinstance(skip, torch.nn.Conv1d) and skip.out_channels != masked:
                 one = _Wanted(_plain(f"{at}.skip"), masked)
                 found.setdefault("1x1 convolution", []).append(one)
         found.setdefault("batch norm", []).append(_Wanted(_normed(f"tcn.{track}.norm")))
@@ -160,10 +165,11 @@ def _laid(value: Tensor, like: Tensor, masked: int) -> Tensor | None:
     was measured: the published network did not, so those columns weigh nothing.
     """
     if masked and value.ndim == 3 and value.shape[1] == masked:
-        value = torch.cat([value, torch.zeros_like(value)], dim=1)
-    if value.numel() != like.numel() or (value.ndim == like.ndim and value.shape != like.shape):
+        of_mask = torch.zeros_like(value)
+        value = torch.cat([value, of_mask], dim=1)
+    if value.ndim == like.ndim and value.shape != like.shape:
         return None
-    return value.reshape(like.shape)
+    return value.reshape(like.shape) if value.numel() == like.numel() else None
 
 
 def _fit(
@@ -177,13 +183,17 @@ def _fit(
         theirs, ours = found.get(kind, ()), wanted.get(kind, ())
         missing += [f"{kind} for {next(iter(one.names.values()))}" for one in ours[len(theirs) :]]
         unknown += [f"{kind} {n + 1}" for n in range(len(ours), len(theirs))]
-        for n, (module, one) in enumerate(zip(theirs, ours, strict=False), 1):
+        pairs = zip(theirs, ours, strict=False)
+        for n, (module, one) in enumerate(pairs, 1):
             for last, name in one.names.items():
-                if last not in module:
+                value = module.get(last)
+                like = state[name]
+                if value is None:
                     missing.append(f"{last} of {kind} {n}")
-                elif _laid(module[last], state[name], one.masked) is None:
-                    got, like = tuple(module[last].shape), tuple(state[name].shape)
-                    shapes.append(f"{kind} {n} {last} is {got}, {name} is {like}")
+                elif _laid(value, like, one.masked) is None:
+                    got = tuple(value.shape)
+                    wanted_shape = tuple(like.shape)
+                    shapes.append(f"{kind} {n} {last} is {got}, {name} is {wanted_shape}")
     return Fit(tuple(missing), tuple(unknown), tuple(shapes))
 
 
@@ -205,19 +215,16 @@ def _filled(
         _pass_through(state, track)
     net.load_state_dict(state)
     net.eval().requires_grad_(False)
-    n_classes, n_z = net.n_classes, int(net.head.width)
-    card = {
-        "format": FORMAT,
-        **asked.card,
-        "read_by": "kind of module, order and shape; the names of the file were not used",
-        "reads": {track: WIDTHS[track] for track in tracks},
-        "scales": "not in the file: rows have to be on the scale that it was trained on",
-        "training": {"settings": "not in the file"},
-        "drawn": False,
-        "calibration": {},
-        "reference": {"content": [0.0] * n_classes, "question": [0.0] * n_classes, "width": n_z},
-        "config": asdict(net.config),
-    }
+    nothing = [0.0] * net.n_classes
+    card: dict[str, object] = {"format": FORMAT, **asked.card}
+    card["read_by"] = "kind of module, order and shape; the names of the file were not used"
+    card["reads"] = {track: WIDTHS[track] for track in tracks}
+    card["scales"] = "not in the file: rows have to be on the scale that it was trained on"
+    card["training"] = {"settings": "not in the file"}
+    card["drawn"] = False
+    card["calibration"] = {}
+    card["reference"] = {"content": nothing, "question": nothing}
+    card["config"] = asdict(net.config)
     return FusionRecogniser(AMBIVALENCE, net, card)
 
 
@@ -265,16 +272,18 @@ def read_vggish(path: Path) -> VggishFile:
     shapes = []
     n_in = 1
     for n in vggish.CONVOLUTIONS:
-        weight = found[f"features.{n}.weight"]
-        if weight.ndim != 4 or tuple(weight.shape[1:]) != (n_in, 3, 3):
-            shapes.append(f"features.{n}.weight is {tuple(weight.shape)}, wanted (*, {n_in}, 3, 3)")
-        n_in = int(weight.shape[0])
+        name = f"features.{n}.weight"
+        shape = tuple(found[name].shape)
+        if shape[1:] != (n_in, 3, 3):
+            shapes.append(f"{name} is {shape}, wanted (*, {n_in}, 3, 3)")
+        n_in = shape[0]
     n_in *= (vggish.PATCH // 16) * (vggish.BANDS // 16)
     for n in vggish.LINEARS:
-        weight = found[f"embeddings.{n}.weight"]
-        if weight.ndim != 2 or int(weight.shape[1]) != n_in:
-            shapes.append(f"embeddings.{n}.weight is {tuple(weight.shape)}, wanted (*, {n_in})")
-        n_in = int(weight.shape[0])
+        name = f"embeddings.{n}.weight"
+        shape = tuple(found[name].shape)
+        if shape[1:] != (n_in,):
+            shapes.append(f"{name} is {shape}, wanted (*, {n_in})")
+        n_in = shape[0]
     Fit((), (), tuple(shapes)).check(path, "VGGish")
     return VggishFile({name: found[name] for name in wanted})
 

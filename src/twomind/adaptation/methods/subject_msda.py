@@ -175,18 +175,22 @@ class SubjectMsda:
         def loss(step: int) -> Tensor:
             nonlocal taught
             if step % self.round_steps == 0:
-                one, other = (
-                    own.logits(own.looked_at(view)).detach() for view in (target, mirrored)
-                )
+                one = own.logits(own.looked_at(target)).detach()
+                other = own.logits(own.looked_at(mirrored)).detach()
                 above = self.confident - self.fall * (step // self.round_steps)
                 taught = neighbours.confident_views(one, other, above)
-            a, b = next(ours), next(theirs)
+            a = next(ours)
+            b = next(theirs)
             z = own.z(torch.cat([rows[a], target[b]]))
-            of_source = F.cross_entropy(own.logits(z[: len(a)]), y[a])
-            total = of_source + self.weight * divergences.mk_mmd(z[: len(a)], z[len(a) :])
+            u = z[: len(a)]
+            v = z[len(a) :]
+            of_source = F.cross_entropy(own.logits(u), y[a])
+            total = of_source + self.weight * divergences.mk_mmd(u, v)
             if taught is not None and len(taught.rows) > 1:
-                drawn = rng.permutation(len(taught.rows))[: self.batch]
-                sure = own.logits(own.z(target[taught.rows[drawn]]))
+                mixed = rng.permutation(len(taught.rows))
+                drawn = mixed[: self.batch]
+                own_rows = target[taught.rows[drawn]]
+                sure = own.logits(own.z(own_rows))
                 total = total + F.cross_entropy(sure, taught.label[drawn])
             return total
 
@@ -213,10 +217,13 @@ class SubjectMsda:
             pair = rng.permutation(len(places))[:2]
             parts = [places[p][next(draw[p])] for p in pair]
             z = own.z(torch.cat([rows[part] for part in parts]))
-            total = F.cross_entropy(own.logits(z), torch.cat([y[part] for part in parts]))
+            told = torch.cat([y[part] for part in parts])
+            total = F.cross_entropy(own.logits(z), told)
             if len(parts) < 2:
                 return total
-            first, second = z[: len(parts[0])], z[len(parts[0]) :]
+            n_first = len(parts[0])
+            first = z[:n_first]
+            second = z[n_first:]
             return total + self.pair_weight * divergences.mk_mmd(first, second)
 
         own.descend(loss, self._network_descent(self.source_steps), seed)

@@ -20,7 +20,6 @@ from twomind.adaptation.losses import confident, marginal_entropy_t
 from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
-
 #: What the class vectors are called: of a linear head, of CLIP-AU, of CLIP against class text.
 CLASS_VECTORS = ("head.weight", "temporal_classifier.2.weight", "text")
 

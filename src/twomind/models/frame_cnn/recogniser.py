@@ -171,13 +171,13 @@ class FrameCnn(BaseModel):
         if meta.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected the format {FORMAT!r}, got {meta.get('format')!r}")
         tensors = {}
-        for name, value in arrays.items():
-            tensors[name] = torch.from_numpy(value.copy()).reshape(meta["shapes"][name])
-        network = from_config(meta["config"])
         own = {}
-        for name, value in tensors.items():
+        for name, value in arrays.items():
+            tensor = torch.from_numpy(value.copy()).reshape(meta["shapes"][name])
+            tensors[name] = tensor
             if name.startswith(_NET):
-                own[name.removeprefix(_NET)] = value
+                own[name.removeprefix(_NET)] = tensor
+        network = from_config(meta["config"])
         network.load_state_dict(own)
         network.requires_grad_(False)
         return cls(
