@@ -133,7 +133,7 @@ class Copy:
         was_training = self.net.training
         self.net.eval()
         with torch.no_grad():
-            found = torch.cat([self.z(part) for part in torch.split(rows, _TOGETHER)])  # type: ignore[no-untyped-call]
+            found = torch.cat([self.z(part) for part in torch.split(rows, _TOGETHER)])
         self.net.train(was_training)
         return found
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -226,13 +227,18 @@ def supervised(asked: Supervised, place: Place, tell: Tell) -> dict[str, Any]:
                 continue
             for seed in range(asked.seeds):
                 done = 2.0 + number * asked.seeds + seed
-                told = Trained(one, seed, lambda n, d=done, o=one: tell(o.name, d + n, total))
-                made.append(_answers(data, told, encoders, items))
+                share = partial(_told_share, tell, one.name, done, total)
+                made.append(_answers(data, Trained(one, seed, share), encoders, items))
         table = _table(data, _judged(data, made), absent, skipped)
         write_text(place.out / "table.json", json.dumps(table, indent=1) + "\n")
         write_text(place.out / "table.md", markdown(table))
         tell("table", total, total)
         return table
+
+
+def _told_share(tell: Tell, what: str, done: float, total: float, share: float) -> None:
+    """The share of one training that is done, as part of the whole."""
+    tell(what, done + share, total)
 
 
 def _same_settings(asked: Supervised, place: Place) -> None:
