@@ -142,6 +142,20 @@ def test_the_personalised_table(tmp_path: Path) -> None:
     assert any(line["kind"] == "shortcut" for line in table["lines"])
 
 
+@pytest.mark.slow
+def test_what_the_personalised_table_takes_is_counted(tmp_path: Path) -> None:
+    data = folder_of(tmp_path, small=True)
+    words = asked_for("personalised", data, tmp_path, small=True)
+    done = CliRunner().invoke(main, [*words, "--dry-run"])
+    assert done.exit_code == 0, done.output
+    about = json.loads(done.stdout)
+    assert about["frames"] > 0
+    # One fold, six methods with no adaptation, 150 steps each.
+    assert about["steps"]["adaptation"] == 6 * 150
+    assert isinstance(about["hours"]["cpu"], float)
+    assert not (tmp_path / "personalised").exists()
+
+
 # --- killed
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from twomind.core import device
 from twomind.core.errors import TwomindError
+from twomind.encoders.pretrained import Encoder
 from twomind.models.frame_cnn.net import from_encoder
 from twomind.pipeline.bah_supervised import Opened
 from twomind.pipeline.fusion import NATIVE_HOP_S, PUBLISHED_STEPS
@@ -35,7 +36,7 @@ def counted(data: Opened) -> dict[str, Any]:
     n_models = len(asked.fusions) * asked.seeds
     total = sum(frames.values())
     here = device.name_of()
-    each = _seconds_of_a_picture(data)
+    each = seconds_of_a_picture(data.encoder)
     hours: Any = "not measured: the frame network is not here"
     if each:
         # Forward and backward for each crop that is learnt from, forward for each frame.
@@ -63,12 +64,14 @@ def _n_frames(data: Opened, name: str) -> int:
     return int(length_s / NATIVE_HOP_S) if np.isfinite(length_s) else 0
 
 
-def _seconds_of_a_picture(data: Opened) -> dict[str, float]:
-    """Seconds of a picture through the frame network; empty where it is not here."""
+def seconds_of_a_picture(encoder: Encoder) -> dict[str, float]:
+    """Seconds of a picture through a frame network, ``forward`` and ``both_ways``; empty where it is
+    not here.
+    """
     import torch
 
     try:
-        model = from_encoder(data.encoder).to(device.chosen())
+        model = from_encoder(encoder).to(device.chosen())
     except TwomindError:
         return {}
     place = next(model.parameters()).device
@@ -93,4 +96,4 @@ def _timed(step: Callable[[], None]) -> float:
     return (time.perf_counter() - started) / _PICTURES
 
 
-__all__ = ["counted"]
+__all__ = ["counted", "seconds_of_a_picture"]
