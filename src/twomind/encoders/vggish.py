@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twomind.core import device
 from twomind.core.errors import MissingExtra, MissingWeights
 from twomind.core.files import read_json
 from twomind.core.store import content_hash
@@ -78,7 +79,8 @@ class Vggish:
         missing = [name for name in names() if name not in found]
         if missing:
             raise MissingWeights(f"{self.folder}: not a VGGish; missing: {', '.join(missing)}")
-        return {name: found[name].float() for name in names()}
+        place = device.chosen()
+        return {name: found[name].float().to(place) for name in names()}
 
     @property
     def width(self) -> int:
@@ -150,10 +152,12 @@ def encode_vggish(
 
     found = [np.zeros((0, encoder.width), np.float32)]
     mel = log_mel(waveform)
+    place = device.chosen()
     with torch.no_grad():
         for at in range(0, len(times_s), _TOGETHER):
             part = patches(mel, times_s[at : at + _TOGETHER] - start_s)
-            found.append(_rows(encoder.weights, torch.from_numpy(part)).numpy())
+            rows = _rows(encoder.weights, torch.from_numpy(part).to(place))
+            found.append(rows.cpu().numpy())
     values = np.concatenate(found)
     return Track(values, np.asarray(times_s, float), np.ones(len(values), bool))
 

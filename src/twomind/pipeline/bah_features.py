@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from twomind.core.errors import BadInput
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash
 from twomind.encoders import stretched, vggish
@@ -189,16 +188,4 @@ def why_absent(tracks: Sequence[str], has: Encoders) -> str:
     return f"no network for it was given: --set {' --set '.join(lacking)}"
 
 
-def checked_span(x: Features) -> Features:
-    """The features.
-
-    Raises:
-        BadInput: nothing of the recording could be read.
-    """
-    if not len(x.tracks[TRACK]):
-        why = x.notes.get(TRACK, "no picture")
-        raise BadInput(f"{x.recording}: {why}")
-    return x
-
-
-__all__ = ["TRACKS", "Described", "Encoders", "checked_span", "why_absent"]
+__all__ = ["TRACKS", "Described", "Encoders", "why_absent"]

@@ -269,7 +269,9 @@ def _frame_network(data: Opened, tell: Tell) -> tuple[FrameCnn, str]:
         made = frame_cnn.fine_tuned(start, train, val, steps, keep, told)
         made.save(folder)
         keep.unlink(missing_ok=True)
-    return FrameCnn.load(folder), content_hash(folder / CNN_FILE)
+    model = FrameCnn.load(folder)
+    model.network.to(device.chosen())  # it looks at every frame of the data set
+    return model, content_hash(folder / CNN_FILE)
 
 
 def _coded_frames(data: Opened, ids: Sequence[str]) -> frame_cnn.Frames:
