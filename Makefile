@@ -183,4 +183,4 @@ clean:
 # Every table of `twomind reproduce` at toy size, 16 people each; SMALL=--small: a few of them, 5 people.
 reproduce-smoke: install-dev
 	$(BIN)/python -m tests.reproduce_smoke $(SMALL)
-	$(BIN)/python -m tests.reproduce_smoke_bah
+	$(BIN)/python -m tests.reproduce_smoke_bah $(SMALL)

@@ -333,8 +333,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--video", type=int, default=12)
+    parser.add_argument("--live", action="store_true", help="what one new frame costs, alone")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.live:
+        command = f"python -m benchmarks.tta_cap --live --video {args.video}"
+        save("tta-cap-live", {"command": command, "live_step": live_step(args.video)})
+        return
     save(
         "tta-cap",
         {

@@ -146,6 +146,8 @@ METHODS: dict[str, dict[str, Any]] = {
     },
     "neutral_threshold": {"quantile": 0.95, "most": 2.0, "neutral_class": 0},
     "nrc": {
+        "scope": "map",
+        "network_lr": 1e-3,
         "lr": 0.01,
         "momentum": 0.9,
         "decay": 0.001,
@@ -162,7 +164,16 @@ METHODS: dict[str, dict[str, Any]] = {
         "force": False,
         "rarest": 0.05,
     },
-    "oracle": {"lr": 0.01, "momentum": 0.9, "decay": 0.01, "steps": 200, "batch": 64, "rank": 0},
+    "oracle": {
+        "scope": "map",
+        "network_lr": 1e-3,
+        "lr": 0.01,
+        "momentum": 0.9,
+        "decay": 0.01,
+        "steps": 200,
+        "batch": 64,
+        "rank": 0,
+    },
     "sar": {
         "lr": 0.001,
         "momentum": 0.9,
@@ -181,6 +192,8 @@ METHODS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.0001,
     },
     "shot": {
+        "scope": "map",
+        "network_lr": 1e-3,
         "lr": 0.01,
         "momentum": 0.9,
         "decay": 0.001,
@@ -197,6 +210,8 @@ METHODS: dict[str, dict[str, Any]] = {
         "rarest": 0.05,
     },
     "subject_msda": {
+        "scope": "map",
+        "network_lr": 1e-3,
         "n_people": 10,
         "measure": "mmd",
         "lr": 0.02,

@@ -184,6 +184,29 @@ def test_bah_targets_have_official_train_and_val_people_as_source() -> None:
     )
 
 
+def test_every_official_test_person_is_a_target_and_no_source() -> None:
+    split = {f"t{i}": "train" for i in range(4)} | {"v": "val", "a": "test", "b": "test"}
+    asked = {person: range(1, 8) for person in split} | {"b": range(1, 3), "c": range(1, 5)}
+    split["c"] = "test"
+    takes = []
+    for person, questions in asked.items():
+        for q in questions:
+            takes.append(Take(f"{person}/{q}", person, str(q), q == 1, split[person], float(q)))
+    folds = make("official-targets", takes, 0)
+    # b has two answers: too few to adapt on and to test, and still nobody's source.
+    assert [fold.name for fold in folds] == ["a", "c"]
+    for fold in folds:
+        assert {i.split("/")[0] for i in fold.train} == {"t0", "t1", "t2", "t3"}
+        assert {i.split("/")[0] for i in fold.val} == {"v"}
+        assert not set(fold.test) & {*fold.target, *fold.few, *fold.neutral}
+    every = make("official-targets-transductive", takes, 0)
+    assert [fold.name for fold in every] == ["a", "b", "c"]
+    assert all(fold.target == fold.test == fold.transductive for fold in every)
+    nobody = [take for take in takes if take.split != "test"]
+    with pytest.raises(BadInput, match="are not in this folder"):
+        make("official-targets", nobody, 0)
+
+
 def test_leave_one_out_protocols_leave_out_what_they_name() -> None:
     takes = _takes(6, 3)
     by_id = {t.id: t for t in takes}
@@ -233,6 +256,8 @@ def test_rules_say_who_may_see_what(tmp_path: Path) -> None:
         "official",
         "train-val",
         "five-targets",
+        "official-targets",
+        "official-targets-transductive",
         "ten-targets",
         "ten-targets-transductive",
         "targets-N",

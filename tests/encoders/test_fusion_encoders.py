@@ -206,7 +206,7 @@ def test_an_empty_tokenizer_is_caught(folders: dict[str, Path], tmp_path: Path) 
     config = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps({**config, "vocab_size": 1000}))
     with pytest.raises(MissingWeights, match="vocabulary"):
-        encoders._tokenizer(Encoder("text", str(broken)))
+        encoders.tokenizer_of(Encoder("text", str(broken)))
 
 
 # --- networks that look at single pictures

@@ -389,6 +389,77 @@ def test_the_same_data_in_two_laboratories_stand_beside_each_other(tmp_path: Pat
     assert any("same data" in note for note in one.notes)
 
 
+def test_the_same_people_count_once_whatever_was_measured_of_them(tmp_path: Path) -> None:
+    """Other features give another fingerprint; the people are the same all the same."""
+    other = replace(made_up(seed=3), fingerprint=hashlib.sha256(b"other features").hexdigest())
+    write_bundle([made_up()], tmp_path / "a.tar", lab_key(tmp_path / "a.key"))
+    write_bundle([other], tmp_path / "b.tar", lab_key(tmp_path / "b.key"))
+    for given in ([tmp_path / "a.tar", tmp_path / "b.tar"], [tmp_path / "a.tar", tmp_path / "own"]):
+        save_run(other, tmp_path / "own")
+        (one,) = board.boards(load_merged(given), n_bootstrap=50)
+        assert [line.kind for line in one.lines].count("base") == 2
+        assert all(len(line.per_person) == len(PEOPLE) for line in one.lines if line.kind == "base")
+        assert any("same data" in note for note in one.notes)
+
+
+def test_parts_of_a_public_data_set_may_be_the_same_people_and_the_board_says_so(
+    tmp_path: Path,
+) -> None:
+    others = tuple(f"Q{k}" for k in range(8))
+    write_bundle([made_up()], tmp_path / "a.tar", lab_key(tmp_path / "a.key"))
+    write_bundle([made_up(others, seed=2)], tmp_path / "b.tar", lab_key(tmp_path / "b.key"))
+    runs = load_merged([tmp_path / "a.tar", tmp_path / "b.tar"])
+    assert all(any("public data set" in note for note in run.notes) for run in runs)
+    for name in "ab":
+        own = replace(made_up(PEOPLE if name == "a" else others), dataset="own")
+        write_bundle([own], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+    runs = load_merged([tmp_path / "a.tar", tmp_path / "b.tar"])
+    assert not any("public data set" in note for run in runs for note in run.notes)
+
+
+def with_groups(n_female: int, n_male: int) -> Run:
+    """People whose sex and age are known, and more that must not leave."""
+    names = tuple(f"P{k:03d}" for k in range(n_female + n_male))
+    known = {}
+    for k, name in enumerate(names):
+        sex = "Female" if k < n_female else "Male"
+        known[name] = {"Sex": sex, "age": 20 + 3 * k, "ethnicity": "rare", "country": "somewhere"}
+    return replace(made_up(names, lost=0), people=known)
+
+
+def test_groups_leave_with_their_number_and_nothing_finer(tmp_path: Path, key: Any) -> None:
+    from twomind.pipeline.bundle import groups_of
+
+    found = groups_of([with_groups(6, 7)])
+    by_name = {(one["group"], one["value"]): one for one in found}
+    assert by_name["sex", "Female"]["n_people"] == 6
+    assert by_name["sex", "Male"]["n_people"] == 7
+    assert by_name["sex", "Male"]["lines"]
+    assert {group for group, _ in by_name} == {"sex", "age"}
+    assert "rare" not in json.dumps(found)
+    assert "somewhere" not in json.dumps(found)
+    # Of two groups of which one is too small, neither is told: the rest would be the small one.
+    few = {one["value"]: one for one in groups_of([with_groups(3, 9)]) if one["group"] == "sex"}
+    assert all(one["n_people"] is None and not one["lines"] for one in few.values())
+
+
+def test_no_attribute_of_a_person_is_in_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twomind.pipeline.bundle import bundle_of, verify
+
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    run = with_groups(6, 7)
+    bundle_of([run], tmp_path / "b.tar")
+    read = read_bundle(tmp_path / "b.tar")
+    assert all(not one.people for one in read.runs)
+    told = {(one["group"], one["value"]): one["n_people"] for one in verify(read.path)["groups"]}
+    assert told["sex", "Female"] == 6
+    every = b"".join(read.files.values())
+    for name in run.people:
+        assert name.encode() not in every
+
+
 def test_the_same_bundle_twice_counts_once_and_another_one_of_the_run_is_an_error(
     tmp_path: Path, key: Any
 ) -> None:

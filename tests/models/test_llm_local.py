@@ -22,7 +22,7 @@ import llm_tools as tools
 from patience import HANG_S
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.models.llm import local as llm_local
-from twomind.models.llm.ask import Picture, Request
+from twomind.models.llm.ask import Picture, Request, Sound
 from twomind.models.llm.files import digest, find_folder, read_config
 from twomind.models.llm.local import Local
 from twomind.types import Features, Status, Track, Word
@@ -142,6 +142,48 @@ def _qwen(folder: Path, family: str) -> None:
     pil(patch_size=patch, **size).save_pretrained(folder)
 
 
+def _omni(folder: Path, family: str) -> None:
+    """The part of Qwen-Omni that reads: eyes, ears and text."""
+    marks = ("<|vision_bos|>", "<|vision_eos|>", "<|audio_bos|>", "<|audio_eos|>")
+    tokenizer = _tokenizer("<|IMAGE|>", "<|VIDEO|>", "<|AUDIO|>", *marks)
+    ids = dict(zip(("image", "video", "audio"), range(257, 260), strict=True))
+    bounds = dict(zip(("vision_start", "vision_end", "audio_start"), range(260, 263), strict=True))
+    rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
+    ears = {"num_mel_bins": 16, "encoder_layers": 1, "encoder_attention_heads": 2}
+    ears |= {"encoder_ffn_dim": 32, "d_model": 32, "output_dim": 32, "n_window": 50}
+    sees = {"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64}
+    sees |= {"out_hidden_size": 32}
+    text = LLAMA | _text_config(tokenizer) | {"rope_parameters": rope, "head_dim": 16}
+    if family == "Qwen3OmniMoe":
+        patch, key = 16, "token_id"
+        ears |= {"downsample_hidden_size": 8}
+        sees |= {"patch_size": patch, "deepstack_visual_indexes": [0]}
+        sees |= {"num_position_embeddings": 64}
+        text |= {"num_experts": 2, "num_experts_per_tok": 1, "moe_intermediate_size": 16}
+    else:
+        patch, key = 14, "token_index"
+        sees |= {"patch_size": patch, "fullatt_block_indexes": [1], "window_size": 56}
+    config = getattr(transformers, f"{family}ThinkerConfig")(
+        audio_config=ears,
+        vision_config=sees,
+        text_config=text,
+        **{f"{name}_{key}": value for name, value in ids.items()},
+        **{f"{name}_token_id": value for name, value in bounds.items()},
+    )
+    torch.manual_seed(0)
+    kind = getattr(transformers, f"{family}ThinkerForConditionalGeneration")
+    kind(config).save_pretrained(folder)
+    template = TEMPLATE.replace("IMAGE", "<|vision_bos|><|IMAGE|><|vision_eos|>")
+    hears = "{% elif c.type == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>"
+    tokenizer.chat_template = template.replace("{% else %}{{ c.text", hears + "{% else %}{{ c.text")
+    tokenizer.save_pretrained(folder)
+    pil = transformers.Qwen2VLImageProcessorPil
+    size = {"min_pixels": (2 * patch) ** 2, "max_pixels": (4 * patch) ** 2}
+    eyes = pil(patch_size=patch, **size).to_dict()
+    own_ears = transformers.WhisperFeatureExtractor(feature_size=16).to_dict()
+    (folder / "preprocessor_config.json").write_text(json.dumps({**own_ears, **eyes}, default=str))
+
+
 def _text_only(folder: Path) -> None:
     tokenizer = _tokenizer()
     transformers.LlamaForCausalLM(
@@ -156,6 +198,8 @@ MAKERS = {
     "qwen2_vl": partial(_qwen, family="Qwen2VL"),
     "qwen2_5_vl": partial(_qwen, family="Qwen2_5_VL"),
     "qwen3_vl": partial(_qwen, family="Qwen3VL"),
+    "qwen2_5_omni": partial(_omni, family="Qwen2_5Omni"),
+    "qwen3_omni": partial(_omni, family="Qwen3OmniMoe"),
     "text": _text_only,
 }
 
@@ -252,7 +296,10 @@ def test_a_served_model_answers_as_the_local_one(taught: Path, tmp_path: Path) -
     assert there.summary()["whole_record"]["tokens_read"] > 100
 
 
-@pytest.mark.parametrize("family", ["llava", "video_llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+@pytest.mark.parametrize(
+    "family",
+    ["llava", "video_llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen2_5_omni", "qwen3_omni"],
+)
 def test_every_family_sees_its_frames_in_order_without_torchvision(
     models: dict[str, Path], family: str
 ) -> None:
@@ -271,6 +318,47 @@ def test_every_family_sees_its_frames_in_order_without_torchvision(
     assert first_token(b, a) != both
     assert first_token(a) != both
     assert first_token() != both
+
+
+@pytest.mark.parametrize("family", ["qwen2_5_omni", "qwen3_omni"])
+def test_a_family_that_hears_is_given_the_sound_and_another_says_that_it_does_not(
+    models: dict[str, Path], family: str
+) -> None:
+    local = Local(str(models[family]))
+    rng = np.random.default_rng(0)
+    shown = (Picture(0.0, rng.integers(0, 255, (40, 56, 3), np.uint8)),)
+    loud, other = (Sound(rng.normal(size=16000 * 3).astype(np.float32) * 0.1) for _ in range(2))
+
+    def first_token(sound: Sound | None) -> list[float]:
+        request = Request("Which?", shown, max_tokens=2, alternatives=200, sound=sound)
+        reply = local.attempt(request)
+        return [p for _, p in sorted(reply.tokens[0].top, key=lambda t: t[0])]
+
+    heard = first_token(loud)
+    assert first_token(loud) == heard
+    assert first_token(other) != heard
+    assert first_token(None) != heard
+    with pytest.raises(BadInput, match="does not hear"):
+        Local(str(models["qwen2_vl"])).attempt(Request("Which?", shown, sound=loud))
+
+
+def test_the_whole_of_an_omni_model_is_read_as_the_part_that_writes(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    part = models["qwen2_5_omni"]
+    whole = tmp_path / "whole"
+    shutil.copytree(part, whole)
+    tensors = load_file(part / "model.safetensors")
+    named = {f"thinker.{name}": value for name, value in tensors.items()}
+    save_file(named, whole / "model.safetensors", {"format": "pt"})
+    config = json.loads((part / "config.json").read_text())
+    both = {"model_type": "qwen2_5_omni", "thinker_config": config}
+    (whole / "config.json").write_text(json.dumps(both))
+    request = Request("Which?", max_tokens=2, alternatives=50)
+    one, other = (Local(str(folder)).attempt(request).tokens[0] for folder in (part, whole))
+    assert one == other
 
 
 def test_a_family_with_a_processor_of_its_own_is_prepared_as_that_does(

@@ -195,8 +195,8 @@ def test_an_answer_without_a_film_or_words_is_not_asked_and_said(
 @pytest.mark.slow
 def test_a_model_of_this_machine_is_asked_from_film_to_bundle(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    from tests.reproduce_smoke_bah import zero_shot as whole
+    from tests.reproduce_smoke_bah import one_table
 
-    table = whole(tmp_path)
+    table = one_table("zero-shot", tmp_path)
     assert table["n_answers"] == 3
     assert table["not_asked"] == 0

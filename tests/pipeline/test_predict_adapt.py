@@ -335,7 +335,7 @@ def test_the_cache_methods_of_the_demo_answer(films, store, tmp_path, method) ->
         ),
         (("--adapt", "tta-cap", "--set", "adapt.select=neutral"), "--neutral CLIP"),
         (("--adapt", "tent"), "normalisation layers"),
-        (("--adapt", "tpt"), "tunes the weights head.weight"),
+        (("--adapt", "tpt", "--set", "adapt.tuned=none"), "tunes the weights none"),
         (("--adapt", "nonsense"), "no method named 'nonsense'"),
         (("--adapt", "tta-cap", "--set", "adapt.n_pos=many"), "expected int, got 'many'"),
         (("--adapt", "tta-cap", "--set", "adapt.speed=9"), "there is: agreement"),

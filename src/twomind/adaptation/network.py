@@ -1,5 +1,5 @@
-"""A person's own copy of the model's network, trained on source people and the person at once
-(DAN's training). torch.
+"""A person's own copy of the model's network: trained on source people and the person at once (DAN's
+training), or as a method says (:class:`Copy`). torch.
 
 Only for a model that carries its network (``EmbeddingRecogniser.network``); where the embeddings
 were computed before, there is nothing to train, and it refuses. A person's state is then the whole
@@ -9,7 +9,7 @@ network and the head, not a small map.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -24,6 +24,10 @@ from twomind.types.plain import Array
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
+
+
+#: Inputs that are looked at together.
+_TOGETHER = 64
 
 
 class WithNetwork(Trainable, Protocol):
@@ -82,7 +86,121 @@ def _rows(model: WithNetwork, xs: Sequence[Features], what: str) -> tuple[Tensor
             f"expected windows of {what} that the model can read, got {len(xs)} of which none can "
             "be read"
         )
-    return torch.from_numpy(np.stack(rows).astype(np.float32)), kept
+    stacked = np.stack(rows)
+    if stacked.dtype != np.uint8:  # pictures stay bytes: a network of pictures scales them itself
+        stacked = stacked.astype(np.float32)
+    return torch.from_numpy(stacked), kept
+
+
+class Copy:
+    """A person's own copy of the model's network and head, under training.
+
+    Args:
+        model: it is not written to.
+        name: of the method, for the message.
+
+    Raises:
+        BadInput: the model has no network.
+    """
+
+    def __init__(self, model: Trainable, name: str) -> None:
+        import torch
+
+        self.carrier, network = of(model, name)
+        self.net = copy.deepcopy(network).requires_grad_(True)
+        weight, bias = (w.detach().clone() for w in model.head())
+        self.weight, self.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
+
+    def rows(self, xs: Sequence[Features], what: str) -> tuple[Tensor, list[int]]:
+        """Inputs ``(N, P)`` of the network, and which windows they are.
+
+        Raises:
+            BadInput: no window can be read.
+        """
+        return _rows(self.carrier, xs, what)
+
+    def z(self, rows: Tensor) -> Tensor:
+        """What the head reads of inputs, with the network as it is set."""
+        return self.carrier.normed(self.net(rows))
+
+    def logits(self, z: Tensor) -> Tensor:
+        return z @ self.weight.T + self.bias
+
+    def looked_at(self, rows: Tensor) -> Tensor:
+        """The same of many inputs, without a gradient, and the network as it answers."""
+        import torch
+
+        was_training = self.net.training
+        self.net.eval()
+        with torch.no_grad():
+            found = torch.cat([self.z(part) for part in torch.split(rows, _TOGETHER)])
+        self.net.train(was_training)
+        return found
+
+    def mirrored(self, rows: Tensor) -> Tensor:
+        """Another view of each input: pictures left to right; others as they are."""
+        turned = getattr(self.carrier, "mirrored", None)
+        return rows if turned is None else cast("Tensor", turned(rows))
+
+    def descend(
+        self,
+        loss: Callable[[int], Tensor],
+        how: mapping.Descent,
+        seed: int,
+        with_head: bool = True,
+    ) -> None:
+        """Gradient descent with Nesterov momentum, in place.
+
+        Args:
+            loss: of the number of the step, through :meth:`z` and :meth:`logits`.
+            how: number of steps, rate, momentum and decay.
+            seed: of dropout.
+            with_head: whether the head moves too.
+
+        Raises:
+            BadInput: the loss stopped being finite.
+        """
+        import torch
+
+        trained = [*self.net.parameters()]
+        if with_head:
+            trained += [self.weight, self.bias]
+        optimiser = torch.optim.SGD(
+            trained,
+            how.lr(0.0),
+            momentum=how.momentum,
+            nesterov=how.momentum > 0,
+            weight_decay=how.decay,
+        )
+        self.net.train()
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            torch.manual_seed(seed)
+            for step in range(how.steps):
+                rate = how.lr(step / max(how.steps, 1))
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                value = loss(step)
+                if not bool(torch.isfinite(value)):
+                    raise BadInput(
+                        f"adaptation diverged at step {step} of {how.steps} (rate {rate:.3g}); "
+                        "use a smaller network_lr"
+                    )
+                optimiser.zero_grad()
+                torch.autograd.backward(value)
+                optimiser.step()
+        self.net.eval()
+
+    def state(self) -> State:
+        """What is kept of the person: the whole network, and the head."""
+        trained = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+        head = {"weight": self.weight.detach(), "bias": self.bias.detach()}
+        return {"network": trained, "head": head}
+
+
+def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Array]:
+    """As :func:`.mapping.batches`; a lone row comes twice, since batch normalisation needs two."""
+    for rows in mapping.batches(n, size, rng):
+        yield np.repeat(rows, 2) if len(rows) == 1 else rows
 
 
 def fit(
@@ -121,8 +239,8 @@ def fit(
     rng = np.random.default_rng(seed)
     weight, bias = (torch.nn.Parameter(w.detach().clone()) for w in model.head())
     optimiser = torch.optim.Adam([*net.parameters(), weight, bias], how.lr)
-    ours = mapping.batches(len(x), how.batch, rng)
-    theirs = mapping.batches(len(t), how.batch, rng)
+    ours = batches(len(x), how.batch, rng)
+    theirs = batches(len(t), how.batch, rng)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)  # dropout
         for step in range(how.steps):
@@ -154,7 +272,9 @@ def predict(model: Trainable, state: State, x: Features) -> tuple[Prediction, St
     row = carrier.row(x)
     if row is None:
         return model.predict(x), state
-    inputs = torch.from_numpy(np.asarray(row, np.float32))[None]
+    if row.dtype != np.uint8:
+        row = np.asarray(row, np.float32)
+    inputs = torch.from_numpy(row)[None]
     head = state["head"]
     with torch.no_grad():
         z = torch.func.functional_call(network, state["network"], (inputs,))

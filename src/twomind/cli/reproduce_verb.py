@@ -91,16 +91,17 @@ def reproduce_verb(asked: _Asked) -> int:
         if asked.folder is None:
             raise click.UsageError("Missing argument 'FILE.tar'.")
         return tell_verified(asked.folder, asked.as_json)
+    from twomind.cli.reproduce_bah import TABLES
     from twomind.pipeline.reproduce_recipe import load_recipe, quick, recipe_text
 
+    if asked.dataset == "bah" and asked.table in TABLES:
+        return _bah(asked)
     if asked.write_recipe is not None:
         from twomind.core.store import write_text
 
         write_text(asked.write_recipe, recipe_text(asked.dataset, asked.table))
         say(f"recipe: {asked.write_recipe}; change it and give it back with --recipe")
         return 0
-    if asked.dataset == "bah":
-        return _bah(asked)
     recipe = load_recipe(asked.dataset, asked.table, asked.recipe, asked.sets)
     if asked.quick:
         recipe = quick(recipe)
@@ -115,6 +116,7 @@ def _bah(asked: _Asked) -> int:
             folder=asked.folder,
             table=asked.table,
             out=asked.out,
+            store=asked.store,
             sets=asked.sets,
             config=asked.recipe,
             quick=asked.quick,

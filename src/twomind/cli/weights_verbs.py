@@ -108,7 +108,9 @@ class _Import(Common):
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["clip-au", "clip-autt", "tta-cap", "dsfda", "sfda-pft"]),
+    type=click.Choice(
+        ["clip-au", "clip-autt", "tta-cap", "dsfda", "sfda-pft", "bah-fusion", "vggish", "apvit"]
+    ),
     required=True,
     help="What the file is a checkpoint of.",
 )

@@ -56,6 +56,8 @@ class Bah(Folder):
     protocols: ClassVar[tuple[str, ...]] = (
         "official",
         "train-val",
+        "official-targets",
+        "official-targets-transductive",
         "ten-targets",
         "ten-targets-transductive",
         *common.WITH_QUESTIONS,

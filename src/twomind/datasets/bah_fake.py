@@ -5,7 +5,7 @@ made up here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -34,7 +34,9 @@ _CUES = {
 _QUESTIONS = {"train": (1, 4), "val": (1, 7), "test": (1, 2, 3, 4, 5, 6, 7)}
 
 
-def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
+def fake(
+    root: Path, seed: int = 0, layout: str = "v2", people: Mapping[str, Sequence[str]] | None = None
+) -> Path:
     """Write the folder and return its root. ``layout``: v2, v1, abaw8 ("Visite 1", fewer
     annotations), public.
 
@@ -45,6 +47,7 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
         root: folder to write into.
         seed: seed of the labels, the segments and the noise in the pictures.
         layout: one of :data:`LAYOUTS`.
+        people: split → its people, in place of the eight.
 
     Raises:
         ValueError: there is no such layout.
@@ -55,11 +58,12 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
     base = root if layout == "public" else root / "data"
     draw = np.random.default_rng(seed)
     entries: dict[str, Any] = {}
-    for split, people in _PEOPLE.items():
+    chosen = people or _PEOPLE
+    for split, own in chosen.items():
         if layout == "public" and split == "test":
             continue
         answers = []
-        for pid in people:
+        for pid in own:
             for question in _QUESTIONS[split]:
                 answer = _draw_answer(draw, pid, question, layout)
                 answers.append(answer)
@@ -68,7 +72,7 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
                     _write_media(base, answer, int(pid) * 10 + question + seed)
         _write_lists(base, split, answers, layout)
     if layout != "public":
-        _write_tables(base, entries, layout)
+        _write_tables(base, entries, layout, list(chain.from_iterable(chosen.values())))
     mark_drawn(root, "bah", seed)
     return root
 
@@ -188,7 +192,9 @@ def _write_media(base: Path, answer: _Answer, seed: int) -> None:
     write_text(base / "transcription" / path / f"{film.stem}.yml", text)
 
 
-def _write_tables(base: Path, entries: dict[str, Any], layout: str) -> None:
+def _write_tables(
+    base: Path, entries: dict[str, Any], layout: str, everybody: Sequence[str]
+) -> None:
     import yaml
 
     name = "annotation.yml" if layout == "abaw8" else "video_annotation_transcript.yaml"
@@ -197,7 +203,7 @@ def _write_tables(base: Path, entries: dict[str, Any], layout: str) -> None:
     if layout == "abaw8":
         return
     people = {}
-    for i, pid in enumerate(chain.from_iterable(_PEOPLE.values())):
+    for i, pid in enumerate(everybody):
         people[pid] = {
             "age": 20 + i,
             "sex": "Female" if i % 2 else "Male",

@@ -90,6 +90,17 @@ PROTOCOLS: Mapping[str, Rules] = {
         "the five target people that one repository lists for UNBC-McMaster; adaptation clips "
         "are never test clips",
     ),
+    "official-targets": Rules(
+        _ALL,
+        "person",
+        "every official test person is a target, official train and val people are the source; "
+        "adaptation clips are never test clips",
+    ),
+    "official-targets-transductive": Rules(
+        _SOURCE | Access.TARGET | Access.NEUTRAL,
+        "person",
+        "TRANSDUCTIVE: every official test person, adapted on the very clips that are tested",
+    ),
     "targets-N": Rules(
         _ALL, "person", "N people chosen by the seed; adaptation clips are never test clips"
     ),
@@ -452,6 +463,28 @@ def _check_published(asked: _Asked) -> None:
     )
 
 
+def _make_official_targets(asked: _Asked) -> tuple[Fold, ...]:
+    """Every official test person with enough recordings. The others are no source either."""
+    transductive = asked.protocol.endswith("-transductive")
+    tested = [take for take in asked.takes if take.split == "test"]
+    if not tested:
+        raise BadInput(
+            f"{asked.protocol}: the official test people are not in this folder; targets-N takes "
+            "others"
+        )
+    least = 1 if transductive else _LEAST_OF_A_TARGET
+    people = []
+    for person in _people(tested):
+        if len(_takes_of(tested, person)) >= least:
+            people.append(person)
+    if not people:
+        raise BadInput(
+            f"{asked.protocol}: no test person has {least} recordings or more, to adapt on and to test"
+        )
+    source = [take for take in asked.takes if take.split in ("train", "val")]
+    return personalise([*source, *tested], people, asked.protocol, asked.seed, transductive)
+
+
 def _make_targets(asked: _Asked) -> tuple[Fold, ...]:
     targets = _choose(asked.takes, asked.number, asked.seed)
     return personalise(asked.takes, targets, asked.protocol, asked.seed)
@@ -497,6 +530,8 @@ _MAKERS: Mapping[str, Callable[[_Asked], tuple[Fold, ...]]] = {
     "ten-targets": _make_published,
     "ten-targets-transductive": _make_transductive,
     "five-targets": _make_published,
+    "official-targets": _make_official_targets,
+    "official-targets-transductive": _make_official_targets,
     "targets-N": _make_targets,
     "each-person": _make_each_person,
     "people-K": _make_people,

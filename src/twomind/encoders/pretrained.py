@@ -256,7 +256,7 @@ def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> 
         model: the network, where it is loaded already.
     """
     model = model or _model(encoder)
-    tokenizer = _tokenizer(encoder)
+    tokenizer = tokenizer_of(encoder)
     rows, times = [], []
     for at in range(0, len(words), TEXT_BLOCK):
         block = words[at : at + TEXT_BLOCK]
@@ -294,7 +294,7 @@ def sentence_rows(
     import torch
 
     model = model or _model(encoder)
-    tokenizer = _tokenizer(encoder)
+    tokenizer = tokenizer_of(encoder)
     rows = np.zeros((len(texts), encoder.width), np.float32)
     by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     for at in range(0, len(texts), n_together):
@@ -432,7 +432,7 @@ def _preprocessor(encoder: Encoder) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(encoder: Encoder) -> Any:
+def tokenizer_of(encoder: Encoder) -> Any:
     """Read once: reading it takes longer than encoding an answer."""
     from transformers import AutoTokenizer
 

@@ -85,7 +85,8 @@ def _lettered(value: Foreign) -> Foreign:
 def _with_digits(run: Plain, arrays: bytes) -> Plain:
     """What a run's JSON says, as it was before it was put into a bundle."""
     found = dict(run)
-    found["fingerprint"] = str(run["fingerprint"]).translate(_IN_DIGITS)
+    for name in ("fingerprint", "whose"):
+        found[name] = str(run.get(name, "")).translate(_IN_DIGITS)
     git = dict(run["git"])
     for name, value in git.items():
         if isinstance(value, str):
@@ -151,7 +152,8 @@ def _run_files(run: Run) -> dict[str, bytes]:
         arrays = (place / ARRAYS).read_bytes()
     for name in _LEFT_OUT:
         entry.pop(name, None)
-    entry["fingerprint"] = lettered(entry["fingerprint"])
+    for name in ("fingerprint", "whose"):
+        entry[name] = lettered(entry[name])
     entry["git"] = {name: _lettered(value) for name, value in entry["git"].items()}
     return {JSON: _json(entry), ARRAYS: arrays}
 

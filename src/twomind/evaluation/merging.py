@@ -9,16 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
+from twomind.core import registry
 from twomind.core.errors import BadInput
 from twomind.evaluation.bundle import is_bundle, read_bundle
+from twomind.evaluation.pseudonyms import whose
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.types import Rows, Run
 from twomind.types.plain import Foreign
 
 #: What two runs of one thing may differ in: where and when they were made, and what they cost.
-_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git", "place")
+_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git", "place", "whose")
 #: What this laboratory is called beside others.
 HERE = "here"
+#: Layouts of one's own recordings, which no other laboratory holds.
+_NOT_PUBLIC = {"own", "people"}
+PARTS = (
+    "several laboratories hold parts of one public data set: whether some of their people are the same "
+    "under other names cannot be told, so the intervals over people may be too narrow"
+)
 #: Fields that are compared part by part, or said in other words.
 _IN_OTHER_WORDS = ("rows", "fold", "fingerprint")
 
@@ -66,15 +74,22 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
 
     Of other data, a fold is named after its laboratory, so that a method's people of all
     laboratories stand together in its line. Where two hold the same data, their people are the same
-    under other names; so each laboratory's lines stand beside the other's.
+    under other names, however differently their features were made; so each laboratory's lines stand
+    beside the other's, and nobody counts twice. Of parts of one public data set that are not the same
+    whole, nobody can tell: a note says so.
     """
     places = {run.place for run in runs}
     if len(places) < 2:
         return list(runs)
     holders: dict[str, set[str]] = {}
     for run in runs:
-        holders.setdefault(run.fingerprint, set()).add(run.place)
-    shared = {_board_of(run) for run in runs if len(holders[run.fingerprint]) > 1}
+        for mark in (run.fingerprint, whose(run)):
+            holders.setdefault(mark, set()).add(run.place)
+    shared = set()
+    for run in runs:
+        if any(len(holders[mark]) > 1 for mark in (run.fingerprint, whose(run))):
+            shared.add(_board_of(run))
+    public = set(registry.names("datasets")) - _NOT_PUBLIC
     found = []
     for run in runs:
         place = run.place or HERE
@@ -87,7 +102,10 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
             found.append(replace(run, model=model, notes=(*run.notes, note)))
         else:
             fold = replace(run.fold, name=f"{place}: {run.fold.name}")
-            found.append(replace(run, fold=fold))
+            notes = run.notes
+            if public & set(run.dataset.split()) and not run.drawn:
+                notes = (*notes, PARTS)
+            found.append(replace(run, fold=fold, notes=notes))
     return found
 
 

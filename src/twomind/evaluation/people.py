@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from twomind.core import numbers
-from twomind.evaluation import classes
+from twomind.evaluation import classes, metrics
 from twomind.evaluation.metrics import Value, interval
 from twomind.types.plain import Array
 
@@ -25,6 +25,23 @@ _EXACT = 14
 #: So many random patterns of signs are tried at once.
 _BLOCK = 1000
 
+
+def _precision(y: Array, probs: Array) -> Value:
+    """Average precision of the later classes; nan of a person who shows one class alone."""
+    present = (np.asarray(y) > 0).astype(int)
+    if not 0 < present.sum() < len(present):
+        return math.nan
+    return metrics.average_precision(present, 1 - probs[:, 0])
+
+
+def _precision_bah(y: Array, probs: Array) -> Value:
+    """The same as the BAH data set's code defines it."""
+    present = (np.asarray(y) > 0).astype(int)
+    if not 0 < present.sum() < len(present):
+        return math.nan
+    return metrics.ap_bah(present, 1 - probs[:, 0])
+
+
 #: Figures of one person, ``(y, probs) -> float``. Their macro-F1 is over the classes they show or
 #: are told.
 OF_ONE: dict[str, Callable[[Array, Array], Value]] = {
@@ -32,6 +49,8 @@ OF_ONE: dict[str, Callable[[Array, Array], Value]] = {
     "war": classes.war,
     "uar": classes.uar,
     "brier": classes.brier,
+    "ap": _precision,
+    "ap_bah": _precision_bah,
 }
 
 

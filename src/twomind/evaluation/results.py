@@ -57,6 +57,7 @@ class Asked:
     task: str = ""
     protocol: str = ""
     skip_unknown: bool = False  # rows of recordings that the data set lacks are left out
+    windows: Windows = field(default_factory=Windows)  # how far moments lie apart
 
 
 @dataclass(frozen=True)
@@ -255,7 +256,7 @@ class Judge:
     def _run(
         self, fold: Fold, found: Mapping[str, Sequence[Said]], results: Results, task: Task
     ) -> Run:
-        labels = Labels(self.dataset, task, Windows())
+        labels = Labels(self.dataset, task, self.asked.windows)
         reader = self._reader(found)
         answered = self._answered(fold, found, task)
         rows, notes = all_rows(fold, reader, labels, answered)

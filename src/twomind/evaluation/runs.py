@@ -241,6 +241,7 @@ def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
         notes=tuple(entry["notes"]),
         events=tuple(entry.get("events", ())),
         place=str(entry.get("place", "")),
+        whose=str(entry.get("whose", "")),
         **plain,
     )
 

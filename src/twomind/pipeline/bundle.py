@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from twomind.core.files import read_json
 from twomind.core.lab_key import default_path, lab_key, read_key
-from twomind.evaluation.bundle import read_bundle, write_bundle
+from twomind.evaluation.board import boards
+from twomind.evaluation.breakdown import subgroups
+from twomind.evaluation.bundle import Bundle, read_bundle, write_bundle
 from twomind.evaluation.runs import find_runs, load_run
+from twomind.reporting.leaderboard import json_values
 from twomind.types import Run
 
 
@@ -30,8 +34,54 @@ def bundle_of(
     Raises:
         BadInput: there is no run, or the key can be read by others.
     """
-    about = write_bundle(runs, path, lab_key(), windows=windows, tables=tables)
+    groups = groups_of(runs)
+    more = {"groups": {"groups": groups}} if groups else {}
+    about = write_bundle(runs, path, lab_key(), windows=windows, tables={**more, **(tables or {})})
     return _short(about)
+
+
+#: What of a person a group may be told by: nothing finer leaves the laboratory.
+GROUPED_BY = ("sex", "gender", "age", "age_band")
+#: Resamples of people behind the interval of a group.
+_RESAMPLES = 500
+
+
+def groups_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Figures of groups by sex and by age band, each with how many people it has; no attribute of a
+    person. A group of fewer than five carries no figure, and neither does the group from which it
+    could be told by taking the rest away.
+
+    Args:
+        runs: with what is known of their people.
+    """
+    found = []
+    for board in boards(runs, n_bootstrap=_RESAMPLES):
+        every = subgroups(board, n_bootstrap=_RESAMPLES)
+        for key in GROUPED_BY:
+            own = [one for one in every if one["group"] == key]
+            for one in _apart(own):
+                named = {"dataset": board.dataset, "protocol": board.protocol, "level": board.level}
+                found.append({**named, **json_values(one)})
+    return found
+
+
+def _apart(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The groups of one attribute. Where one alone is too small to be told, the smallest other is not
+    told either: else it would be the rest of everybody.
+    """
+    told = [one for one in groups if one["n_people"] is not None]
+    hidden = len(groups) - len(told)
+    left_out = None
+    if hidden == 1 and told:
+        left_out = min(told, key=lambda one: int(one["n_people"]))
+    found = []
+    for one in groups:
+        entry = dict(one)
+        if one is left_out:
+            entry |= {"n_people": None, "n": None, "lines": {}}
+            entry["suppressed"] = "the rest would tell of a smaller group"
+        found.append(entry)
+    return found
 
 
 def bundle_of_folders(paths: Sequence[Path], path: Path, windows: bool = False) -> dict[str, Any]:
@@ -90,7 +140,18 @@ def verify(path: Path) -> dict[str, Any]:
     key = default_path()
     if key.exists():
         sealed = bundle.sealed_by(read_key(key))
-    return {**_short(bundle.about), "bundle": str(path), "whole": True, "sealed": sealed}
+    found = {**_short(bundle.about), "bundle": str(path), "whole": True, "sealed": sealed}
+    return {**found, "groups": _groups_in(bundle)}
+
+
+def _groups_in(bundle: Bundle) -> list[dict[str, Any]]:
+    """Which groups its figures are told of, and how many people each has."""
+    content = bundle.files.get("tables/groups.json")
+    if content is None:
+        return []
+    kept = ("dataset", "protocol", "group", "value", "n_people")
+    groups = json.loads(content)["groups"]
+    return [{name: one[name] for name in kept} for one in groups]
 
 
 def _short(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,5 +166,6 @@ __all__ = [
     "bundle_of_folders",
     "bundle_of_runs_and_table",
     "bundle_of_table",
+    "groups_of",
     "verify",
 ]

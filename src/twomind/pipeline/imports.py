@@ -27,6 +27,7 @@ from twomind.training.published import (
     read_pft,
     read_prototypes,
 )
+from twomind.training.published_bah import no_apvit, read_bah_fusion, read_vggish
 from twomind.types.plain import Plain
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def import_weights(path: Path, kind: str, asked: Asked, out: Path) -> Plain:
     model, said = reader(path, asked)
     model.save(out)
     write_text(out / "ORIGIN.txt", "\n".join(f"{k}: {v}" for k, v in asked.card.items()) + "\n")
-    return {"as": kind, "model": str(out), "n": len(model.weights), **said}
+    weights = getattr(model, "weights", None)
+    n = len(model.params() if weights is None else weights)
+    return {"as": kind, "model": str(out), "n": n, **said}
 
 
 #: A model, and what is said of it beside.
@@ -201,12 +204,31 @@ def _sfda_pft(path: Path, asked: Asked) -> _Made:
     return model, {"translator": len(summary)}
 
 
+def _bah_fusion(path: Path, asked: Asked) -> _Made:
+    """A fusion that reads rows of a frame network, of VGGish and of BERT at native frames."""
+    model = read_bah_fusion(path, asked)
+    return model, {"kind": model.net.config.model, "reads": list(model.recipe.modalities)}
+
+
+def _vggish(path: Path, asked: Asked) -> _Made:
+    """A folder that `reproduce bah --set sound=FOLDER` reads."""
+    made = read_vggish(path)
+    return made, {"use": "reproduce bah --table supervised --set sound=FOLDER"}
+
+
+def _apvit(path: Path, asked: Asked) -> _Made:
+    raise no_apvit(path)
+
+
 READERS: Mapping[str, Callable[[Path, Asked], _Made]] = {
     "clip-au": _clip_au,
     "clip-autt": _clip_autt,
     "tta-cap": _tta_cap,
     "dsfda": _dsfda,
     "sfda-pft": _sfda_pft,
+    "bah-fusion": _bah_fusion,
+    "vggish": _vggish,
+    "apvit": _apvit,
 }
 
 

@@ -28,7 +28,7 @@ from twomind.pipeline.personalise_methods import configured
 from twomind.pipeline.reproduce_recipe import Base, Recipe, Row, plain
 from twomind.pipeline.reproduce_table import Column, Made, Table, table_of, write_table
 from twomind.reporting.tables import to_json
-from twomind.training import clip_au_folds
+from twomind.training import clip_au_folds, frame_cnn
 from twomind.training.clip_text import ClipTextRecipe
 from twomind.training.clip_text import TrainSettings as ClipTextSettings
 from twomind.training.dsfda import TrainSettings as DsfdaSettings
@@ -65,6 +65,7 @@ class Opened:
     task: Task
     labels: Labels
     place: Place
+    source: frozenset[str] = frozenset()  # recordings that every fold learns from
 
     def folds(self, protocol: str) -> tuple[Fold, ...]:
         """The folds of a protocol.
@@ -93,7 +94,10 @@ class Opened:
 
     def _of(self, base: Base, root: Path, name: str | None) -> Callable[[str], Features]:
         if base.reads_crops:
-            return Cropped(root, name, _crop_px(base), base.hop_s, self.place.faces)
+            crops = Cropped(root, name, _crop_px(base), base.hop_s, self.place.faces)
+            if base.kind == "frame-cnn":
+                return frame_cnn.Thinned(crops, self.source, base.per_recording)
+            return crops
         return clip_au_folds.Filmed(
             root,
             name,
@@ -111,6 +115,10 @@ def _crop_px(base: Base) -> int:
         from twomind.models.dsfda import net
 
         return net.SIZES[base.size].px
+    if base.kind == "frame-cnn":
+        from twomind.models.frame_cnn.net import kept_px
+
+        return kept_px(frame_cnn.encoder_of(base.encoder).config)
     from twomind.training.clip_whole import towers_of
 
     return towers_of(base.encoder).prepare.size_px
@@ -134,7 +142,20 @@ def opened(recipe: Recipe, place: Place) -> Opened:
     length_s = asked or None
     if asked < 0:
         length_s = None if task.grain == "clip" else WINDOW_S
-    return Opened(whole, task, Labels(whole, task, _windows(length_s)), place)
+    data = Opened(whole, task, Labels(whole, task, _windows(length_s)), place)
+    if any(base.kind == "frame-cnn" for base in recipe.models):
+        return replace(data, source=_source(data, recipe.protocol.label_free))
+    return data
+
+
+def _source(data: Opened, protocol: str) -> frozenset[str]:
+    """Recordings that every fold of a protocol learns from, and no fold tests or hands over."""
+    folds = data.folds(protocol)
+    learnt = frozenset.intersection(*(frozenset((*fold.train, *fold.val)) for fold in folds))
+    used: set[str] = set()
+    for fold in folds:
+        used |= {*fold.test, *fold.neutral, *fold.target, *fold.few}
+    return learnt - used
 
 
 def _windows(length_s: float | None) -> Windows:
@@ -217,6 +238,9 @@ def models_of(data: Opened, recipe: Recipe, base: Base, seed: int, out: Path) ->
     if base.kind == "dsfda":
         settings = DsfdaSettings(seed=seed, epochs=base.epochs)
         made = DsfdaRecipe(base.size, settings, base.per_recording)
+    elif base.kind == "frame-cnn":
+        steps = replace(frame_cnn.SETTINGS, seed=seed, epochs=base.epochs)
+        made = frame_cnn.FrameCnnRecipe(base.encoder, base.hop_s, steps)
     elif base.reads_crops:
         from twomind.training import clip_whole
 
@@ -367,6 +391,8 @@ def label_of(base: Base) -> str:
     """The model's name in runs: the encoder and the precision are part of it."""
     if base.kind == "dsfda":
         return f"dsfda ({base.size}, float32)"
+    if base.kind == "frame-cnn":
+        return f"{base.name} ({base.encoder}, float32)"
     if base.reads_crops:
         bits = "bfloat16" if base.precision == "bfloat16" else "float32"
         return f"{base.name} ({base.encoder}, {bits})"

@@ -15,9 +15,11 @@ import numpy as np
 
 from twomind.core import device
 from twomind.core.errors import TwomindError
+from twomind.models.frame_cnn.net import KEPT_PX
+from twomind.pipeline.bah_cost import seconds_of_a_picture
 from twomind.pipeline.reproduce import Opened, Step, steps_of
 from twomind.pipeline.reproduce_recipe import Base, Recipe
-from twomind.training import clip_au_folds
+from twomind.training import clip_au_folds, frame_cnn
 
 if TYPE_CHECKING:
     from twomind.encoders.encoder import Encoder
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 _CALIBRATION_S = 15.0
 #: Steps of a batch at a person: 25 epochs of 75 neutral pictures in batches of 20.
 _DSFDA_STEPS = 100
+#: The same by kind of model; a frame network is trained through for 150 steps of 64 pictures.
+_STEPS_OF_A_PERSON = {"dsfda": _DSFDA_STEPS, "frame-cnn": 150}
+_PICTURES_OF_A_STEP = 64
 #: A forward and a backward pass, in forward passes.
 _BOTH_WAYS = 3
 #: Side of CLIP's pictures.
@@ -127,7 +132,7 @@ def _counted(recipe: Recipe, base: Base, steps: list[Step], data: Opened) -> Cou
                 training += _training_steps(base, (*fold.train, *fold.val), per_recording)
             n_methods = 1 + len(step.methods)
             # DSFDA tunes a person once; every other method costs a step per clip at most.
-            per_method = _DSFDA_STEPS if base.kind == "dsfda" else len(fold.test)
+            per_method = _STEPS_OF_A_PERSON.get(base.kind, len(fold.test))
             adaptation += n_methods * recipe.seeds.method * per_method
     return Count(n_frames, training, adaptation)
 
@@ -162,9 +167,9 @@ def _training_steps(base: Base, source: tuple[str, ...], frames: dict[str, int])
     if base.kind == "dsfda":
         n_items = sum(min(frames.get(name, 0), base.per_recording) for name in source)
         batch = 20
-    elif base.mode == "whole":
+    elif base.reads_crops:
         n_items = sum(min(frames.get(name, 0), base.per_recording) for name in source)
-        batch = 64
+        batch = 64 if base.mode == "whole" else frame_cnn.SETTINGS.batch
     elif base.kind == "clip-text":
         n_items, batch = 8 * len(source), 64
     return base.epochs * -(-n_items // batch)
@@ -175,6 +180,8 @@ def _memory_mb(base: Base, count: Count) -> float:
     if base.kind == "dsfda":
         px = 128 if base.size == "full" else 64
         return count.frames * 3 * px * px * _FLOAT / 2**20 + 36.6 * 4 * _FLOAT
+    if base.kind == "frame-cnn":
+        return count.frames * 3 * KEPT_PX**2 / 2**20
     if base.mode == "whole":
         # Pictures of all clips, and the weights of both towers with gradients and moments.
         return count.frames * 3 * _CLIP_PX**2 / 2**20 + 151 * 4 * _FLOAT
@@ -187,9 +194,21 @@ def _timed(base: Base) -> dict[str, float]:
     try:
         if base.kind == "dsfda":
             return _timed_dsfda(base)
+        if base.kind == "frame-cnn":
+            return _timed_frames(base)
         return _timed_whole(base) if base.mode == "whole" else _timed_clip(base)
     except TwomindError:
         return {}
+
+
+def _timed_frames(base: Base) -> dict[str, float]:
+    """A frame network on noise; a step of a person is of pictures of both sides."""
+    each = seconds_of_a_picture(frame_cnn.encoder_of(base.encoder))
+    if not each:
+        return {}
+    step = frame_cnn.SETTINGS.batch * each["both_ways"]
+    person = 2 * _PICTURES_OF_A_STEP * each["both_ways"]
+    return {"frame": each["forward"], "training": step, "adaptation": person}
 
 
 def _timed_clip(base: Base) -> dict[str, float]:

@@ -17,16 +17,19 @@ from typing import Any, TypeVar
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
 
-METRICS = ("war", "macro_f1", "uar")
-KINDS = ("clip-au", "clip-text", "dsfda")
+METRICS = ("war", "macro_f1", "uar", "ap", "ap_bah")
+KINDS = ("clip-au", "clip-text", "dsfda", "frame-cnn")
 #: How a model of a kind is made; the first is meant where a recipe says nothing. ``whole``: CLIP
 #: fine-tuned as a whole; ``temporal``: CLIP frozen, with a transformer over frames.
 MODES: Mapping[str, tuple[str, ...]] = {
     "clip-au": ("corrected", "released"),
     "clip-text": ("temporal", "zero-shot", "whole"),
     "dsfda": ("",),
+    "frame-cnn": ("",),
 }
 _FOLDER = "recipes"
+#: Tables that are no comparison of methods, and are set with --set alone.
+WITHOUT_RECIPE = (("bah", "supervised"), ("bah", "zero-shot"))
 Part = TypeVar("Part")
 
 
@@ -54,7 +57,7 @@ class Base:
     hop_s: float = 0.08
     epochs: int = 10
     size: str = "full"  # dsfda
-    per_recording: int = 75  # dsfda, clip-text whole: pictures of a recording that it learns from
+    per_recording: int = 75  # pictures of a recording that it learns from: of those that read them
     classes: tuple[str, ...] = ()  # clip-text: the words of the classes
 
     def __post_init__(self) -> None:
@@ -73,7 +76,7 @@ class Base:
     @property
     def reads_crops(self) -> bool:
         """Whether it reads pictures of faces; the others read rows of an encoder."""
-        return self.kind == "dsfda" or self.mode == "whole"
+        return self.kind in ("dsfda", "frame-cnn") or self.mode == "whole"
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ def recipe_text(dataset: str, table: str) -> str:
     """
     there = shipped()
     if (dataset, table) not in there:
-        known = ", ".join(f"{d} --table {t}" for d, t in there)
+        known = ", ".join(f"{d} --table {t}" for d, t in [*there, *WITHOUT_RECIPE])
         raise BadInput(
             f"{dataset} --table {table}: no recipe ships for it; there is: {known}. Copy one with "
             "--write-recipe FILE, change it, and give it back with --recipe FILE"

@@ -29,7 +29,13 @@ from twomind.reporting.tables import to_json
 from twomind.types import Rows, Run
 from twomind.types.plain import Array
 
-TITLES = {"war": "WAR", "macro_f1": "macro-F1", "uar": "UAR"}
+TITLES = {
+    "war": "WAR",
+    "macro_f1": "macro-F1",
+    "uar": "UAR",
+    "ap": "AP",
+    "ap_bah": "AP as BAH's code has it",
+}
 DASH = "—"
 _SHORTCUTS = ("prevalence", "constant", "question_only", "length_question", "position")
 #: Figure by person.
@@ -308,13 +314,16 @@ def _of_rows(rows: Rows, probs: Array, metric: str) -> dict[str, float]:
 
 
 def figure_of(by_seed: Sequence[PerPerson], resamples: int) -> Figure:
-    """A figure from those of each person and training seed.
+    """A figure from those of each person and training seed. A person of whom it is not defined (the
+    precision of somebody who shows one class) is left out.
 
     Args:
         by_seed: percent by person, one per training seed, of the same people.
         resamples: of people, behind the interval.
     """
-    names = sorted(by_seed[0])
+    names = sorted(name for name, value in by_seed[0].items() if math.isfinite(value))
+    if not names:
+        return Figure(math.nan, (math.nan, math.nan), math.nan, math.nan, {})
     values = np.array([[one[name] for name in names] for one in by_seed])
     mean_of_person = values.mean(axis=0)
     sd_training = math.nan
@@ -442,6 +451,8 @@ def _number(value: float) -> str:
 
 
 def _with_interval(figure: Figure) -> str:
+    if not math.isfinite(figure.value):
+        return DASH
     low, high = figure.ci
     return f"{figure.value:.1f} [{low:.1f}, {high:.1f}]"
 

@@ -6,8 +6,10 @@ window answers like its neighbours do: reciprocal ones count by how often they n
 ``r``, neighbours of neighbours ``r``.
 
 ``released=True`` is the VisDA script, in which a slip overwrites the reciprocal weights with ``r``;
-the default is as defined in the paper, and as the Office-Home script does it. Deviations: encoder
-frozen and steps for epochs, as in ``shot``; ``k`` and ``kk`` shrink with the number of windows;
+the default is as defined in the paper, and as the Office-Home script does it. ``scope="network"``
+trains the model's network and head, as published; it refuses a model without a network. Deviations
+of ``scope="map"``: encoder frozen and steps for epochs, as in ``shot``. Of both: ``k`` and ``kk``
+shrink with the number of windows;
 ``apart_s`` bars neighbours that lie close in the same recording, because those are the same moment
 again.
 
@@ -16,13 +18,14 @@ Refuses a neutral-only target (:mod:`..unlabelled`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twomind.adaptation import caches, mapping, neighbours, unlabelled
+from twomind.adaptation import caches, mapping, neighbours, network, unlabelled
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 if TYPE_CHECKING:
@@ -40,6 +43,10 @@ class Nrc:
     decay: float = 1e-3
     steps: int = 150
     batch: int = 64
+    #: what is trained beside the head: the person's ``map``, or the model's own ``network``
+    scope: str = "map"
+    #: the first rate with ``scope=network``, which leaves ``lr`` and ``rank`` unused
+    network_lr: float = 1e-3
     #: neighbours, and neighbours of each of them (VisDA 5 and 5, Office-Home 4 and 3, Office-31 2
     #: and 3)
     k: int = 5
@@ -61,7 +68,10 @@ class Nrc:
     rarest: float = 0.05
 
     def __post_init__(self) -> None:
-        mapping.check(lr=self.lr, batch=self.batch, k=self.k, kk=self.kk)
+        caches.one_of("scope", self.scope, ("map", "network"))
+        mapping.check(
+            lr=self.lr, batch=self.batch, k=self.k, kk=self.kk, network_lr=self.network_lr
+        )
 
     @property
     def needs(self) -> Access:
@@ -71,7 +81,11 @@ class Nrc:
         import torch
         from torch.nn import functional as F
 
+        if self.scope == "network":
+            network.of(model, "nrc")
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "nrc")
+        if self.scope == "network":
+            return self._network(model, xs, given.seed)
         xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
         z = mapping.rows_of(model, xs, "the person")
         rng = np.random.default_rng(given.seed)
@@ -103,11 +117,45 @@ class Nrc:
         how = mapping.Descent(self.steps, rate, self.momentum, self.decay)
         return mapping.state_of(mapping.descend(params, names, loss, how))
 
+    def _network(self, model: Trainable, xs: Sequence[Features], seed: int) -> State:
+        """The same through the network, batch by batch; the bank holds all windows."""
+        import torch
+        from torch.nn import functional as F
+
+        own = network.Copy(model, "nrc")
+        rows, kept = own.rows(xs, "the person")
+        n = len(rows)
+        if n < 2:
+            return own.state()  # a single window has no neighbour
+        k, kk = min(self.k, n - 1), min(self.kk, n - 1)
+        draw = network.batches(n, self.batch, np.random.default_rng(seed))
+        barred = _close([xs[i] for i in kept], self.apart_s)
+        seen = own.looked_at(rows)
+        bank = F.normalize(seen, dim=1)
+        scores = own.logits(seen).detach().softmax(-1)
+
+        def loss(step: int) -> Tensor:
+            where = torch.from_numpy(next(draw))
+            z = own.z(rows[where])
+            logits = own.logits(z)
+            with torch.no_grad():
+                bank[where] = F.normalize(z, dim=1)
+                scores[where] = logits.softmax(-1)
+                found = neighbours.near(bank[where], where, bank, k, kk, barred)
+                weights = neighbours.affinities(found, where, self.r, self.released)
+            return neighbours.nrc(logits, found, weights, scores, self.r, self.spread)
+
+        rate = partial(neighbours.decayed, self.network_lr)
+        own.descend(loss, mapping.Descent(self.steps, rate, self.momentum, self.decay), seed)
+        return own.state()
+
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
+        if self.scope == "network":
+            return network.predict(model, state, x)
         return mapping.predict(model, state, x)
 
 
-def _close(xs: list[Features], apart_s: float) -> Tensor | None:
+def _close(xs: Sequence[Features], apart_s: float) -> Tensor | None:
     """Pairs ``(N, N)`` of one recording whose beginnings lie less than ``apart_s`` apart; None when
     none may.
     """

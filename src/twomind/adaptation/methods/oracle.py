@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twomind.adaptation import mapping
+from twomind.adaptation import caches, mapping, network
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 if TYPE_CHECKING:
@@ -34,11 +34,16 @@ class Oracle:
     decay: float = 1e-2
     steps: int = 200
     batch: int = 64
+    #: what is trained beside the head: the person's ``map``, or the model's own ``network``
+    scope: str = "map"
+    #: the rate with ``scope=network``, which leaves ``lr`` and ``rank`` unused
+    network_lr: float = 1e-3
     #: width of the map's residual branch; 0 is an affine per dimension
     rank: int = 0
 
     def __post_init__(self) -> None:
-        mapping.check(lr=self.lr, batch=self.batch)
+        caches.one_of("scope", self.scope, ("map", "network"))
+        mapping.check(lr=self.lr, batch=self.batch, network_lr=self.network_lr)
 
     @property
     def needs(self) -> Access:
@@ -47,6 +52,8 @@ class Oracle:
     def begin(self, model: Trainable, given: Given) -> State:
         from torch.nn import functional as F
 
+        if self.scope == "network":
+            return self._network(model, given)
         z, y, _ = mapping.labelled_rows(model, given.few or (), "the person")
         rng = np.random.default_rng(given.seed)
         params = mapping.start(model, z, self.rank, rng)
@@ -61,7 +68,29 @@ class Oracle:
         how = mapping.Descent(self.steps, mapping.steady(self.lr), self.momentum, self.decay)
         return mapping.state_of(mapping.descend(params, names, loss, how))
 
+    def _network(self, model: Trainable, given: Given) -> State:
+        """The same through the network."""
+        import torch
+        from torch.nn import functional as F
+
+        own = network.Copy(model, "oracle")
+        few = given.few or ()
+        rows, kept = own.rows([e.x for e in few], "the person")
+        y = torch.tensor([few[i].y for i in kept])
+        draw = network.batches(len(rows), self.batch, np.random.default_rng(given.seed))
+
+        def loss(step: int) -> Tensor:
+            batch = next(draw)
+            return F.cross_entropy(own.logits(own.z(rows[batch])), y[batch])
+
+        rate = mapping.steady(self.network_lr)
+        how = mapping.Descent(self.steps, rate, self.momentum, self.decay)
+        own.descend(loss, how, given.seed)
+        return own.state()
+
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
+        if self.scope == "network":
+            return network.predict(model, state, x)
         return mapping.predict(model, state, x)
 
 

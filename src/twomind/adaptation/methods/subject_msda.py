@@ -10,13 +10,15 @@ the two.
    MMD to the person. A window teaches where the mean confidence of its two views is above a
    threshold that falls with time.
 
-Deviations, with reason. Encoder frozen: a map of the embedding and the head are trained, with
-larger rates than for a network; steps stand for epochs. The MMD has a gradient (released: a plain
-number). Pairs are two people (released: one blended loader with itself). Each round chooses from
-all windows (released: from those that were confident before, so that a lower threshold admits
-nothing). The two views are the even and the odd rows of a window (released: a mirrored face).
-Choice of people by MMD or, as the follow-up does, by cosine of means; theirs adds them one by one
-with a replay memory, ours takes them at once. Refuses a neutral-only target (:mod:`..unlabelled`).
+``scope="network"`` trains the model's network and head, with the mirrored face as the other view;
+it refuses a model without a network. Deviations, with reason. With ``scope="map"`` the encoder is
+frozen: a map of the embedding and the head are trained, with larger rates than for a network; steps
+stand for epochs. The MMD has a gradient (released: a plain number). Pairs are two people (released:
+one blended loader with itself). Each round chooses from all windows (released: from those that were
+confident before, so that a lower threshold admits nothing). The two views are the even and the odd
+rows of a window (released: a mirrored face). Choice of people by MMD or, as the follow-up does, by
+cosine of means; theirs adds them one by one with a replay memory, ours takes them at once. Refuses
+a neutral-only target (:mod:`..unlabelled`).
 """
 
 from __future__ import annotations
@@ -27,7 +29,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twomind.adaptation import align, caches, divergences, mapping, neighbours, unlabelled
+from twomind.adaptation import (
+    align,
+    caches,
+    divergences,
+    mapping,
+    neighbours,
+    network,
+    unlabelled,
+)
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 if TYPE_CHECKING:
@@ -46,6 +56,10 @@ class SubjectMsda:
     momentum: float = 0.9
     #: weight decay, towards the source model (the paper: 5e-4)
     decay: float = 5e-4
+    #: what is trained beside the head: the person's ``map``, or the model's own ``network``
+    scope: str = "map"
+    #: the rate with ``scope=network``, which leaves ``lr``, ``rank`` and ``shared`` unused
+    network_lr: float = 1e-3
     #: steps of the first stage
     source_steps: int = 100
     #: steps of the second stage
@@ -71,8 +85,13 @@ class SubjectMsda:
 
     def __post_init__(self) -> None:
         caches.one_of("measure", self.measure, ("mmd", "cosine"))
+        caches.one_of("scope", self.scope, ("map", "network"))
         mapping.check(
-            lr=self.lr, batch=self.batch, n_people=self.n_people, round_steps=self.round_steps
+            lr=self.lr,
+            batch=self.batch,
+            n_people=self.n_people,
+            round_steps=self.round_steps,
+            network_lr=self.network_lr,
         )
 
     @property
@@ -83,7 +102,11 @@ class SubjectMsda:
         import torch
         from torch.nn import functional as F
 
+        if self.scope == "network":
+            network.of(model, "subject-msda")
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "subject-msda")
+        if self.scope == "network":
+            return self._network(model, xs, given)
         xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
         target = mapping.rows_of(model, xs, "the person")
         even, odd = self._views(model, xs)
@@ -122,6 +145,88 @@ class SubjectMsda:
 
         adapted = self._descended(first, loss, self.steps)
         return {**mapping.state_of(adapted), "people": chosen}
+
+    def _network(self, model: Trainable, xs: Sequence[Features], given: Given) -> State:
+        """Both stages through the network."""
+        import torch
+        from torch.nn import functional as F
+
+        own = network.Copy(model, "subject-msda")
+        target, _ = own.rows(xs, "the person")
+        source = given.source or ()
+        rows, kept = own.rows([e.x for e in source], "the source")
+        who = [source[i].x.subject for i in kept]
+        likeness = align.people_by_likeness(
+            own.looked_at(rows), who, own.looked_at(target), self.measure
+        )
+        chosen = [name for name, _ in likeness[: self.n_people]]
+        near = [i for i, name in enumerate(who) if name in chosen]
+        rows = rows[near]
+        y = torch.tensor([source[kept[i]].y for i in near])
+        who = [who[i] for i in near]
+        self._people_of_network(own, rows, y, who, given.seed)
+
+        rng = np.random.default_rng([given.seed, 2])
+        ours = network.batches(len(rows), self.batch, rng)
+        theirs = network.batches(len(target), self.batch, rng)
+        mirrored = own.mirrored(target)
+        taught: neighbours.Confident | None = None
+
+        def loss(step: int) -> Tensor:
+            nonlocal taught
+            if step % self.round_steps == 0:
+                one = own.logits(own.looked_at(target)).detach()
+                other = own.logits(own.looked_at(mirrored)).detach()
+                above = self.confident - self.fall * (step // self.round_steps)
+                taught = neighbours.confident_views(one, other, above)
+            a = next(ours)
+            b = next(theirs)
+            z = own.z(torch.cat([rows[a], target[b]]))
+            u = z[: len(a)]
+            v = z[len(a) :]
+            of_source = F.cross_entropy(own.logits(u), y[a])
+            total = of_source + self.weight * divergences.mk_mmd(u, v)
+            if taught is not None and len(taught.rows) > 1:
+                mixed = rng.permutation(len(taught.rows))
+                drawn = mixed[: self.batch]
+                own_rows = target[taught.rows[drawn]]
+                sure = own.logits(own.z(own_rows))
+                total = total + F.cross_entropy(sure, taught.label[drawn])
+            return total
+
+        own.descend(loss, self._network_descent(self.steps), given.seed)
+        return {**own.state(), "people": chosen}
+
+    def _network_descent(self, steps: int) -> mapping.Descent:
+        return mapping.Descent(steps, mapping.steady(self.network_lr), self.momentum, self.decay)
+
+    def _people_of_network(
+        self, own: network.Copy, rows: Tensor, y: Tensor, who: list[str], seed: int
+    ) -> None:
+        """First stage through the network: pairs of chosen people."""
+        import torch
+        from torch.nn import functional as F
+
+        rng = np.random.default_rng([seed, 1])
+        places = []
+        for name in sorted(set(who)):
+            places.append(np.array([i for i, w in enumerate(who) if w == name]))
+        draw = [network.batches(len(place), self.batch, rng) for place in places]
+
+        def loss(step: int) -> Tensor:
+            pair = rng.permutation(len(places))[:2]
+            parts = [places[p][next(draw[p])] for p in pair]
+            z = own.z(torch.cat([rows[part] for part in parts]))
+            told = torch.cat([y[part] for part in parts])
+            total = F.cross_entropy(own.logits(z), told)
+            if len(parts) < 2:
+                return total
+            n_first = len(parts[0])
+            first = z[:n_first]
+            second = z[n_first:]
+            return total + self.pair_weight * divergences.mk_mmd(first, second)
+
+        own.descend(loss, self._network_descent(self.source_steps), seed)
 
     def _views(self, model: Trainable, xs: Sequence[Features]) -> tuple[Tensor, Tensor]:
         """Embeddings of the even and of the odd rows of each window."""
@@ -177,6 +282,8 @@ class SubjectMsda:
         return self._descended(params, loss, self.source_steps)
 
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
+        if self.scope == "network":
+            return network.predict(model, state, x)
         return mapping.predict(model, state, x)
 
 

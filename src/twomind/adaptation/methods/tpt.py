@@ -13,13 +13,15 @@ entropy of that one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from twomind.adaptation import caches, tuning
 from twomind.adaptation.losses import confident, marginal_entropy_t
 from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+#: What the class vectors are called: of a linear head, of CLIP-AU, of CLIP against class text.
+CLASS_VECTORS = ("head.weight", "temporal_classifier.2.weight", "text")
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,23 @@ class TPT:
     decay: float = 1e-2
     #: share of the views that is kept
     share: float = 0.1
-    #: what is tuned
+    #: what is tuned; of a model without a ``head.weight``, its class vectors by another name
     tuned: str = "head.weight"
-
-    @classmethod
-    def variants(cls, model_kind: str) -> Sequence[Mapping[str, object]]:
-        """A CLIP-AU's class vectors have another name than those of a linear head."""
-        if model_kind == "clip-au":
-            return ({"tuned": "temporal_classifier.2.weight"},)
-        return ({},)
 
     @property
     def needs(self) -> Access:
         return Access.NOTHING
 
     def begin(self, model: Trainable, given: Given) -> State:
-        tuning.copies(model, [self.tuned])  # an early word when the model has no such weight
+        tuning.copies(model, [self._name(model)])  # an early word when the model has no such weight
         return {}
+
+    def _name(self, model: Trainable) -> str:
+        """What the model calls what is tuned."""
+        known = model.params()
+        if self.tuned in known or self.tuned != CLASS_VECTORS[0]:
+            return self.tuned
+        return next((name for name in CLASS_VECTORS if name in known), self.tuned)
 
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         import torch
@@ -58,7 +60,7 @@ class TPT:
         with torch.no_grad():
             _, logits = model.run(views)
         chosen = [views[i] for i in confident(logits.cpu().numpy(), self.share)]
-        weights = tuning.copies(model, [self.tuned])
+        weights = tuning.copies(model, [self._name(model)])
         _, _, grad = tuning.gradient(model, chosen, weights, marginal_entropy_t)
         with torch.no_grad():
             _, final = model.run([x], tuning.adamw_first(weights, grad, self.lr, self.decay))

@@ -5,7 +5,9 @@ back ends.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import wave
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -48,6 +50,25 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
+class Sound:
+    """What a model hears: mono ``values (n,)`` float32 in [-1, 1], at 16 kHz."""
+
+    values: np.ndarray
+    rate_hz: int = 16000
+
+    def wav(self) -> bytes:
+        """The sound as a WAV file of 16 bits (no metadata)."""
+        held = io.BytesIO()
+        with wave.open(held, "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(self.rate_hz)
+            whole = np.clip(self.values, -1, 1) * 32767
+            file.writeframes(whole.astype("<i2").tobytes())
+        return held.getvalue()
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """One question to a model. ``sample`` tells repeated samples of the same question apart.
 
@@ -62,10 +83,11 @@ class Request:
     seed: int = 42
     alternatives: int = 0
     sample: int = 0
+    sound: Sound | None = None
 
     def key(self, backend: Mapping[str, Any]) -> str:
-        """Name of the answer: SHA-256 over the model, the text, the pixels with their times, and
-        the settings.
+        """Name of the answer: SHA-256 over the model, the text, the pixels with their times, the
+        sound, and the settings.
         """
         pictures = [
             (
@@ -82,6 +104,9 @@ class Request:
             "pictures": pictures,
             "settings": settings,
         }
+        if self.sound is not None:  # absent, an answer keeps the name that it had before
+            heard = np.ascontiguousarray(self.sound.values, np.float32).tobytes()
+            parts["sound"] = (self.sound.rate_hz, hashlib.sha256(heard).hexdigest())
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[
             :40
         ]

@@ -113,7 +113,13 @@ def _literal(host: str) -> _IP | None:
 
 
 def require(
-    address: Address, *, pictures: bool, text: bool, send_video: bool, send_text: bool
+    address: Address,
+    *,
+    pictures: bool,
+    text: bool,
+    send_video: bool,
+    send_text: bool,
+    send_sound: bool | None = None,
 ) -> str:
     """A warning to print when something of a person leaves the machine; "" when nothing does.
 
@@ -123,6 +129,7 @@ def require(
         text: Whether their words would be.
         send_video: Whether frames may leave.
         send_text: Whether words may.
+        send_sound: Whether their voice may leave; None where none would be sent.
 
     Raises:
         BadInput: something would leave and was not allowed to; the message says which flag
@@ -140,6 +147,10 @@ def require(
         what.append("their words")
         if not send_text:
             missing.append("llm.send_text=true")
+    if send_sound is not None:
+        what.append("their voice")
+        if not send_sound:
+            missing.append("llm.send_sound=true")
     if not what:
         return ""
     leaving = " and ".join(what)

@@ -197,15 +197,18 @@ def endpoint_identity(shown: str, model: str, jpeg_quality: int) -> dict[str, An
 
 
 def content(request: Request, quality: int) -> str | list[dict[str, Any]]:
-    """The message: the pictures in order of time, then the text. Text alone stays a plain
+    """The message: the pictures in order of time, the sound, then the text. Text alone stays a plain
     string.
     """
-    if not request.pictures:
+    if not request.pictures and request.sound is None:
         return request.text
     parts: list[dict[str, Any]] = []
     for picture in request.pictures:
         data = base64.b64encode(picture.jpeg(quality)).decode()
         parts.append({"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}})
+    if request.sound is not None:
+        data = base64.b64encode(request.sound.wav()).decode()
+        parts.append({"type": "input_audio", "input_audio": {"data": data, "format": "wav"}})
     return [*parts, {"type": "text", "text": request.text}]
 
 

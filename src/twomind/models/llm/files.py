@@ -93,6 +93,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def sees(config: dict[str, Any]) -> bool:
     """Whether a model takes pictures."""
+    config = config.get("thinker_config", config)
     return "vision_config" in config or "image_token_index" in config or "image_token_id" in config
 
 

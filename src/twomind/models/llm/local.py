@@ -25,6 +25,13 @@ from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
 from twomind.models.llm.files import digest, find_folder, read_config, sees
 
 QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
+#: Families that hear too; the part of them that reads and writes text is loaded, not the one that speaks.
+OMNI = {
+    "qwen2_5_omni": "Qwen2_5OmniThinkerForConditionalGeneration",
+    "qwen2_5_omni_thinker": "Qwen2_5OmniThinkerForConditionalGeneration",
+    "qwen3_omni_moe": "Qwen3OmniMoeThinkerForConditionalGeneration",
+    "qwen3_omni_moe_thinker": "Qwen3OmniMoeThinkerForConditionalGeneration",
+}
 #: Tokens before a place that are decoded together with it, so that its text comes out as it would
 #: in the whole.
 _CONTEXT = 4
@@ -81,9 +88,18 @@ class Local:
         kind: Any = transformers.AutoModelForCausalLM
         if sees(config):
             kind = transformers.AutoModelForImageTextToText
+        family = str(config.get("model_type", ""))
+        if family in OMNI:
+            kind = getattr(transformers, OMNI[family], None)
+            if kind is None:
+                raise BadInput(
+                    f"{self.model}: transformers {transformers.__version__} does not know {family}; a "
+                    "newer one does, or serve the model behind an endpoint"
+                )
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **load)
             images = _image_side(transformers, self.folder, config, load)
+            ears = _ears(transformers, self.folder, family)
             model: Any = kind.from_pretrained(
                 self.folder, **load, use_safetensors=True, dtype=dtype
             )
@@ -97,9 +113,8 @@ class Local:
                 f"{self.model}: transformers {transformers.__version__} cannot load this model "
                 f"({name}: {said})"
             ) from error
-        family = str(config.get("model_type", ""))
         ready = model.to(place).eval()
-        return _Loaded(family, ready, tokenizer, images, self.folder)
+        return _Loaded(family, ready, tokenizer, images, self.folder, ears)
 
 
 def _image_side(
@@ -118,7 +133,7 @@ def _image_side(
             return transformers.VideoLlavaImageProcessor.from_pretrained(
                 folder, local_files_only=True
             )
-        if family in QWEN:
+        if family in QWEN or family in OMNI:
             # Without torchvision: "…Pil" from transformers 5 on, the plain name before.
             pil = getattr(transformers, "Qwen2VLImageProcessorPil", None)
             processor = pil or transformers.Qwen2VLImageProcessor
@@ -128,6 +143,13 @@ def _image_side(
         if "torchvision" in str(error).lower():
             raise NeedsTorchvision(family) from error
         raise
+
+
+def _ears(transformers: Any, folder: Path, family: str) -> Any:
+    """What prepares sound; None of a family that does not hear."""
+    if family not in OMNI:
+        return None
+    return transformers.WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
 
 
 def _from_processor(transformers: Any, folder: Path, load: dict[str, Any]) -> Any:
@@ -141,6 +163,7 @@ class _Loaded:
     tokenizer: Any
     images: Any
     folder: Path
+    ears: Any = None
 
     def write(self, request: Request) -> dict[str, Any]:
         """Text, tokens and counts for one request."""
@@ -148,6 +171,12 @@ class _Loaded:
             raise BadInput(
                 f"{self.folder.name} takes no pictures; ask it with the text alone "
                 "(llm.text_only=true)"
+            )
+        if request.sound is not None and self.ears is None:
+            hear = ", ".join(sorted({name.removesuffix("_thinker") for name in OMNI}))
+            raise BadInput(
+                f"{self.folder.name} does not hear ({self.family}); leave out llm.sound, or use one of "
+                f"the families {hear}"
             )
         inputs = self._inputs(request)
         n_in = int(inputs["input_ids"].shape[1])
@@ -207,6 +236,8 @@ class _Loaded:
             return self._video_llava(request.text, pictures)
         if self.family in QWEN:
             return self._qwen(request.text, pictures)
+        if self.family in OMNI:
+            return self._omni(request, pictures)
         text = self._chat(request.text, len(pictures))
         # As transformers does it: templates of text models write the mark of the beginning
         # themselves, others may not.
@@ -218,7 +249,7 @@ class _Loaded:
             return dict(self.tokenizer(text, **options))
         return dict(self.images(text=[text], images=pictures, **options))
 
-    def _chat(self, text: str, n_pictures: int) -> str:
+    def _chat(self, text: str, n_pictures: int, n_sounds: int = 0) -> str:
         """The conversation as the model's own template writes it."""
         own = getattr(self.images, "chat_template", None)
         template = own or self.tokenizer.chat_template or self._old_template()
@@ -232,6 +263,7 @@ class _Loaded:
         content: Any = text
         if self.images is not None:
             content = [{"type": "image"} for _ in range(n_pictures)]
+            content += [{"type": "audio", "audio": ""} for _ in range(n_sounds)]
             content.append({"type": "text", "text": text})
         try:
             return self._templated(template, content)
@@ -295,6 +327,56 @@ class _Loaded:
         if "mm_token_type_ids" in known:
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == image_id).long()
         return inputs
+
+    def _omni(self, request: Request, pictures: list[np.ndarray]) -> dict[str, Any]:
+        """Frames as pictures, then the sound; each placeholder is repeated once per row of what it
+        stands for.
+        """
+        sound = request.sound
+        prompt = self._chat(request.text, len(pictures), int(sound is not None))
+        made: dict[str, Any] = {}
+        counts: dict[str, list[int]] = {"image": [], "audio": []}
+        if pictures:
+            made |= dict(self.images(images=pictures, return_tensors="pt"))
+            per_patch = int(self.images.merge_size) ** 2
+            counts["image"] = [int(grid.prod()) // per_patch for grid in made["image_grid_thw"]]
+        if sound is not None:
+            heard = self.ears(
+                sound.values,
+                sampling_rate=sound.rate_hz,
+                padding=True,
+                truncation=False,
+                return_attention_mask=True,
+                return_tensors="pt",
+            )
+            made["input_features"] = heard["input_features"]
+            made["feature_attention_mask"] = heard["attention_mask"]
+            counts["audio"] = [self._rows_of_sound(int(heard["attention_mask"].sum()))]
+        for name, own in counts.items():
+            if own:
+                prompt = self._repeated(prompt, name, own)
+        return {**self.tokenizer(prompt, return_tensors="pt"), **made}
+
+    def _repeated(self, prompt: str, name: str, counts: list[int]) -> str:
+        """Each placeholder of a kind repeated."""
+        token = self.tokenizer.convert_ids_to_tokens(_token_id(self.model.config, name))
+        pieces = prompt.split(token)
+        if len(pieces) != len(counts) + 1:
+            raise BadInput(f"{self.folder.name}: its chat template has no place for {name}s")
+        found = pieces[0]
+        for n, piece in zip(counts, pieces[1:], strict=True):
+            found += token * n + piece
+        return found
+
+    def _rows_of_sound(self, n: int) -> int:
+        """How many rows the ear makes of so many mel frames."""
+        if self.family.startswith("qwen2_5"):
+            halved = (n - 1) // 2 + 1
+            return (halved - 2) // 2 + 1
+        left = n % 100
+        for _ in range(3):
+            left = (left - 1) // 2 + 1
+        return left + n // 100 * 13
 
     def _check_length(self, n_in: int, n_out: int) -> None:
         text = getattr(self.model.config, "text_config", None) or self.model.config

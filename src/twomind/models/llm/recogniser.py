@@ -23,10 +23,11 @@ from twomind.core.seals import read_sealed, write_sealed
 from twomind.core.store import Store
 from twomind.models.base import NOT_FOR, BaseModel, write_card
 from twomind.models.llm import probability
-from twomind.models.llm.ask import Backend, Picture, Reply, Request
+from twomind.models.llm.ask import Backend, Picture, Reply, Request, Sound
 from twomind.models.llm.consent import check_url, locate, require
 from twomind.models.llm.endpoint import Endpoint, endpoint_identity, key_variable
 from twomind.models.llm.frames import TRACK, known_times, sample_frames
+from twomind.models.llm.hearing import HEARD, heard_in
 from twomind.models.llm.local import Local
 from twomind.models.llm.parse import Reading, parse_json, parse_label
 from twomind.models.llm.prompts import LABELS, Prompt, render, strategy
@@ -199,10 +200,12 @@ class LlmRecogniser(BaseModel):
         self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
     ) -> Features:
         """``x`` with the sampled frames as the track ``pictures (T, H, W, 3)``, where the strategy
-        shows any.
+        shows any, and with ``llm.sound`` the waveform as the track ``heard (n, 1)``.
 
-        A file without pictures gets a note instead.
+        A file without pictures or sound gets a note instead.
         """
+        if self.settings.sound:
+            x = self._listened(x, recording)
         if self.settings.text_only:
             return x
         try:
@@ -217,6 +220,13 @@ class LlmRecogniser(BaseModel):
         except BadInput as error:
             return replace(x, notes={**x.notes, TRACK: str(error)})
         return replace(x, tracks={**x.tracks, TRACK: track})
+
+    def _listened(self, x: Features, recording: Recording) -> Features:
+        try:
+            track = heard_in(recording.media, x.span_s if x.span_s[1] > x.span_s[0] else None)
+        except BadInput as error:
+            return replace(x, notes={**x.notes, HEARD: str(error)})
+        return replace(x, tracks={**x.tracks, HEARD: track})
 
     def predict(self, x: Features) -> Prediction:
         """One answer: a probability with its source, or an honest "not measured" with the model's
@@ -291,6 +301,9 @@ class LlmRecogniser(BaseModel):
                 else "the transcript is empty"
             )
             return f"words: {why}; the strategy {prompt.name} is not asked without them"
+        if self.settings.sound and HEARD not in x.tracks:
+            why = x.notes.get(HEARD, "none was read")
+            return f"sound: {why}; leave out llm.sound to ask without it"
         if not self.settings.text_only and TRACK not in x.tracks:
             return (
                 f"pictures: {x.notes.get(TRACK, 'none were sampled')}; ask with the text alone "
@@ -317,7 +330,12 @@ class LlmRecogniser(BaseModel):
             seed=settings.seed + sample,
             alternatives=ALTERNATIVES if asks_tokens else 0,
             sample=sample,
+            sound=self._sound(x),
         )
+
+    def _sound(self, x: Features) -> Sound | None:
+        track = x.tracks.get(HEARD) if self.settings.sound else None
+        return None if track is None else Sound(track.values[:, 0])
 
     def _greedy(self, x: Features) -> Reply:
         return self._ask(self._request(x, 0), x)
@@ -393,6 +411,7 @@ class LlmRecogniser(BaseModel):
                 text=self.prompt.transcript,
                 send_video=s.send_video,
                 send_text=s.send_text,
+                send_sound=s.send_sound if s.sound else None,
             )
             if said and self.warn is not None:
                 self.warn(said)

@@ -45,6 +45,7 @@ class LlmSettings:
     jpeg_quality: int = 85
     use_question: bool = True  # tell what was asked; it is a strong hint by itself
     text_only: bool = False  # no pictures
+    sound: bool = False  # also the sound, to a model that hears: Qwen2.5-Omni, Qwen3-Omni
     probability: str = "auto"  # tokens where there are any, else samples; or one of these, or none
     samples: int = 5  # how many, where samples are used
     sample_temperature: float = 0.7
@@ -57,6 +58,7 @@ class LlmSettings:
     key_env: str | None = None
     send_video: bool = False  # frames may leave this machine
     send_text: bool = False  # words may leave this machine
+    send_sound: bool = False  # the voice may leave this machine
     record: Path | None = None  # JSON lines; None: in memory
     replay: bool = False  # from the record only
     offline: bool = False
@@ -86,6 +88,8 @@ class LlmSettings:
             raise BadInput(
                 f"samples: a probability from samples needs at least 2, got {self.samples}"
             )
+        if self.text_only and self.sound:
+            raise BadInput("llm.text_only: shows the text alone; leave out llm.sound")
         if self.text_only and not strategy(self.strategy).transcript:
             raise BadInput(
                 f"strategy {self.strategy!r} shows pictures alone; without them nothing is left to "
@@ -105,6 +109,7 @@ class LlmSettings:
             "timeout_s",
             "send_video",
             "send_text",
+            "send_sound",
             "record",
             "replay",
         )

@@ -1,0 +1,1 @@
+"""A network of single face crops: the visual baseline of BAH, fine-tuned on frames."""

@@ -1,0 +1,191 @@
+"""What the supervised table of BAH reads of a recording: a row of each modality per native frame.
+
+Faces pass the frame network that was fine-tuned before, sound a VGGish, and the tokens of the
+transcript are stretched over the frames. Rows lie in the store, and no picture does. What a recording
+lacks, it lacks alone: a silent film has no sound, and keeps its faces and words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.core.source_mark import source_mark
+from twomind.core.store import Store, content_hash
+from twomind.encoders import stretched, vggish
+from twomind.encoders.pretrained import SAMPLE_RATE_HZ, Encoder, network
+from twomind.encoders.stretched import encode_stretched
+from twomind.encoders.vggish import Vggish, encode_vggish
+from twomind.media.audio import AudioSpool
+from twomind.media.probe import probe
+from twomind.media.stream import Samples, stream
+from twomind.models.dsfda.crops import TRACK
+from twomind.models.frame_cnn.recogniser import FrameCnn
+from twomind.training.readable import OF_ONE_FILE
+from twomind.types import Features, Recording, Track
+
+#: Track by kind of modality.
+TRACKS = {"video": "video_embedding", "sound": "audio_embedding", "text": "text_embedding"}
+_KIND = "bah_rows"
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The three frozen networks, as far as they are given."""
+
+    video: FrameCnn
+    video_mark: str
+    sound: Vggish | None = None
+    text: Encoder | None = None
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Length of a row, by track."""
+        found = {TRACKS["video"]: self.video.width}
+        if self.sound is not None:
+            found[TRACKS["sound"]] = self.sound.width
+        if self.text is not None:
+            found[TRACKS["text"]] = self.text.width
+        return found
+
+    @cached_property
+    def text_network(self) -> Any:
+        """Loaded once."""
+        assert self.text is not None
+        return network(self.text)
+
+
+@dataclass(frozen=True)
+class Described:
+    """recording → its rows, from the store where they were made before."""
+
+    crops: Callable[[str], Features]
+    encoders: Encoders
+    store: Store
+
+    def __call__(self, recording: Recording) -> Features:
+        x = self.crops(recording.id)
+        pictures = x.tracks[TRACK]
+        said = " ".join(word.text for word in recording.words or ())
+        content = _content(recording, pictures)
+        self.store.note(recording.subject, content)
+        key = self.store.key(content, self._settings(said))
+        entry = self.store.get(_KIND, key)
+        if entry is None:
+            tracks, notes = self._tracks(recording, pictures, said)
+            arrays = {}
+            for name, track in tracks.items():
+                arrays[f"{name}.values"] = track.values
+                arrays[f"{name}.times_s"] = track.times_s
+                arrays[f"{name}.valid"] = track.valid
+            self.store.put(_KIND, key, arrays, {"notes": notes})
+        else:
+            arrays, meta = entry
+            notes = dict(meta["notes"])
+            tracks = _read(arrays)
+        return replace(x, tracks=tracks, notes={**x.notes, **notes}, words=recording.words)
+
+    def _settings(self, said: str) -> dict[str, Any]:
+        own = self.encoders
+        marks = [source_mark(module.__name__) for module in (stretched, vggish)]
+        return {
+            "video": own.video_mark,
+            "sound": None if own.sound is None else own.sound.mark,
+            "text": None if own.text is None else own.text.mark,
+            "said": said,
+            "recipe": [source_mark(__name__), *marks],
+        }
+
+    def _tracks(
+        self, recording: Recording, pictures: Track, said: str
+    ) -> tuple[dict[str, Track], dict[str, str]]:
+        own = self.encoders
+        times_s = pictures.times_s
+        found = {TRACKS["video"]: _faces(own.video, pictures)}
+        notes = {}
+        if own.sound is not None:
+            track, why = _sound(own.sound, recording, times_s)
+            if track is None:
+                notes[TRACKS["sound"]] = why
+            else:
+                found[TRACKS["sound"]] = track
+        if own.text is not None:
+            track = encode_stretched(own.text, said, times_s, own.text_network)
+            if len(track):
+                found[TRACKS["text"]] = track
+            else:
+                notes[TRACKS["text"]] = "no words"
+        return found, notes
+
+
+def _content(recording: Recording, pictures: Track) -> str:
+    """A hash of the film, where there is one, and of the pictures."""
+    digest = hashlib.sha256(np.ascontiguousarray(pictures.values).tobytes())
+    digest.update(pictures.times_s.tobytes())
+    if recording.media.is_file():
+        digest.update(content_hash(recording.media).encode())
+    return digest.hexdigest()
+
+
+def _read(arrays: dict[str, np.ndarray]) -> dict[str, Track]:
+    names = {name.partition(".")[0] for name in arrays}
+    found = {}
+    for name in sorted(names):
+        times_s = arrays[f"{name}.times_s"]
+        found[name] = Track(arrays[f"{name}.values"], times_s, arrays[f"{name}.valid"])
+    return found
+
+
+def _faces(model: FrameCnn, pictures: Track) -> Track:
+    """Rows of the crops that can be read; the others are not valid."""
+    values = np.zeros((len(pictures), model.width), np.float32)
+    known = np.flatnonzero(pictures.valid)
+    values[known] = model.rows_of(pictures.values[known])
+    return Track(values, pictures.times_s, pictures.valid)
+
+
+def _sound(encoder: Vggish, recording: Recording, times_s: np.ndarray) -> tuple[Track | None, str]:
+    """Rows of the sound; None of a film that is absent, silent or cannot be read, with the reason."""
+    if not recording.media.is_file():
+        return None, "no film, so no sound"
+    try:
+        if not probe(recording.media).has_audio:
+            return None, "no sound"
+        values, start_s = _waveform(recording.media)
+    except OF_ONE_FILE as error:
+        return None, str(error)
+    if not len(values):
+        return None, "no sound"
+    return encode_vggish(encoder, values, start_s, times_s), ""
+
+
+def _waveform(film: Path) -> tuple[np.ndarray, float]:
+    """Mono samples at 16 kHz, and the time of the first."""
+    spool = AudioSpool(SAMPLE_RATE_HZ)
+    try:
+        with stream(film, video=False) as items:
+            for item in items:
+                if isinstance(item, Samples):
+                    spool.push(item)
+        waveform = spool.waveform()
+        return np.array(waveform.values, np.float32), float(waveform.start_s)
+    finally:
+        spool.close()
+
+
+def why_absent(tracks: Sequence[str], has: Encoders) -> str:
+    """Why a row of the table cannot be made: which network was not given; "" where none lacks."""
+    options = {TRACKS["sound"]: "sound=FOLDER", TRACKS["text"]: "text=FOLDER"}
+    lacking = [options[name] for name in tracks if name not in has.widths]
+    if not lacking:
+        return ""
+    return f"no network for it was given: --set {' --set '.join(lacking)}"
+
+
+__all__ = ["TRACKS", "Described", "Encoders", "why_absent"]
