@@ -59,6 +59,10 @@ _VERBS = {
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
     ),
+    "release": Later(
+        "twomind.cli.release_verbs:release_group",
+        "Releases of a study: build one in the layout of BAH, list them, know whom to recall.",
+    ),
     "reproduce": Later(
         "twomind.cli.reproduce_verb:reproduce_verb",
         "Make a published TABLE again: DATASET is biovid, stressid, unbc or bah, FOLDER your copy of it.",

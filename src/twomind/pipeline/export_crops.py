@@ -7,7 +7,7 @@ what the faces were cut by, and the frames in which none was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -92,15 +92,31 @@ def _kept(film: Path, folder: Path, settings: CropSettings) -> Plain | None:
     return _said(folder, record)
 
 
-def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
-    """The crops of one film; the record is written last."""
+@dataclass(frozen=True)
+class Face:
+    """One frame of a film: its time, and its face as a picture file, or why there is none."""
+
+    time_s: float
+    picture: bytes | None
+    reason: str = ""
+
+
+def faces_of(film: Path, settings: CropSettings) -> Iterator[Face]:
+    """The aligned face of every decoded frame, in order.
+
+    Args:
+        film: a media file.
+        settings: what a crop is.
+
+    Raises:
+        BadInput: the film cannot be read.
+        MissingExtra: MediaPipe is not installed.
+    """
     from twomind.features.face.align import aligned
     from twomind.features.face.tracker import Tracker
     from twomind.features.face.tracker_mesh import MeshFinder
     from twomind.media import stream as media
 
-    times: dict[str, float] = {}
-    absent: list[Plain] = []
     finder = MeshFinder()
     try:
         tracker = Tracker(finder)
@@ -109,15 +125,26 @@ def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
                 continue
             seen = tracker.update(frame.rgb, frame.time_s)
             if seen.landmarks_px is None:
-                absent.append({"time_s": frame.time_s, "reason": seen.reason})
+                yield Face(frame.time_s, None, seen.reason)
                 continue
             crop = aligned(frame.rgb, seen.landmarks_px, settings.px, settings.template)
-            name = f"image{round(1000 * frame.time_s)}.{settings.format}"
-            with replacing(folder / name) as temporary:
-                temporary.write_bytes(encode_picture(crop, f".{settings.format}"))
-            times[name] = frame.time_s
+            yield Face(frame.time_s, encode_picture(crop, f".{settings.format}"))
     finally:
         finder.close()
+
+
+def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
+    """The crops of one film; the record is written last."""
+    times: dict[str, float] = {}
+    absent: list[Plain] = []
+    for face in faces_of(film, settings):
+        if face.picture is None:
+            absent.append({"time_s": face.time_s, "reason": face.reason})
+            continue
+        name = f"image{round(1000 * face.time_s)}.{settings.format}"
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(face.picture)
+        times[name] = face.time_s
     if not times and not absent:
         raise BadInput("no frame could be decoded; the file is damaged, or has no video")
     record: Plain = {
@@ -142,4 +169,4 @@ def _said(folder: Path, record: Plain) -> Plain:
     }
 
 
-__all__ = ["CropSettings", "export_crops"]
+__all__ = ["CropSettings", "Face", "export_crops", "faces_of"]
