@@ -70,25 +70,31 @@ def to_bah(annotations: Annotations, times_s: Sequence[float]) -> Entry:
     """
     marks = [mark for tier in annotations.of("ah") for mark in tier.marks if mark.present]
     segments = tuple(sorted(marks))
-    present = _answer(annotations, bool(segments))
-    if segments and not present:
-        raise BadInput(
-            f"{annotations.recording}: the answer says that there is no A/H, and "
-            f"{len(segments)} segments are marked"
-        )
+    present = present_in(annotations)
     times = np.asarray(times_s, float)
     frames = tuple(_frames(mark, times) for mark in segments)
     cues = tuple(_cues_in(annotations, mark) for mark in segments)
     return Entry(present, segments, frames, cues, _beside(annotations, segments))
 
 
-def _answer(annotations: Annotations, has_segments: bool) -> bool:
+def present_in(annotations: Annotations) -> bool:
+    """Whether the coder saw A/H in the recording.
+
+    Raises:
+        BadInput: Neither an answer nor a segment is marked, or they contradict each other.
+    """
+    name = annotations.recording
     said = {mark.present for tier in annotations.of("answer") for mark in tier.marks}
+    n_segments = len(annotations.segments())
     if len(said) > 1:
-        raise BadInput(f"{annotations.recording}: its answers contradict each other")
-    if not said and not has_segments:
-        raise BadInput(f"{annotations.recording}: neither an answer nor a segment is marked")
-    return said.pop() if said else True
+        raise BadInput(f"{name}: its answers contradict each other")
+    if not said and not n_segments:
+        raise BadInput(f"{name}: neither an answer nor a segment is marked")
+    if said == {False} and n_segments:
+        raise BadInput(
+            f"{name}: the answer says that there is no A/H, and {n_segments} segments are marked"
+        )
+    return said != {False}
 
 
 def _frames(mark: Mark, times_s: np.ndarray) -> tuple[int, int]:

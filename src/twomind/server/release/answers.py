@@ -13,6 +13,7 @@ from twomind.annotations import write_eaf
 from twomind.annotations.bah_write import Entry, to_bah
 from twomind.core.errors import BadInput
 from twomind.core.files import write_text
+from twomind.media.probe import probe
 from twomind.pipeline.export_crops import CropSettings
 from twomind.server import uploads
 from twomind.server.export import ending
@@ -43,7 +44,9 @@ class Written:
         path: Of its film, relative to ``data``.
         entry: Its marks.
         numbers: Of the frames of which there is a crop.
+        times_s: Of every frame of the film.
         said: What was said, on one line.
+        is_drawn: Whether the film shows a synthetic person.
     """
 
     answer: Answer
@@ -53,6 +56,7 @@ class Written:
     times_s: tuple[float, ...]
     said: str
     duration_s: float
+    is_drawn: bool
 
     @property
     def labels(self) -> list[int]:
@@ -102,8 +106,16 @@ class Writer:
         self._elan(participant, answer, path)
         numbers = tuple(sorted(found.pictures))
         said = _one_line(answer.script.text)
-        duration_s = _duration_s(answer, found)
-        return Written(answer, path, entry, numbers, found.times_s, said, duration_s)
+        return Written(
+            answer=answer,
+            path=path,
+            entry=entry,
+            numbers=numbers,
+            times_s=found.times_s,
+            said=said,
+            duration_s=_duration_s(answer, found),
+            is_drawn=probe(film).drawn,
+        )
 
     def neutral(self, participant: Participant) -> str:
         """Write the clip at rest, if there is one; its path relative to ``data``, or nothing."""

@@ -207,6 +207,9 @@ class _Builder:
         )
 
     def _write_texts(self, told: card.Told) -> None:
+        if any(one.is_drawn for out in told.people for one in out.answers):
+            # With one synthetic person among them, the whole stands for no real people.
+            write_text(self.folder / "study.json", _json({"drawn": True, "layout": "bah"}))
         card.write(told, self.folder)
         plain = _plain(told)
         write_text(self.folder / "release.json", _json(plain))

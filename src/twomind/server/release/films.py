@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 
+from twomind.media.probe import DRAWN_COMMENT
 from twomind.server.sealed import Film
 
 _FORMATS = {".webm": "webm", ".mp4": "mp4"}
@@ -47,6 +48,9 @@ def _remux(film: Film, path: Path) -> None:
         av.open(film, "r") as source,
         av.open(str(path), "w", format=format, container_options=options) as target,
     ):
+        if DRAWN_COMMENT in str(source.metadata):
+            # Synthetic people stay told apart; nothing else of what the browser wrote is kept.
+            target.metadata["comment"] = DRAWN_COMMENT
         streams = {}
         for stream in source.streams:
             if stream.type in _KINDS:
