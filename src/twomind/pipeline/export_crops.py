@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from twomind.core.errors import BadInput
+from twomind.core import engine
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.settings import Bounds, check_bounds
 from twomind.core.store import content_hash, replacing, write_text
 from twomind.core.version import __version__
@@ -41,6 +43,7 @@ def export_crops(
     out: Path,
     settings: CropSettings,
     tell: Callable[[str, float, float], None],
+    workers: int = 1,
 ) -> Plain:
     """Write the faces of films; one that cannot be read costs only itself.
 
@@ -49,6 +52,7 @@ def export_crops(
         out: gets a folder per film, named as the film.
         settings: what a crop is.
         tell: is told how far it is.
+        workers: processes; 0: one per core.
 
     Returns:
         What each film gave, and why others gave nothing.
@@ -63,19 +67,29 @@ def export_crops(
         raise BadInput(f"crops: two films are called {twice[0]!r}; their folders would be one")
     done: list[Plain] = []
     failed: dict[str, str] = {}
-    for n, film in enumerate(films, 1):
-        folder = out / film.stem
-        try:
-            if not film.is_file():
-                raise BadInput("no such file")
-            done.append(_kept(film, folder, settings) or _made(film, folder, settings))
-        except (BadInput, OSError) as error:
-            failed[str(film)] = str(error)
-        tell(film.name, n, len(films))
+    work = partial(_one, out=out, settings=settings)
+    n_workers = engine.n_workers(workers, len(films))
+    for n, outcome in enumerate(engine.run(work, films, n_workers), 1):
+        if outcome.result is not None:
+            done.append(outcome.result)
+        elif outcome.error_kind == MissingExtra.kind:
+            raise MissingExtra("face", "finding faces")
+        else:
+            failed[str(outcome.item)] = outcome.error
+        tell(outcome.item.name, n, len(films))
     if not done:
         first, why = next(iter(failed.items()))
         raise BadInput(f"no film could be read; first: {first}: {why}")
+    order = [str(out / name) for name in names]
+    done.sort(key=lambda one: order.index(one["folder"]))
     return {"films": done, "failed": failed}
+
+
+def _one(film: Path, out: Path, settings: CropSettings) -> Plain:
+    if not film.is_file():
+        raise BadInput("no such file")
+    folder = out / film.stem
+    return _kept(film, folder, settings) or _made(film, folder, settings)
 
 
 def _kept(film: Path, folder: Path, settings: CropSettings) -> Plain | None:
