@@ -190,11 +190,9 @@ class Guest:
         }
         return self.client.post("/api/consent", json=body)
 
-    def begin(self, item: str = "q1", recording: str | None = None, mime: str | None = None) -> str:
+    def begin(self, item: str = "q1", recording: str | None = None, **more: str) -> str:
         recording = recording or secrets.token_hex(16)
-        body = begin_body(recording, item)
-        if mime is not None:
-            body["mime"] = mime
+        body = begin_body(recording, item) | more
         answer = self.client.post("/api/recordings", json=body)
         assert answer.status_code in (200, 201), answer.text
         return recording

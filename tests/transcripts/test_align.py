@@ -225,3 +225,17 @@ def test_words_of_a_subtitle_that_are_heard_elsewhere_keep_its_times(speech: Pat
     found = align(sound, 0.0, given)
     assert list(found.words) == given
     assert "keep the times they came with" in found.remarks[0]
+
+
+def test_a_recording_is_aligned_alike_whatever_was_aligned_before() -> None:
+    """The listener adapts to a voice while it hears it, and must forget it with the recording."""
+    pytest.importorskip("pocketsphinx")
+    times = np.arange(24_000) / 16_000
+    tone = (0.3 * np.sin(2 * np.pi * 220 * times)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.1, 30_000).astype(np.float32)
+    said = [Word(text, 0.0, 1.0, timing=Timing.SPREAD_ALL) for text in ("well", "maybe", "two")]
+    found = []
+    for other in (0.01 * noise, noise, tone):
+        align(other, 0.0, said)
+        found.append([(word.start_s, word.end_s) for word in align(tone, 0.0, said).words])
+    assert found[0] == found[1] == found[2]

@@ -80,7 +80,12 @@ _UND = {
 
 
 def write_eaf(
-    annotations: Annotations, path: Path | str, *, format: str | None = None, author: str = ""
+    annotations: Annotations,
+    path: Path | str,
+    *,
+    format: str | None = None,
+    author: str = "",
+    date: str = "",
 ) -> Path:
     """Write an EAF file that ELAN opens, atomically; reading it gives the same annotations at 1 ms.
 
@@ -121,6 +126,8 @@ def write_eaf(
     except OverflowError as error:
         raise BadInput(f"{path}: {error}") from error
     _stamp(root, annotations, chosen, author)
+    if date:
+        root.set("DATE", date)
     ET.indent(root, "    ")
     ET.register_namespace("xsi", _XSI)
     text = ET.tostring(root, encoding="unicode", short_empty_elements=True)

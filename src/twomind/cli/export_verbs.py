@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
+from twomind.cli.verb import PATH, Common, engine_option, print_json, say, taking, verb
 from twomind.core.errors import Partial
 
 
@@ -22,6 +22,8 @@ class _Crops(Common):
     out: Path
     px: int
     picture_format: str
+    workers: int
+    engine: str
 
 
 @export_group.command("crops")
@@ -37,6 +39,8 @@ class _Crops(Common):
     default="jpg",
     show_default=True,
 )
+@click.option("--workers", type=click.IntRange(0), default=1, help="Processes [0: one per core].")
+@engine_option
 @verb
 @taking(_Crops)
 def export_crops_verb(asked: _Crops) -> int:
@@ -45,6 +49,7 @@ def export_crops_verb(asked: _Crops) -> int:
     The exact times, the parameters, and frames without a face stand in crops.json beside them. These
     are pictures of a person: keep them as you keep the film.
     """
+    from twomind.core.cluster import standing
     from twomind.pipeline.export_crops import CropSettings, export_crops
 
     settings = CropSettings(asked.px, format=asked.picture_format)  # type: ignore[arg-type]
@@ -52,7 +57,9 @@ def export_crops_verb(asked: _Crops) -> int:
     def tell(what: str, done: float, total: float) -> None:
         say(f"[{done:g}/{total:g}] {what}")
 
-    found = export_crops(list(asked.films), asked.out, settings, tell)
+    workers = asked.workers if asked.engine == "local" else 0
+    with standing(asked.engine, (asked.out,)):
+        found = export_crops(list(asked.films), asked.out, settings, tell, workers)
     if asked.as_json:
         print_json(found)
     for film, why in found["failed"].items():

@@ -59,6 +59,10 @@ _VERBS = {
     "profile": Later(
         "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
     ),
+    "release": Later(
+        "twomind.cli.release_verbs:release_group",
+        "Releases of a study: build one in the layout of BAH, list them, know whom to recall.",
+    ),
     "reproduce": Later(
         "twomind.cli.reproduce_verb:reproduce_verb",
         "Make a published TABLE again: DATASET is biovid, stressid, unbc or bah, FOLDER your copy of it.",
@@ -188,22 +192,28 @@ def describe(**options: Any) -> int:
 
 
 def _run(schema: str, *, redo: bool, as_json: bool, offline: bool, **options: Any) -> int:
-    from twomind.core.device import standing
+    from twomind.core import device
 
     asked = asked_by(schema_at(schema), options)
-    with standing(asked.settings.device, asked.settings.precision):
+    with device.standing(asked.settings.device, asked.settings.precision):
         return _ran(asked, redo=redo, as_json=as_json, offline=offline)
 
 
 def _ran(asked: Asked[Any], *, redo: bool, as_json: bool, offline: bool) -> int:
+    from twomind.core.cluster import standing
     from twomind.core.files import alone_in
     from twomind.pipeline.predict import Watch
     from twomind.pipeline.run import prepare
 
     prepared = prepare(asked, offline=offline, redo=redo, warn=say)
+    batch = prepared.batch
     # Held until all is told: what is told is read from the folder.
-    with alone_in(prepared.batch.out, say):
-        with Bars(len(prepared.jobs)) as (progress, on_done):
+    with alone_in(batch.out, say):
+        shared = (batch.out, batch.store.root)
+        with (
+            standing(asked.settings.engine, shared),
+            Bars(len(prepared.jobs)) as (progress, on_done),
+        ):
             finished = prepared.go(Watch(progress, on_done, say))
         if as_json:
             print_json_list("answers", finished.answers(), finished.counts())

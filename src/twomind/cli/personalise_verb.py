@@ -18,7 +18,15 @@ from twomind.cli.settings_options import (
     schema_at,
     settings_options,
 )
-from twomind.cli.verb import PATH, device_flag, print_json, say, store_option, verb
+from twomind.cli.verb import (
+    PATH,
+    device_flag,
+    engine_option,
+    print_json,
+    say,
+    store_option,
+    verb,
+)
 from twomind.core.synthetic import CONTROLS, LAYOUTS
 from twomind.evaluation.orders import ORDERS
 
@@ -99,10 +107,18 @@ _WORKERS = click.option("--workers", type=int, default=0, help="Processes [defau
 @_OUT
 @store_option
 @_WORKERS
+@engine_option
 @verb
 @device_flag
 def score_personalise_verb(
-    as_json: bool, offline: bool, out: Path, store: Path | None, workers: int, **options: Any
+    *,
+    as_json: bool,
+    offline: bool,
+    out: Path,
+    store: Path | None,
+    workers: int,
+    engine: str,
+    **options: Any,
 ) -> int:
     """Compare adaptation METHODS on held-out people with one model, trained anew on each fold's
     source people.
@@ -113,13 +129,17 @@ def score_personalise_verb(
     model is compared as it is: whose recordings it was trained on is not checked. Every line of the
     table says what the method saw. All settings are kept in OUT/settings.toml.
     """
+    from twomind.core import cluster
     from twomind.core.device import standing
     from twomind.core.store import default_root
     from twomind.pipeline.personalise import Place, Talk, personalise
 
     settings = asked_by(schema_at(_SCHEMA), options).settings
     place = Place(out, store or default_root(), workers)
-    with standing(settings.compare.device, settings.compare.precision):
+    with (
+        standing(settings.compare.device, settings.compare.precision),
+        cluster.standing(engine, (place.out, place.store)),
+    ):
         found = personalise(settings, place, Talk(_tell, _say_trained))
     for method, why in found.left_out.items():
         say(f"left out: {method}: {why}")

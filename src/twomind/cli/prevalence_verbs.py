@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from twomind.cli.screen import TABLE_WIDTH, screen
+from twomind.cli.study_verbs import need_server
 from twomind.cli.verb import PATH, Common, print_json, say, taking, tell, verb
+from twomind.core.errors import BadInput
 
+if TYPE_CHECKING:
+    from twomind.evaluation.prevalence import Drawn
+    from twomind.evaluation.prevalence_table import Table
+
+#: What the folder of a study holds.
+_STUDY = "study.toml"
 _ESTIMATE = "estimate"
 _SOURCE = click.argument("source", type=PATH)
 _CODES = click.option(
     "--codes",
     multiple=True,
     type=PATH,
-    help="What coders marked: annotation files, or folders of ELAN files; repeat it.",
+    help="What coders marked: annotation files, folders of ELAN files, or the folder of a study that "
+    "was coded; repeat it.",
+)
+_GROUP = click.option(
+    "--group",
+    default="",
+    help="Of a study: a question of its form, or `language`, by which shares are told apart.",
 )
 _MINUTES = click.option(
     "--minutes",
@@ -42,11 +56,34 @@ class _OrFile(click.Group):
 def prevalence_group() -> None:
     """How common A/H is: from codes of a random part and a model's scores of all answers.
 
-    `twomind prevalence SOURCE`: a folder of results of `twomind predict`, with --codes, or a CSV
-    with the columns id, person, human (1, 0, or empty where nothing is coded), model (score of
-    every answer), and any of group, question, inclusion_probability. The codes make the share
-    right, the scores make it narrower.
+    `twomind prevalence SOURCE`: the folder of a study that is coded; or a folder of results of
+    `twomind predict`, with --codes; or a CSV with the columns id, person, human (1, 0, or empty
+    where nothing is coded), model (score of every answer), and any of group, question,
+    inclusion_probability. The codes make the share right, the scores make it narrower.
     """
+
+
+def _read(
+    source: Path, codes: Sequence[Path], group: str = "", drawn: Drawn | None = None
+) -> Table:
+    """The table of a file, a folder of results, or a study; codes of files or of a study."""
+    from twomind.pipeline.prevalence import read_source
+
+    studies = [path for path in (source, *codes) if (path / _STUDY).is_file()]
+    if group and source not in studies:
+        raise BadInput("--group: it is for studies; a table has the column `group`")
+    if not studies:
+        return read_source(source, codes, drawn)
+    need_server()
+    from twomind.server.prevalence import drawn_table, study_table
+
+    if source in studies:
+        if codes:
+            raise BadInput("--codes: a study has its own codes; give one of the two")
+        return study_table(source, group, drawn)
+    if len(codes) > 1 or source.is_dir():
+        raise BadInput("--codes STUDY: expected one study, and the CSV that `next` wrote as SOURCE")
+    return drawn_table(source, codes[0], drawn)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +93,7 @@ class _Estimate(Common):
     target: str
     drawn: str | None
     adjust: bool
+    group: str
     minutes: float
     seed: int
 
@@ -63,6 +101,7 @@ class _Estimate(Common):
 @prevalence_group.command(_ESTIMATE)
 @_SOURCE
 @_CODES
+@_GROUP
 @click.option(
     "--target",
     type=click.Choice(["people", "answers"]),
@@ -90,10 +129,9 @@ def estimate_verb(asked: _Estimate) -> int:
     """Share of A/H over all answers, by group and question, and the differences between them."""
     from twomind.evaluation.prevalence import Drawn, Target
     from twomind.evaluation.prevalence_report import Asked, prevalence_of
-    from twomind.pipeline.prevalence import read_source
 
     drawn = None if asked.drawn is None else Drawn(asked.drawn)
-    table = read_source(asked.source, asked.codes, drawn)
+    table = _read(asked.source, asked.codes, asked.group, drawn)
     how = Asked(Target(asked.target), asked.adjust, asked.minutes, asked.seed)
     found = prevalence_of(table, how)
     if asked.as_json:
@@ -128,9 +166,8 @@ def next_verb(asked: _Next) -> int:
     Code every answer that was drawn. Take another --seed for each draw.
     """
     from twomind.evaluation.prevalence_report import choose_next
-    from twomind.pipeline.prevalence import read_source
 
-    table = read_source(asked.source, asked.codes)
+    table = _read(asked.source, asked.codes)
     found = choose_next(table, asked.out, asked.n, asked.seed)
     if asked.as_json:
         print_json(found)
@@ -174,10 +211,9 @@ def plan_verb(asked: _Plan) -> int:
     """How many people and codes a half-width needs, from a pilot's SOURCE."""
     from twomind.evaluation.prevalence_plan import Wanted
     from twomind.evaluation.prevalence_report import plan_of
-    from twomind.pipeline.prevalence import read_source
 
     wanted = Wanted(asked.half_width, asked.people, asked.icc, asked.seed)
-    table = read_source(asked.source, asked.codes)
+    table = _read(asked.source, asked.codes)
     found = plan_of(table, wanted, asked.minutes)
     if asked.as_json:
         print_json(found)

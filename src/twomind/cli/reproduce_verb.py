@@ -15,6 +15,7 @@ from twomind.cli.verb import (
     PATH,
     Common,
     device_options,
+    engine_option,
     print_json,
     say,
     store_option,
@@ -42,7 +43,8 @@ class _Asked(Common):
     dry_run: bool
     allow_drawn_model: bool
     sets: tuple[str, ...]
-    workers: int
+    workers: int | None
+    engine: str
     bundle: Path | None
     windows: bool
 
@@ -72,7 +74,8 @@ class _Asked(Common):
 @click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change the recipe: models.epochs=1."
 )
-@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@click.option("--workers", type=int, help="Processes [default: 1; on a cluster, one per core].")
+@engine_option
 @bundle_options
 @store_option
 @verb
@@ -130,6 +133,7 @@ def _bah(asked: _Asked) -> int:
 
 
 def _made(asked: _Asked, recipe: Recipe) -> int:
+    from twomind.core import cluster
     from twomind.core.store import default_root
     from twomind.pipeline.reproduce import Place, Talk, opened, reproduce, steps_of
     from twomind.pipeline.reproduce_table import as_plain, markdown
@@ -143,7 +147,7 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
         asked.store or default_root(),
         None if asked.source is None else asked.source.resolve(),
         faces=asked.faces,
-        workers=asked.workers,
+        workers=_workers(asked),
         allow_drawn=asked.allow_drawn_model,
     )
     if asked.dry_run:
@@ -152,7 +156,8 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
         print_json(dry_run(recipe, opened(recipe, place)))
         return 0
     talk = Talk(_tell, len(steps_of(recipe)), time.monotonic)
-    table = reproduce(recipe, place, talk)
+    with cluster.standing(asked.engine, (place.out, place.store)):
+        table = reproduce(recipe, place, talk)
     if asked.as_json:
         print_json(as_plain(table))
     else:
@@ -163,6 +168,12 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
 
         tell_bundle(bundle_of_table(out, as_plain(table), asked.bundle, asked.windows))
     return 0
+
+
+def _workers(asked: _Asked) -> int:
+    if asked.workers is not None:
+        return asked.workers
+    return 1 if asked.engine == "local" else 0
 
 
 def _tell(what: str, done: float, total: float, left_s: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from twomind.cli.settings_options import settings_options
-from twomind.cli.verb import PATH, store_option, study_option
+from twomind.cli.verb import ENGINE_HELP, PATH, store_option, study_option
 
 _MEDIA = (
     click.argument("media", nargs=-1, type=PATH),
@@ -64,6 +64,7 @@ _REST = (
         help="Recognise words where no transcript is given: a folder, or a model's name.",
     ),
     click.option("--workers", type=click.IntRange(0), help="Processes [default: 0, one per core]."),
+    click.option("--engine", metavar="ENGINE", help=ENGINE_HELP),
     click.option("--redo", is_flag=True, help="Write results again that are already there."),
     click.option(
         "--purpose",

@@ -47,6 +47,17 @@ class Common:
     offline: bool
 
 
+ENGINE_HELP = (
+    "Where work is done: local, ray (this machine), or ray:ADDRESS (the nodes of a cluster).  "
+    "[default: local]"
+)
+
+
+def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--engine``: where folds and films are worked."""
+    return click.option("--engine", metavar="ENGINE", default="local", help=ENGINE_HELP)(function)
+
+
 def study_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--study``: whose people are meant; two studies may both call somebody P1."""
     return click.option(

@@ -15,8 +15,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from twomind.core.errors import TwomindError, of_system
 
@@ -42,7 +43,8 @@ class Outcome(Generic[Item, Result]):
         return not self.error_kind
 
 
-def _attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
+def attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
+    """The work on one item; what it raises becomes part of the outcome."""
     try:
         return Outcome(item, work(item))
     except TwomindError as error:
@@ -60,10 +62,45 @@ def _attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result
         )
 
 
+class Elsewhere(Protocol):
+    """Where work is done in place of processes of this machine (:mod:`twomind.core.cluster`)."""
+
+    def n_workers(self, asked: int, n_items: int) -> int:
+        """How many items are worked at once."""
+        ...
+
+    def run(
+        self, work: Callable[[Item], Result], items: Iterable[Item], workers: int
+    ) -> Iterator[Outcome[Item, Result]]:
+        """As :func:`run`."""
+        ...
+
+
+_ELSEWHERE: ContextVar[Elsewhere | None] = ContextVar("twomind_elsewhere", default=None)
+
+
+@contextlib.contextmanager
+def at(place: Elsewhere) -> Iterator[None]:
+    """Let :func:`run` work there for as long as the block runs."""
+    token = _ELSEWHERE.set(place)
+    try:
+        yield
+    finally:
+        _ELSEWHERE.reset(token)
+
+
+def is_elsewhere() -> bool:
+    """Whether work is done on other machines."""
+    return _ELSEWHERE.get() is not None
+
+
 def n_workers(asked: int, n_items: int) -> int:
     """How many processes to use: ``asked``, or for 0 one per core; never more than there
     are items.
     """
+    elsewhere = _ELSEWHERE.get()
+    if elsewhere is not None:
+        return elsewhere.n_workers(asked, n_items)
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     )
@@ -115,10 +152,14 @@ def run(
     worker process dies (out of memory, a crash in native code), the items that were in flight are
     tried again one at a time, so that only the culprit is reported as failed.
     """
+    elsewhere = _ELSEWHERE.get()
+    if elsewhere is not None:
+        yield from elsewhere.run(work, items, workers)
+        return
     waiting = deque(items)
     if workers <= 1:
         for item in waiting:
-            yield _attempt(work, item)
+            yield attempt(work, item)
         return
     suspects: list[Item] = []
     while waiting:
@@ -126,7 +167,7 @@ def run(
     for item in suspects:
         with _ended_at_once(_pool(1)) as pool:
             try:
-                yield pool.submit(_attempt, work, item).result()
+                yield pool.submit(attempt, work, item).result()
             except BrokenProcessPool:
                 message = "the worker process died (out of memory, or a crash in native code)"
                 yield Outcome(item, error=message, error_kind="crash", exit_code=1)
@@ -144,7 +185,7 @@ def _run_pool(
         while running or (alive and waiting):
             while alive and waiting and len(running) < workers:
                 try:
-                    running[pool.submit(_attempt, work, waiting[0])] = waiting[0]
+                    running[pool.submit(attempt, work, waiting[0])] = waiting[0]
                     waiting.popleft()
                 except BrokenProcessPool:
                     alive = False

@@ -36,7 +36,7 @@ ANNOTATIONS = (
     "annotation.yml",
 )
 NAME = re.compile(
-    r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?=_|\.|$)(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
+    r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-9]\d?)(?=_|\.|$)(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
 )
 _SEGMENT_FILES = ("segments_{}.csv", "bah_source_sub_{}_labels.csv")
 #: How far a split file is read to see whether it is one.

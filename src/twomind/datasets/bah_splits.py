@@ -19,7 +19,7 @@ from twomind.core.errors import BadInput
 from twomind.core.files import text_of
 from twomind.transcripts.words import words_of_text
 
-_NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_|\.|$)")
+_NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-9]\d?)(?:_|\.|$)")
 _MAX_SHOWN = 5
 _COLUMNS = ("subject", "question", "label", "transcript")
 
@@ -76,7 +76,7 @@ def parse_line(text: str, line: int = 0) -> Answer:
     match = _NAME.match(name)
     if not match:
         raise BadInput(
-            f"line {line}: expected <participant>_Question_<1-7>_… at the end of the path, got "
+            f"line {line}: expected <participant>_Question_<number>_… at the end of the path, got "
             f"{name[:60]!r}"
         )
     return Answer(name, match["subject"], match["question"], int(label), transcript.strip(), line)

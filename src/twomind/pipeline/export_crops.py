@@ -7,12 +7,14 @@ what the faces were cut by, and the frames in which none was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from twomind.core.errors import BadInput
+from twomind.core import engine
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.settings import Bounds, check_bounds
 from twomind.core.store import content_hash, replacing, write_text
 from twomind.core.version import __version__
@@ -41,6 +43,7 @@ def export_crops(
     out: Path,
     settings: CropSettings,
     tell: Callable[[str, float, float], None],
+    workers: int = 1,
 ) -> Plain:
     """Write the faces of films; one that cannot be read costs only itself.
 
@@ -49,6 +52,7 @@ def export_crops(
         out: gets a folder per film, named as the film.
         settings: what a crop is.
         tell: is told how far it is.
+        workers: processes; 0: one per core.
 
     Returns:
         What each film gave, and why others gave nothing.
@@ -63,19 +67,29 @@ def export_crops(
         raise BadInput(f"crops: two films are called {twice[0]!r}; their folders would be one")
     done: list[Plain] = []
     failed: dict[str, str] = {}
-    for n, film in enumerate(films, 1):
-        folder = out / film.stem
-        try:
-            if not film.is_file():
-                raise BadInput("no such file")
-            done.append(_kept(film, folder, settings) or _made(film, folder, settings))
-        except (BadInput, OSError) as error:
-            failed[str(film)] = str(error)
-        tell(film.name, n, len(films))
+    work = partial(_one, out=out, settings=settings)
+    n_workers = engine.n_workers(workers, len(films))
+    for n, outcome in enumerate(engine.run(work, films, n_workers), 1):
+        if outcome.result is not None:
+            done.append(outcome.result)
+        elif outcome.error_kind == MissingExtra.kind:
+            raise MissingExtra("face", "finding faces")
+        else:
+            failed[str(outcome.item)] = outcome.error
+        tell(outcome.item.name, n, len(films))
     if not done:
         first, why = next(iter(failed.items()))
         raise BadInput(f"no film could be read; first: {first}: {why}")
+    order = [str(out / name) for name in names]
+    done.sort(key=lambda one: order.index(one["folder"]))
     return {"films": done, "failed": failed}
+
+
+def _one(film: Path, out: Path, settings: CropSettings) -> Plain:
+    if not film.is_file():
+        raise BadInput("no such file")
+    folder = out / film.stem
+    return _kept(film, folder, settings) or _made(film, folder, settings)
 
 
 def _kept(film: Path, folder: Path, settings: CropSettings) -> Plain | None:
@@ -92,15 +106,31 @@ def _kept(film: Path, folder: Path, settings: CropSettings) -> Plain | None:
     return _said(folder, record)
 
 
-def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
-    """The crops of one film; the record is written last."""
+@dataclass(frozen=True)
+class Face:
+    """One frame of a film: its time, and its face as a picture file, or why there is none."""
+
+    time_s: float
+    picture: bytes | None
+    reason: str = ""
+
+
+def faces_of(film: Path, settings: CropSettings) -> Iterator[Face]:
+    """The aligned face of every decoded frame, in order.
+
+    Args:
+        film: a media file.
+        settings: what a crop is.
+
+    Raises:
+        BadInput: the film cannot be read.
+        MissingExtra: MediaPipe is not installed.
+    """
     from twomind.features.face.align import aligned
     from twomind.features.face.tracker import Tracker
     from twomind.features.face.tracker_mesh import MeshFinder
     from twomind.media import stream as media
 
-    times: dict[str, float] = {}
-    absent: list[Plain] = []
     finder = MeshFinder()
     try:
         tracker = Tracker(finder)
@@ -109,15 +139,26 @@ def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
                 continue
             seen = tracker.update(frame.rgb, frame.time_s)
             if seen.landmarks_px is None:
-                absent.append({"time_s": frame.time_s, "reason": seen.reason})
+                yield Face(frame.time_s, None, seen.reason)
                 continue
             crop = aligned(frame.rgb, seen.landmarks_px, settings.px, settings.template)
-            name = f"image{round(1000 * frame.time_s)}.{settings.format}"
-            with replacing(folder / name) as temporary:
-                temporary.write_bytes(encode_picture(crop, f".{settings.format}"))
-            times[name] = frame.time_s
+            yield Face(frame.time_s, encode_picture(crop, f".{settings.format}"))
     finally:
         finder.close()
+
+
+def _made(film: Path, folder: Path, settings: CropSettings) -> Plain:
+    """The crops of one film; the record is written last."""
+    times: dict[str, float] = {}
+    absent: list[Plain] = []
+    for face in faces_of(film, settings):
+        if face.picture is None:
+            absent.append({"time_s": face.time_s, "reason": face.reason})
+            continue
+        name = f"image{round(1000 * face.time_s)}.{settings.format}"
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(face.picture)
+        times[name] = face.time_s
     if not times and not absent:
         raise BadInput("no frame could be decoded; the file is damaged, or has no video")
     record: Plain = {
@@ -142,4 +183,4 @@ def _said(folder: Path, record: Plain) -> Plain:
     }
 
 
-__all__ = ["CropSettings", "export_crops"]
+__all__ = ["CropSettings", "Face", "export_crops", "faces_of"]

@@ -79,6 +79,7 @@ TAKEN = (
     "answers_wide.csv",
     "codebook.csv",
     "codebook.html",
+    "ledger",
     "ledger.jsonl",
     "llm.json",
     "report.html",

@@ -8,6 +8,10 @@ an answer is done already is decided before a model runs.
 
 from __future__ import annotations
 
+import json
+import os
+import platform
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twomind.core import engine
+from twomind.core import engine, names
 from twomind.core.errors import BadInput, TwomindError
 from twomind.core.files import alone_in, content_hash, write_text
 from twomind.core.settings import FILE
@@ -39,13 +43,17 @@ from twomind.pipeline.rows import (
 )
 from twomind.types import Access, Given, Progress
 
+#: On a cluster, each item's own entry lies here.
+ENTRIES = "ledger"
+
 
 @dataclass(frozen=True)
 class Batch:
     """How a batch is worked: the same for all its answers.
 
     ``workers`` 0 is one per core. ``redo`` makes again what is done already. ``settings`` is the
-    text of ``settings.toml``; empty: none is written.
+    text of ``settings.toml``; empty: none is written. ``run`` tells the entries of one run on a
+    cluster from those of others.
     """
 
     options: Options
@@ -54,6 +62,7 @@ class Batch:
     workers: int = 0
     redo: bool = False
     settings: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,15 +139,59 @@ def _rows(jobs: Sequence[Job], batch: Batch, recogniser: Any, watch: Watch) -> I
         loaded = Loaded(model, People(batch.options.adapt, batch.store.study))
     _write_settings(batch)
     in_this_process = loaded.recogniser is not None
+    elsewhere = engine.is_elsewhere()
+    if in_this_process and elsewhere:
+        raise BadInput(
+            "--engine ray: adaptation and language models go from one answer to the next in one "
+            "process; leave --engine out, or run once per person"
+        )
     n = 1 if in_this_process else engine.n_workers(batch.workers, len(jobs))
-    progress = watch.progress if n == 1 else None
-    work = partial(_work, batch=batch, loaded=loaded, progress=progress)
+    progress = watch.progress if n == 1 and not elsewhere else None
+    if elsewhere:
+        batch = replace(batch, run=secrets.token_hex(4))
+    how = _entered if elsewhere else _work
+    work = partial(how, batch=batch, loaded=loaded, progress=progress)
     yield from _until_spent(_outcomes(work, jobs, n), jobs)
 
 
 def _write_settings(batch: Batch) -> None:
     if batch.settings:
         write_text(batch.out / FILE, batch.settings)
+
+
+def _entered(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = None) -> Row:
+    """One job on some node of a cluster; what became of it lies in a file of its own, which nobody
+    changes: it is known also where the process that began the run is gone.
+    """
+    started = time.perf_counter()
+    entries = batch.out / ENTRIES
+    name = f"{names.safe(job.id)}.{batch.run}"
+    told: dict[str, Any] = {"node": platform.node(), "process": os.getpid()}
+    begun_before = (entries / f"{name}.begun.json").exists()
+    if not begun_before:
+        _enter_alone(entries / f"{name}.begun.json", job, {**told, "state": "begun"})
+    try:
+        row = _work(job, batch, loaded, progress)
+    except BaseException as error:
+        kind = error.kind if isinstance(error, TwomindError) else "defect"
+        told |= {"state": "failed", "error_kind": kind, "error": str(error)}
+        raise
+    else:
+        if begun_before and row.state == "already done":
+            # By a node that died before it could tell.
+            row = replace(row, state="done")
+        told |= {"state": row.state, "error_kind": "", "error": ""}
+        return row
+    finally:
+        told["seconds"] = round(time.perf_counter() - started, 3)
+        _enter_alone(entries / f"{name}.{secrets.token_hex(4)}.json", job, told)
+
+
+def _enter_alone(path: Path, job: Job, told: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    entry = {"item": job.id, "path": str(job.media), **told, "version": __version__}
+    entry["time"] = now.isoformat(timespec="seconds")
+    write_text(path, json.dumps(entry, default=str) + "\n")
 
 
 def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = None) -> Row:

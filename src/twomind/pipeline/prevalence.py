@@ -44,7 +44,7 @@ def _of_results(folder: Path) -> Rows:
     if not path.is_file():
         raise BadInput(
             f"{folder}: expected a folder of results of `twomind predict`, with {_OVERVIEW}, or a "
-            "CSV file. Of a study, run `twomind predict` over its recordings first"
+            "CSV file, or of a study with study.toml"
         )
     given = read_rows(path, tuple(_FROM_RESULTS.values()))
     rows = []

@@ -73,6 +73,7 @@ class DescribeRun:
     store: Path | None = None  # computed features; unset: the user's cache
     study: str | None = None  # unset: $TWOMIND_STUDY, or none
     workers: Annotated[int, Bounds(0)] = 0  # processes; 0: one per core
+    engine: str = "local"  # ray, or ray:ADDRESS: the nodes of a cluster
     device: str | None = None  # auto, cpu, cuda, cuda:N; unset: $TWOMIND_DEVICE, or auto
     precision: Literal["auto", "float32", "bfloat16"] | None = None  # of frame embeddings
     purpose: Literal["research", "medical", "quality", "demonstration"] = "research"

@@ -222,6 +222,29 @@ class OpenIdConnect(_Part):
     )
 
 
+class Release(_Part):
+    """What a release says of itself. Empty: what the study says, and the licence that comes along."""
+
+    name: str = Field(default="", max_length=200)
+    description: str = Field(default="", max_length=5000)
+    creators: tuple[str, ...] = ()
+    contact: str = Field(default="", max_length=500)
+    citation: str = Field(default="", max_length=1000)
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    licence_name: str = Field(default="", max_length=200)
+    licence_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    #: A text file in the study's folder.
+    licence_file: str = Field(default="", pattern=r"^([^/\\]+)?$")
+    #: Of people: train, val, test.
+    shares: tuple[float, float, float] = (0.6, 0.15, 0.25)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Release:
+        if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
+            raise ValueError("shares: expected three numbers above 0 that sum to 1")
+        return self
+
+
 class Serving(_Part):
     """Where the server is and what it keeps where. Empty: the default, in the study's folder."""
 
@@ -282,6 +305,7 @@ class Study(_Part):
     quality: Quality = Quality()
     recruiting: Recruiting = Recruiting()
     retention: Retention = Retention()
+    release: Release = Release()
     server: Serving
 
     @model_validator(mode="after")

@@ -176,6 +176,8 @@ def align(
     samples = np.ascontiguousarray(values, np.float32)
     sound = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
     found = _Found()
+    # It hears itself into a voice; of the recording before it must know nothing.
+    _decoder(settings.beam, settings.word_beam).reinit_feat()
     for piece in _pieces(samples, start_s, words, settings):
         _align_piece(sound, words, doubtful, piece, found, settings)
         if _is_elsewhere(piece, words, found, start_s, settings):
@@ -346,6 +348,7 @@ def _align_piece(
     path = _path(narrow, sound, words, doubtful, piece, settings)
     if path is None:
         wide = _decoder(settings.wide_beam, settings.wide_word_beam)
+        wide.reinit_feat()
         path = _path(wide, sound, words, doubtful, piece, settings)
     if path is None:
         found.failed.append(piece)
