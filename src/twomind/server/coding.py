@@ -7,8 +7,9 @@ milliseconds, so a file of ELAN says the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -88,9 +89,11 @@ def coded(place: Place, *, all_states: bool = False) -> list[Coded]:
             who = names.get(coding.coder, coding.coder)
             marks = marks_at(place, reading, recording, coding.coder, coding.revision)
             told = annotations_of(place.codebook, recording, marks, who)
+            told = replace(told, subject=person.id)
             done = coding.done is not None
             found.append(Coded(recording.id, person.id, recording.item, who, done, told))
-    return found
+    places = {one.recording: number for number, one in enumerate(found)}
+    return sorted(found, key=lambda one: (places[one.recording], one.coder))
 
 
 def settled(place: Place) -> list[Settled]:
@@ -182,8 +185,25 @@ def annotations_of(
     return Annotations(
         recording=recording.id,
         tiers=merge_tiers(tiers),
-        duration_s=(recording.duration_ms or 0) / 1000,
+        duration_s=_length_s(recording),
     )
+
+
+def _length_s(recording: Recording) -> float:
+    length_ms = recording.duration_ms
+    return math.nan if length_ms is None else length_ms / 1000
+
+
+def with_more(annotations: Annotations, tiers: Iterable[Tier], media: str) -> Annotations:
+    """The same with further tiers, and with the name of the film.
+
+    Args:
+        annotations: What was marked.
+        tiers: For example the words.
+        media: The film's name.
+    """
+    together = merge_tiers([*annotations.tiers, *tiers])
+    return replace(annotations, tiers=together, media=media)
 
 
 def marks_of(codebook: Codebook, annotations: Annotations, coder: str) -> list[Made]:
