@@ -25,7 +25,7 @@ Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Label = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", max_length=80)]
 Texts = dict[str, str]
 #: What the page does with these while no label is asked for.
-RESERVED = "jklz"
+RESERVED = "cejklz"
 
 
 class _Part(BaseModel):
