@@ -27,9 +27,18 @@ import numpy as np
 
 from server_films import pieces
 from server_process import Server
-from server_world import begin_body, done_body, sha_of
+from server_world import PASSWORD, begin_body, done_body, sha_of
 from twomind.annotations import Annotations
-from twomind.server import access, coders, coding, coding_media, reviewing, scripts, worker
+from twomind.server import (
+    access,
+    coders,
+    coding,
+    coding_media,
+    coding_work,
+    reviewing,
+    scripts,
+    worker,
+)
 from twomind.server import quality as checks
 from twomind.server.measured import Measured
 from twomind.server.place import Place, open_place
@@ -48,6 +57,7 @@ BITS, BLOCK = 10, 32
 WIDTH, HEIGHT = BITS * BLOCK, 240
 #: A segment, and when its keys are pressed while the film plays, in seconds.
 SEGMENTS = ((5.0, 9.0), (22.0, 27.0), (44.0, 48.0))
+SAID = "well I do want to stop but every time I try it um it never works for long"
 LOOKS: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1440, "height": 1000}},
     "dark": {"viewport": {"width": 1440, "height": 1000}, "color_scheme": "dark"},
@@ -132,8 +142,7 @@ class Studio:
             assert self.server.ask("PUT", path, chunk, **sent)[0] == 201
         body = done_body(chunks) | {"duration_ms": LENGTH_S * 1000.0}
         assert self.server.ask("POST", f"/api/recordings/{recording}/done", body)[0] == 200
-        said = "well I do want to stop but every time I try it um it never works for long".split()
-        words = tuple(Word(text, 3 * k, 3 * k + 2.5) for k, text in enumerate(said))
+        words = tuple(Word(text, 3 * k, 3 * k + 2.5) for k, text in enumerate(SAID.split()))
         found = checks.judge(checks.Values(length_s=60.0), checks.Asked(), checks.Quality(), [])
         script = scripts.Script(words, "en", "made up")
         assert worker.keep(self.place, recording, Measured(found, {}, script))
@@ -161,7 +170,7 @@ def studio(web: Path) -> Iterator[Studio]:
         server.start()
         studio = Studio(server, open_place(server.folder))
         content = film()
-        for _ in range(2):
+        for _ in range(3):
             studio.record(content)
         for name in ("Ann", "Ben"):
             told = coders.make(studio.place, "ada", name)
@@ -402,6 +411,65 @@ def test_a_minute_is_coded_by_keyboard_and_survives_a_killed_server(
     done = [one for one in coding.coded(studio.place) if one.recording == desk.recording]
     assert [one.coder for one in done] == ["coder01"]
     assert isinstance(done[0].annotations, Annotations)
+
+
+def code(studio: Studio, number: int, coder: int, spans: list[tuple[int, int]]) -> None:
+    """A coding to the end, by hands that make known errors."""
+    recording = studio.recordings[number]
+    with studio.place.database.reading() as reading:
+        names = {name: who for who, name in coding.pseudonyms(reading).items()}
+    hand = coders.hand(studio.place, names[f"coder{coder + 1:02d}"], recording)
+    marks = [coding.Made("answer", 0, 60_000, "A/H")]
+    for start, end in spans:
+        marks.append(coding.Made("ah", start, end, "hesitancy"))
+        marks.append(coding.Made("cue-facial", start, end, "gaze"))
+    after = coding_work.save(studio.place, hand, recording, 0, marks)["revision"]
+    coding_work.finish(studio.place, hand, recording, after)
+
+
+def test_the_team_agrees_on_one_coding_side_by_side(
+    new_page: Callable[..., Page], studio: Studio, web: Path
+) -> None:
+    code(studio, 2, 0, [(5_000, 15_000), (30_000, 40_000)])
+    code(studio, 2, 1, [(5_000, 15_000), (35_000, 45_000)])
+    access.set_password(studio.place, "ada", PASSWORD)
+    page = new_page()
+    page.goto(f"{studio.url}/researcher")
+    page.fill("#name", "ada")
+    page.fill("#password", PASSWORD)
+    page.click("form button")
+    page.wait_for_selector("h1:text('Who is where')")
+    page.evaluate("location.hash = '#coding'")
+    page.wait_for_selector("td:has-text('coder01 – coder02')")
+    # Of 60 s, 15 are marked by both and 35 by neither.
+    a, b = 15 / 60, 35 / 60
+    chance = (1 / 3) ** 2 + (2 / 3) ** 2
+    kappa = (a + b - chance) / (1 - chance)
+    row = page.inner_text("tr:has-text('coder01 – coder02')")
+    assert f"{kappa:.3f}" in row
+    check(page, web, "desktop", "coding")
+    page.click(f"a[href='#adjudicate/{studio.recordings[2]}']")
+    page.wait_for_selector(".lane.other .mark")
+    assert page.locator(".lane.other .mark").count() == 2 + 4 + 4
+    page.click("text=Take the marks of coder02")
+    page.wait_for_selector(".area[data-saving=saved] .lane.ah:not(.other) .mark")
+    check(page, web, "desktop", "side-by-side")
+    page.focus(".area")
+    page.keyboard.press("Control+Enter")
+    page.click("text=Make it a gold clip")
+    page.wait_for_selector("text=No gold clip any more")
+    (settled,) = [
+        one for one in coding.settled(studio.place) if one.recording == studio.recordings[2]
+    ]
+    assert settled.how == "adjudicated"
+    assert settled.annotations is not None
+    spans = [(one.start_s, one.end_s) for one in settled.annotations.segments()]
+    assert spans == [(5.0, 15.0), (35.0, 45.0)]
+    page.evaluate("location.hash = '#coding'")
+    page.wait_for_selector("td:has-text('gold clip')")
+    # Kappa with the gold clip: the first coder's is the one with the second, the second's is 1.
+    assert f"{kappa:.3f}" in page.inner_text("tr:has-text('coder01: Ann')")
+    assert "1" in page.inner_text("tr:has-text('coder02: Ben') td:nth-child(3)")
 
 
 @pytest.mark.parametrize("look", LOOKS)

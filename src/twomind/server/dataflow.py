@@ -95,6 +95,12 @@ def _second_thoughts(study: Study) -> str:
     )
 
 
+def _outside(study: Study) -> str:
+    """What is needed of somebody who is shown to coders who are not of the team."""
+    needed = ", ".join(study.coding.outside_needs)
+    return f"; coders who are not of the team see only who agreed to: {needed}" if needed else ""
+
+
 def _kept(study: Study, folder: Path) -> list[_Kept]:
     database = study.server.database.partition("@")[2] or f"{folder.name}/data/study.db"
     media = f"{study.retention.media_days} days"
@@ -140,6 +146,13 @@ def _kept(study: Study, folder: Path) -> list[_Kept]:
             media,
             "researchers who have signed in; that coder",
             "deleted on withdrawal or when the time is over",
+        ),
+        _Kept(
+            "what coders mark: every version, and what the team agreed on",
+            f"{encrypted}; copies of films for the coder's page in {folder.name}/data/people, likewise",
+            media,
+            f"its coder; researchers who have signed in{_outside(study)}",
+            withdrawal,
         ),
         _Kept(
             "keys of participants, wrapped with a main key",

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from twomind.core.errors import BadInput
 from twomind.core.files import alone_in, replacing
-from twomind.server import durable, withdrawal
+from twomind.server import codebook, dataflow, durable, withdrawal
 from twomind.server.database import SQLITE
 from twomind.server.keys import Keys
 from twomind.server.making import refuse_keys_inside
@@ -24,7 +24,7 @@ from twomind.server.tables import Person
 
 _DATABASE = f"{DATA}/{SQLITE}"
 #: Nothing else is taken from a backup: no path that leads elsewhere, no link, no device.
-_TAKEN = (FILE, "data-flow.md", DATA)
+_TAKEN = (FILE, codebook.FILE, dataflow.FILE, DATA)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _write(folder: Path, copy: Path, file: Path, near: Path) -> Kept:
 
 
 def _contents(folder: Path, copy: Path, near: Path) -> Iterator[tuple[Path, str]]:
-    for name in (FILE, "data-flow.md"):
+    for name in (FILE, codebook.FILE, dataflow.FILE):
         if (folder / name).exists():
             yield folder / name, name
     if copy.exists():
