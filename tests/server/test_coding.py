@@ -157,6 +157,7 @@ def test_no_address_of_coders_shows_anybody_elses_marks(shared: Desk) -> None:
     assert SECRETS[1] in told
 
 
+@pytest.mark.slow
 def test_what_somebody_is_still_at_is_not_shown_to_the_team_either(desk: Desk) -> None:
     (recording,) = desk.record()
     desk.coder("Ann")
@@ -203,6 +204,7 @@ def test_the_film_has_a_length_and_lies_on_no_disk_in_clear(shared: Desk) -> Non
             assert content[300:400] not in file.read_bytes()
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_film_say_so(desk: Desk) -> None:
     guest = desk.world.person()
     guest.agree()
@@ -243,6 +245,7 @@ def test_every_action_is_a_version_and_can_be_undone_and_redone(desk: Desk) -> N
     assert len(client.get(path).json()["coding"]["marks"]) == 3
 
 
+@pytest.mark.slow
 def test_two_windows_do_not_overwrite_each_other(desk: Desk) -> None:
     (recording,) = desk.record()
     desk.coder("Ann")
@@ -323,6 +326,7 @@ def gold_desk(desk: Desk) -> list[str]:
     return clips
 
 
+@pytest.mark.slow
 def test_gold_clips_come_first_and_let_in_whoever_agrees(desk: Desk) -> None:
     first, second, other = gold_desk(desk)
     for name in ("good", "bad"):
@@ -353,6 +357,7 @@ def test_gold_clips_come_first_and_let_in_whoever_agrees(desk: Desk) -> None:
     assert kappas == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_without_gold_clips_nobody_is_tested(desk: Desk) -> None:
     (recording,) = desk.record()
     desk.coder("Ann")
@@ -392,6 +397,7 @@ def test_who_refused_is_shown_only_to_coders_that_the_consent_allows(desk: Desk)
     assert listed == []
 
 
+@pytest.mark.slow
 def test_what_was_coded_goes_with_its_person(desk: Desk) -> None:
     (recording,) = desk.record()
     desk.agree(recording, whole((500, 1500)))
@@ -404,6 +410,7 @@ def test_what_was_coded_goes_with_its_person(desk: Desk) -> None:
     assert coding.settled(desk.world.place) == []
 
 
+@pytest.mark.slow
 def test_recordings_are_shared_out_evenly_with_overlap(desk: Desk) -> None:
     recordings = desk.record(6)
     for name in ("a", "b", "c"):
@@ -427,6 +434,7 @@ def test_recordings_are_shared_out_evenly_with_overlap(desk: Desk) -> None:
 # --- agreement and files
 
 
+@pytest.mark.slow
 def test_agreement_is_what_twomind_agree_says_of_the_files(desk: Desk, tmp_path: Path) -> None:
     from twomind.pipeline.agree import Comparison, agreement
     from twomind.pipeline.coding import Sources
@@ -457,6 +465,7 @@ def test_agreement_is_what_twomind_agree_says_of_the_files(desk: Desk, tmp_path:
     assert len(read_annotations(table)) == 3
 
 
+@pytest.mark.slow
 def test_a_coder_goes_on_in_elan_and_comes_back(desk: Desk, tmp_path: Path) -> None:
     (recording,) = desk.record()
     desk.coder("Ann")
@@ -503,6 +512,7 @@ def test_bah_is_a_file_with_the_vocabulary_of_annotations() -> None:
         assert "" not in keys
 
 
+@pytest.mark.slow
 def test_another_construct_is_another_file(make_world: Callable[..., World]) -> None:
     text = """
     id = "laughs"
@@ -547,6 +557,7 @@ def test_a_codebook_that_cannot_be_used_says_where(old: str, new: str, why: str)
         codebook_from(bah_text().replace(old, new, 1), "codebook.toml")
 
 
+@pytest.mark.slow
 def test_the_copy_is_made_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (recording,) = desk.record()
     path = f"/api/researcher/coding/recordings/{recording}"
