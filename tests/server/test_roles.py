@@ -151,6 +151,14 @@ def own_recording(_stage: Stage) -> dict[str, Any]:
     return begin_body(secrets.token_hex(16), "q2")
 
 
+def no_marks(_stage: Stage) -> dict[str, Any]:
+    return {"after": 0, "marks": []}
+
+
+def old_version(_stage: Stage) -> dict[str, Any]:
+    return {"after": 999}
+
+
 LINES: dict[str, Line] = {
     "GET /join": everybody(503),
     "GET /fr/join": everybody(503),
@@ -226,6 +234,32 @@ LINES: dict[str, Line] = {
     "DELETE /api/coder/session": coded(204, 204),
     "GET /api/coder/recordings": coded(200, 200),
     "GET /api/coder/recordings/{recording}/media": coded(200, 404),
+    "GET /api/coder/study": coded(200, 200),
+    # What was recorded here is no film.
+    "GET /api/coder/recordings/{recording}": coded(422, 404),
+    "PUT /api/coder/recordings/{recording}/marks": coded(200, 404, no_marks),
+    "POST /api/coder/recordings/{recording}/undo": coded(409, 404, old_version),
+    "POST /api/coder/recordings/{recording}/redo": coded(409, 404, old_version),
+    "POST /api/coder/recordings/{recording}/done": coded(409, 404, old_version),
+    "GET /api/coder/recordings/{recording}/eaf": coded(200, 404),
+    "PUT /api/coder/recordings/{recording}/eaf": coded(422, 422),
+    "GET /api/researcher/coding": team(200),
+    "GET /api/researcher/coding/agreement": team(200),
+    "GET /api/researcher/coding/table.csv": team(200),
+    "POST /api/researcher/coding/assignments": team(200, lambda _: {"coders": 1}),
+    "PUT /api/researcher/coding/gold/{recording}": team(409),
+    "DELETE /api/researcher/coding/gold/{recording}": team(404),
+    "PUT /api/researcher/coding/admission/{coder}": team(204),
+    "DELETE /api/researcher/coding/admission/{coder}": team(204),
+    "DELETE /api/researcher/coding/recordings/{recording}/done/{coder}": team(204),
+    "GET /api/researcher/coding/recordings/{recording}": team(422),
+    "GET /api/researcher/coding/recordings/{recording}/media": team(200),
+    "PUT /api/researcher/coding/recordings/{recording}/marks": team(200, no_marks),
+    "POST /api/researcher/coding/recordings/{recording}/undo": team(409, old_version),
+    "POST /api/researcher/coding/recordings/{recording}/redo": team(409, old_version),
+    "POST /api/researcher/coding/recordings/{recording}/done": team(409, old_version),
+    "DELETE /api/researcher/coding/recordings/{recording}/done": team(204),
+    "GET /api/researcher/coding/recordings/{recording}/eaf": team(404),
 }
 UNSAFE = [name for name in LINES if not name.startswith("GET") and LINES[name].otherwise == 401]
 

@@ -100,8 +100,27 @@ def read_eaf(
         there = "a folder" if path.is_dir() else "none"
         raise BadInput(f"{path}: expected an ELAN file (.eaf), there is {there}")
     try:
-        root = parse_eaf(bytes_of(path))
-        return _read(root, path, coder, named or {})
+        return eaf_from(bytes_of(path), path, coder=coder, named=named)
+    except UNREADABLE as error:
+        raise BadInput(f"{path}: {shortened(error)}") from error
+
+
+def eaf_from(
+    content: bytes, path: Path, *, coder: str = "", named: Mapping[str, str] | None = None
+) -> Annotations:
+    """The same of what an EAF file holds, for whoever has no file.
+
+    Args:
+        content: The file's bytes.
+        path: Its name, for messages and for the recording's name where the file says none.
+        coder: As in :func:`read_eaf`.
+        named: As in :func:`read_eaf`.
+
+    Raises:
+        BadInput: it is no EAF file, or one whose references or times contradict each other.
+    """
+    try:
+        return _read(parse_eaf(content), path, coder, named or {})
     except (BadInput, *UNREADABLE) as error:  # the last: a value that the types refuse
         raise BadInput(f"{path}: {shortened(error)}") from error
 

@@ -117,21 +117,32 @@ def write_eaf(
         ...     read_eaf(file).segments()[0].end_s
         2.5
     """
+    try:
+        text = eaf_text(annotations, format=format, author=author)
+    except OverflowError as error:
+        raise BadInput(f"{path}: {error}") from error
+    return write_text(Path(path), text)
+
+
+def eaf_text(annotations: Annotations, *, format: str | None = None, author: str = "") -> str:
+    """What :func:`write_eaf` writes, for whoever keeps it elsewhere than in a file.
+
+    Raises:
+        BadInput: another format.
+        OverflowError: something that EAF cannot hold.
+    """
     source: Source | None = annotations.source
     chosen = format or (source.format if source and source.format in FORMATS else "3.0")
     if chosen not in FORMATS:
         raise BadInput(f"expected the EAF format {' or '.join(FORMATS)}, got {chosen!r}")
-    try:
-        root = _updated(annotations, source) if source else _fresh(annotations)
-    except OverflowError as error:
-        raise BadInput(f"{path}: {error}") from error
+    root = _updated(annotations, source) if source else _fresh(annotations)
     _stamp(root, annotations, chosen, author)
     if date:
         root.set("DATE", date)
     ET.indent(root, "    ")
     ET.register_namespace("xsi", _XSI)
     text = ET.tostring(root, encoding="unicode", short_empty_elements=True)
-    return write_text(Path(path), f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n')
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
 def _fresh(annotations: Annotations) -> ET.Element:

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from twomind.core.version import __version__
 from twomind.server import (
     coder_api,
+    coding_api,
     consent,
     oidc,
     oidc_api,
@@ -73,6 +74,7 @@ def create_app(place: Place, web: Path | None = None) -> FastAPI:
     app.include_router(review_api.router)
     app.include_router(coder_api.router)
     app.include_router(coder_api.team)
+    app.include_router(coding_api.router)
     app.include_router(pages.router(web))
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)

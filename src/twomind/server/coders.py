@@ -10,14 +10,20 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Transaction
 
-from twomind.server import access, audit, reviewing
+from twomind.server import access, admission, audit, coding, coding_work, consent, reviewing
 from twomind.server.place import Place, stamp
 from twomind.server.refused import Refused, not_found
-from twomind.server.tables import Assignment, Coder, Person, Recording, Session
+from twomind.server.tables import Assignment, Coder, Coding, Person, Recording, Session
 
 
-def make(place: Place, by: str, name: str) -> dict[str, Any]:
+def make(place: Place, by: str, name: str, outside: bool = False) -> dict[str, Any]:
     """A new coder with a link.
+
+    Args:
+        place: The study.
+        by: The researcher.
+        name: What the coder is called.
+        outside: Not of the team: sees recordings only of people who agreed to that.
 
     Raises:
         Refused: There is one of this name.
@@ -26,6 +32,7 @@ def make(place: Place, by: str, name: str) -> dict[str, Any]:
         if writing.scalars(select(Coder).where(Coder.name == name)).first() is not None:
             raise Refused(409, "taken", "There is a coder of this name.", where="name")
         coder = Coder(id=secrets.token_hex(6), name=name, created=place.now())
+        coder.outside = outside
         writing.add(coder)
         audit.note(place, writing, f"researcher {by}", "made a coder", coder.id)
     return {"id": coder.id, "name": name, "link": link(place, coder.id)}
@@ -85,7 +92,8 @@ def assign(place: Place, by: str, coder_id: str, recording_id: str) -> None:
     """Let a coder see a recording.
 
     Raises:
-        Refused: It is not complete, or of somebody who tries the study.
+        Refused: It is not complete, of somebody who tries the study, or of somebody who did not
+            agree to be shown to this coder.
     """
     with place.database.writing() as writing:
         coder = _known(writing, coder_id)
@@ -94,6 +102,8 @@ def assign(place: Place, by: str, coder_id: str, recording_id: str) -> None:
             raise Refused(409, "test", "What a test participant recorded is never coded.")
         if recording.state == "open":
             raise Refused(409, "open", "This recording is not complete.")
+        if not may_see(place, writing, coder, person.id):
+            raise Refused(409, "no_consent", "This person did not agree to be shown to this coder.")
         if writing.get(Assignment, (coder_id, recording_id)) is None:
             row = Assignment(coder=coder.id, recording=recording.id, at=place.now())
             writing.add(row)
@@ -129,37 +139,116 @@ def enter(place: Place, token: str) -> str:
     return coder_id
 
 
-def assigned(place: Place, coder_id: str) -> list[dict[str, Any]]:
-    """The recordings of a coder: what was asked and the film, nothing of who it is."""
-    joined = select(Recording).join(Assignment, Assignment.recording == Recording.id)
-    people = joined.join(Person, Person.id == Recording.person)
-    theirs = (Assignment.coder == coder_id) & Person.state.not_in(("withdrawing", "erasing"))
+def may_see(place: Place, reading: Transaction, coder: Coder, person_id: str) -> bool:
+    """Whether a person agreed to be shown to this coder; what was taken back counts.
+
+    Args:
+        place: The study.
+        reading: The transaction.
+        coder: Who would see it.
+        person_id: Who would be seen.
+    """
+    wish = place.study.coding
+    needed = {*wish.needs, *(wish.outside_needs if coder.outside else ())}
+    return _agreed(reading, person_id, needed)
+
+
+def _agreed(reading: Transaction, person_id: str, items: set[str]) -> bool:
+    if not items:
+        return True
+    given = consent.last(reading, person_id)
+    return given is not None and all(given.answers.get(name) is True for name in items)
+
+
+def may_take_along(place: Place, reading: Transaction, person_id: str) -> bool:
+    """Whether a coder may keep the film, to go on in ELAN."""
+    wish = place.study.coding
+    return wish.downloads and _agreed(reading, person_id, {*wish.needs, *wish.outside_needs})
+
+
+def assigned(place: Place, coder_id: str) -> dict[str, Any]:
+    """The recordings of a coder: what was asked and the film, nothing of who it is. Before admission,
+    these are the gold clips.
+    """
+    joined = select(Recording, Person).join(Person, Person.id == Recording.person)
+    own = select(Assignment.recording).where(Assignment.coder == coder_id)
     with place.database.reading() as reading:
-        found = list(reading.scalars(people.where(theirs).order_by(Assignment.at, Recording.id)))
-    return [_shown(place, recording) for recording in found]
+        coder = reading.get_one(Coder, coder_id)
+        inside = admission.is_in(place, reading, coder)
+        wanted = list(reading.scalars(own.order_by(Assignment.at, Assignment.recording)))
+        if not inside:
+            wanted = admission.practice(place, reading)
+        rows = {one.id: (one, whose) for one, whose in reading.execute(joined)}
+        told = []
+        for name in wanted:
+            recording, person = rows.get(name, (None, None))
+            if recording is None or person is None:
+                continue
+            if _is_open_to(place, reading, coder, person):
+                told.append(_shown(place, reading, recording, coder_id))
+    return {"recordings": told, "admission": admission.standing(place, coder_id)}
 
 
-def _shown(place: Place, recording: Recording) -> dict[str, Any]:
+def _is_open_to(place: Place, reading: Transaction, coder: Coder, person: Person) -> bool:
+    goes = person.state in ("withdrawing", "erasing")
+    return not goes and may_see(place, reading, coder, person.id)
+
+
+def _shown(
+    place: Place, reading: Transaction, recording: Recording, coder_id: str
+) -> dict[str, Any]:
     item = place.study.item(recording.item)
+    found = reading.get(Coding, (recording.id, coder_id))
+    state = "new"
+    if found is not None and found.done is not None:
+        state = "done"
+    elif found is not None and found.revision:
+        state = "begun"
     return {
         "id": recording.id,
         "item": recording.item,
         "prompt": {} if item is None else item.text,
         "mime": recording.mime,
+        "state": state,
     }
 
 
 def recording_of(place: Place, coder_id: str, recording_id: str) -> Recording:
-    """A recording that is assigned to this coder.
+    """A recording that this coder may see now.
 
     Raises:
-        Refused: It is not, or its person withdraws.
+        Refused: It is not theirs, its person withdraws or did not agree, or the gold clips come
+            first.
     """
     with place.database.reading() as reading:
-        assignment = reading.get(Assignment, (coder_id, recording_id))
-        if assignment is None:
+        coder = reading.get_one(Coder, coder_id)
+        theirs = reading.get(Assignment, (coder_id, recording_id)) is not None
+        if not admission.is_in(place, reading, coder):
+            theirs = recording_id in admission.practice(place, reading)
+        if not theirs:
             raise not_found()
         recording, person = reviewing.here(place, reading, recording_id)
-    if person.state == "withdrawing":
-        raise not_found()
+        if not _is_open_to(place, reading, coder, person):
+            raise not_found()
     return recording
+
+
+def hand(place: Place, coder_id: str, recording_id: str) -> coding_work.Hand:
+    """A coder's own hand on a recording that they may see.
+
+    Args:
+        place: The study.
+        coder_id: Who.
+        recording_id: Which.
+    """
+    recording_of(place, coder_id, recording_id)
+    with place.database.reading() as reading:
+        name = coding.pseudonyms(reading)[coder_id]
+    return coding_work.Hand(coder_id, f"coder {coder_id}", name)
+
+
+def film_of(place: Place, recording_id: str) -> bool:
+    """Whether a coder may keep the film of a recording."""
+    with place.database.reading() as reading:
+        _recording, person = reviewing.here(place, reading, recording_id)
+        return may_take_along(place, reading, person.id)

@@ -32,6 +32,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "no_model": "no model",
         "some_days": "; within {days} days they may change their mind",
         "at_once": "; it takes effect at once",
+        "outside": "; coders who are not of the team see only who agreed to: {needed}",
         "encrypted_way": " On the way they are encrypted (https).",
         "open_way": " The address is not https yet: it has to be before anybody takes part.",
     },
@@ -52,6 +53,9 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "no_model": "aucun modèle",
         "some_days": " ; pendant {days} jours elle peut changer d'avis",
         "at_once": " ; l'effet est immédiat",
+        "outside": (
+            " ; les codeurs hors de l'équipe ne voient que les personnes qui ont accepté : {needed}"
+        ),
         "encrypted_way": " En chemin ils sont chiffrés (https).",
         "open_way": " L'adresse n'est pas encore en https : elle doit l'être avant toute participation.",
     },
@@ -116,6 +120,7 @@ def sheet(study: Study, folder: Path, language: str = _FIRST) -> str:
         "partial_days": retention.partial_days,
         "link_days": study.recruiting.link_days,
         "measuring": _measuring(study, texts),
+        "outside": _outside(study, texts),
         "thoughts": _second_thoughts(retention.second_thoughts_days, texts),
         "https": texts["encrypted_way" if study.is_https else "open_way"],
     }
@@ -140,3 +145,9 @@ def _measuring(study: Study, texts: Mapping[str, str]) -> str:
 
 def _second_thoughts(days: int, texts: Mapping[str, str]) -> str:
     return texts["some_days"].format(days=days) if days else texts["at_once"]
+
+
+def _outside(study: Study, texts: Mapping[str, str]) -> str:
+    """What is needed of somebody who is shown to coders who are not of the team."""
+    needed = ", ".join(study.coding.outside_needs)
+    return texts["outside"].format(needed=needed) if needed else ""

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from twomind.core.errors import BadInput
 from twomind.core.files import alone_in, replacing
-from twomind.server import durable, withdrawal
+from twomind.server import codebook, dataflow, durable, withdrawal
 from twomind.server.database import SQLITE
 from twomind.server.keys import Keys
 from twomind.server.making import refuse_keys_inside
@@ -25,7 +25,7 @@ from twomind.server.tables import Person
 
 _DATABASE = f"{DATA}/{SQLITE}"
 #: Nothing else is taken from a backup: no path that leads elsewhere, no link, no device.
-_TAKEN = (FILE, DATA)
+_TAKEN = (FILE, codebook.FILE, DATA)
 _SHEETS = "data-flow*.md"
 
 
@@ -93,7 +93,9 @@ def _write(folder: Path, copy: Path, file: Path, near: Path) -> Kept:
 
 
 def _contents(folder: Path, copy: Path, near: Path) -> Iterator[tuple[Path, str]]:
-    yield folder / FILE, FILE
+    for name in (FILE, codebook.FILE):
+        if (folder / name).exists():
+            yield folder / name, name
     for path in sorted(folder.glob(_SHEETS)):
         yield path, path.name
     if copy.exists():

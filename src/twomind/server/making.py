@@ -10,7 +10,7 @@ import platformdirs
 
 from twomind.core.errors import BadInput
 from twomind.core.files import write_text
-from twomind.server import dataflow
+from twomind.server import codebook, dataflow
 from twomind.server.study import FILE, Study, load_study, study_id
 
 
@@ -21,7 +21,7 @@ def template() -> str:
 
 
 def new_study(folder: Path, keys: Path | None = None) -> Study:
-    """Write ``study.toml`` and the data-flow sheets into a new folder.
+    """Write ``study.toml``, BAH's codebook and the data-flow sheets into a new folder.
 
     Args:
         folder: It may exist, without a study.
@@ -41,6 +41,8 @@ def new_study(folder: Path, keys: Path | None = None) -> Study:
     quoted = str(place.expanduser().resolve()).replace("\\", "\\\\").replace('"', '\\"')
     write_text(path, text.replace("@KEYS@", quoted))
     study = load_study(folder)
+    if not (folder / codebook.FILE).exists():
+        write_text(folder / codebook.FILE, codebook.bah_text())
     dataflow.write_sheets(study, folder)
     return study
 

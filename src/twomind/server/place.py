@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core import names
+from twomind.server.codebook import Codebook, load_codebook
 from twomind.server.database import Database
 from twomind.server.keys import Keys
 from twomind.server.making import refuse_keys_inside
@@ -51,6 +52,7 @@ class Place:
         folder: The study's folder.
         database: Open.
         keys: Of participants; outside the folder.
+        codebook: What coders mark.
         now: The clock; tests give their own.
     """
 
@@ -58,6 +60,7 @@ class Place:
     folder: Path
     database: Database
     keys: Keys
+    codebook: Codebook
     now: Callable[[], datetime] = now
     _locks: list[threading.RLock] = field(
         default_factory=lambda: [threading.RLock() for _ in range(_LOCKS)]
@@ -95,10 +98,11 @@ def open_place(folder: Path, clock: Callable[[], datetime] = now) -> Place:
     """Open a study's folder.
 
     Raises:
-        BadInput: ``study.toml``, the database or the folder of keys cannot be used.
+        BadInput: ``study.toml``, ``codebook.toml``, the database or the folder of keys cannot be used.
     """
     study = load_study(folder)
     keys = Path(study.server.keys)
     refuse_keys_inside(folder, keys)
+    codebook = load_codebook(folder)
     database = Database.at(study.server.database, folder / DATA)
-    return Place(study, folder, database, Keys.at(keys), clock)
+    return Place(study, folder, database, Keys.at(keys), codebook, clock)

@@ -151,13 +151,27 @@ def played(place: Place, recording: Recording, asked: str) -> StreamingResponse:
         raise Refused(409, "open", "This recording is not complete.")
     with place.database.reading() as reading:
         film = uploads.film(place, reading, recording)
+    return streamed(film, recording.mime, asked)
+
+
+def streamed(film: Film, mime: str, asked: str) -> StreamingResponse:
+    """A film, or a part of it, decrypted while it is sent.
+
+    Args:
+        film: The film.
+        mime: What it is.
+        asked: The header ``Range``.
+
+    Raises:
+        Refused: There is no such part.
+    """
     start, end = _part(asked, film.size)
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
     status = 200
     if asked:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{film.size}"
         status = 206
-    kind = recording.mime.partition(";")[0]
+    kind = mime.partition(";")[0]
     return StreamingResponse(_pieces(film, start, end), status, headers, media_type=kind)
 
 

@@ -90,6 +90,19 @@ def unseal(key: bytes, sealed: bytes, label: str) -> bytes:
     return piece.read(0, piece.size)
 
 
+def sealed_size(file: BinaryIO) -> int:
+    """How long the content of a sealed piece is.
+
+    Raises:
+        Unreadable: It is no sealed piece.
+    """
+    head = file.read(_HEAD.size)
+    if len(head) != _HEAD.size or not head.startswith(_MAGIC):
+        raise Unreadable("these bytes are no encrypted piece of a study")
+    size: int = _HEAD.unpack(head)[1]
+    return size
+
+
 class Piece:
     """A sealed piece in an open file.
 

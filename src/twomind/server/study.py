@@ -245,6 +245,17 @@ class Release(_Part):
         return self
 
 
+class Coding(_Part):
+    """Who may be shown to coders: items of the consent that got a yes."""
+
+    #: Of anybody who is coded.
+    needs: tuple[Id, ...] = ()
+    #: Besides, where the coder is not of the team.
+    outside_needs: tuple[Id, ...] = ("research",)
+    #: Coders may take a film along, to go on in ELAN; only of people who agreed to ``outside_needs``.
+    downloads: bool = False
+
+
 class Serving(_Part):
     """Where the server is and what it keeps where. Empty: the default, in the study's folder."""
 
@@ -303,6 +314,7 @@ class Study(_Part):
     recording: Recording = Recording()
     measuring: Measuring = Measuring()
     quality: Quality = Quality()
+    coding: Coding = Coding()
     recruiting: Recruiting = Recruiting()
     retention: Retention = Retention()
     release: Release = Release()
@@ -317,6 +329,10 @@ class Study(_Part):
         for name in ALWAYS_REQUIRED:
             if name not in self.consent.required():
                 raise ValueError(f"consent.items: an item {name!r} with required = true is needed")
+        known = {item.id for item in self.consent.items}
+        for name in self.coding.needs:
+            if name not in known:
+                raise ValueError(f"coding.needs: there is no consent item {name!r}")
         for language in self.recruiting.language_quotas:
             if language not in self.languages:
                 raise ValueError(f"recruiting.language_quotas: {language!r} is not among languages")

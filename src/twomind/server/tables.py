@@ -7,7 +7,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, LargeBinary, String, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    LargeBinary,
+    String,
+    TypeDecorator,
+    false,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -196,6 +205,10 @@ class Coder(Table):
     name: Mapped[str] = mapped_column(String(64), unique=True)
     created: Mapped[datetime]
     revoked: Mapped[bool] = mapped_column(default=False)
+    #: Not of the team: sees recordings only of people who agreed to that.
+    outside: Mapped[bool] = mapped_column(default=False, server_default=false())
+    #: When the gold clips, or a researcher, let them code the rest.
+    admitted: Mapped[datetime | None]
 
 
 class Assignment(Table):
@@ -206,6 +219,48 @@ class Assignment(Table):
     coder: Mapped[str] = mapped_column(ForeignKey("coder.id"), primary_key=True)
     recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True, index=True)
     at: Mapped[datetime]
+
+
+class Coding(Table):
+    """One coder's coding of one recording. The coder :data:`twomind.server.coding.TEAM` is the one
+    that the team agreed on.
+    """
+
+    __tablename__ = "coding"
+
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True)
+    coder: Mapped[str] = mapped_column(String(16), primary_key=True)
+    #: The version that counts; 0: nothing was marked yet.
+    revision: Mapped[int] = mapped_column(default=0)
+    done: Mapped[datetime | None]
+
+
+class CodingVersion(Table):
+    """What was marked after one action. No version is ever changed."""
+
+    __tablename__ = "coding_version"
+
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True)
+    coder: Mapped[str] = mapped_column(String(16), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    #: Who did it: the coder, or a researcher.
+    by: Mapped[str] = mapped_column(String(64))
+    #: The version that undoing goes back to, and the one that redoing goes on to; -1: none.
+    before: Mapped[int]
+    after: Mapped[int]
+    #: Sealed.
+    marks: Mapped[bytes]
+
+
+class Gold(Table):
+    """A recording whose agreed coding is the measure of coders."""
+
+    __tablename__ = "gold"
+
+    recording: Mapped[str] = mapped_column(ForeignKey("recording.id"), primary_key=True)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(64))
 
 
 class Audit(Table):

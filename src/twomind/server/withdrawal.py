@@ -18,8 +18,11 @@ from twomind.server.refused import Refused, withdrawn
 from twomind.server.tables import (
     Assignment,
     Chunk,
+    Coding,
+    CodingVersion,
     ConsentGiven,
     Decision,
+    Gold,
     Person,
     Recording,
     Session,
@@ -101,7 +104,7 @@ def _delete_rows(place: Place, person_id: str) -> None:
     with place.database.writing() as writing:
         person = writing.get_one(Person, person_id)
         audit.note(place, writing, f"participant {person.mark}", "erased")
-        for table in (Chunk, Transcript, Decision, Assignment):
+        for table in (Chunk, Transcript, Decision, Assignment, Coding, CodingVersion, Gold):
             writing.execute(delete(table).where(table.recording.in_(own)))
         writing.execute(delete(Recording).where(Recording.person == person_id))
         writing.execute(delete(ConsentGiven).where(ConsentGiven.person == person_id))

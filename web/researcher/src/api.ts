@@ -1,5 +1,8 @@
+import type { Clip, Desk, State } from "../../coder/src/types.js";
 import type {
+  Agreement,
   Coder,
+  CodingOverview,
   Detail,
   Link,
   Log,
@@ -128,8 +131,49 @@ export class Api {
     return (await this.send<{ coders: Coder[] }>("GET", "/coders")).coders;
   }
 
-  makeCoder(name: string): Promise<Link> {
-    return this.send("POST", "/coders", { name });
+  makeCoder(name: string, outside: boolean): Promise<Link> {
+    return this.send("POST", "/coders", { name, outside });
+  }
+
+  coding(): Promise<CodingOverview> {
+    return this.send("GET", "/coding");
+  }
+
+  agreement(): Promise<Agreement> {
+    return this.send("GET", "/coding/agreement");
+  }
+
+  shareOut(coders: number, share: number): Promise<{ assigned: number; too_few: string[] }> {
+    return this.send("POST", "/coding/assignments", { coders, share });
+  }
+
+  admit(coder: string, yes: boolean): Promise<void> {
+    return this.send(yes ? "PUT" : "DELETE", `/coding/admission/${coder}`);
+  }
+
+  gold(recording: string, yes: boolean): Promise<void> {
+    return this.send(yes ? "PUT" : "DELETE", `/coding/gold/${recording}`);
+  }
+
+  reopen(recording: string, coder: string): Promise<void> {
+    return this.send("DELETE", `/coding/recordings/${recording}/done/${coder}`);
+  }
+
+  goOn(recording: string): Promise<void> {
+    return this.send("DELETE", `/coding/recordings/${recording}/done`);
+  }
+
+  /** Where the team agrees on one coding. */
+  desk(recording: string): Desk {
+    const path = `/coding/recordings/${recording}`;
+    return {
+      media: `${BASE}${path}/media`,
+      eaf: `${BASE}${path}/eaf`,
+      load: () => this.send<Clip>("GET", path),
+      save: (after, marks) => this.send<State>("PUT", `${path}/marks`, { after, marks }),
+      move: (what, after) => this.send<State>("POST", `${path}/${what}`, { after }),
+      done: (after) => this.send<State>("POST", `${path}/done`, { after }),
+    };
   }
 
   coderLink(id: string): Promise<Link> {
@@ -166,6 +210,9 @@ export class Api {
     throw new ApiError(response.status, code, String(said.message ?? response.statusText));
   }
 }
+
+/** Everything that was coded, as a table. */
+export const CODED_TABLE = `${BASE}/coding/table.csv`;
 
 /** Where a browser plays a recording. */
 export function mediaOf(recording: string): string {

@@ -1,6 +1,8 @@
 import { button, el, show } from "../../participant/src/dom.js";
 import { Api, ApiError } from "./api.js";
 import type { App } from "./app.js";
+import { adjudicate } from "./pages/adjudicate.js";
+import { coding } from "./pages/coding.js";
 import { invite } from "./pages/invite.js";
 import { people, person } from "./pages/people.js";
 import { isShown, queue } from "./pages/queue.js";
@@ -16,6 +18,7 @@ const PAGES: [string, Message][] = [
   ["queue", "queue_title"],
   ["invite", "invite_title"],
   ["coders", "coders_title"],
+  ["coding", "coding_title"],
   ["log", "log_title"],
 ];
 
@@ -33,6 +36,10 @@ async function page(app: App): Promise<void> {
       return invite(app);
     case "coders":
       return coders(app);
+    case "coding":
+      return coding(app);
+    case "adjudicate":
+      return adjudicate(app, id);
     case "log":
       return log(app);
     default:

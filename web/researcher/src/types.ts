@@ -1,3 +1,5 @@
+import type { Codebook } from "../../coder/src/types.js";
+
 /** What the server says to a researcher (docs/study/protocol.md). */
 
 export type Language = "en" | "fr";
@@ -171,4 +173,42 @@ export interface Log {
   whole: boolean;
   broken_at: number | null;
   lines: { id: number; at: string; who: string; what: string; about: string }[];
+}
+
+export interface CodingOverview {
+  codebook: Codebook;
+  coders: {
+    id: string;
+    name: string;
+    pseudonym: string;
+    outside: boolean;
+    admitted: boolean;
+    gold: { recording: string; at: string; kappa: number | null }[];
+  }[];
+  recordings: {
+    id: string;
+    item: string;
+    at: string;
+    coders: { id: string; pseudonym: string; state: "assigned" | "begun" | "done" }[];
+    agreed: boolean;
+    gold: boolean;
+  }[];
+}
+
+export interface Pair {
+  a: string;
+  b: string;
+  kappa?: number | null;
+  kappa_interval?: [number, number] | null;
+  alpha?: number | null;
+  event_f1?: number | null;
+  n_answers: number;
+  answers_same: number;
+}
+
+export interface Agreement {
+  not_yet?: string;
+  tier: string;
+  pairs?: Pair[];
+  together?: Record<string, { alpha?: number | null; raters: string[] }>;
 }

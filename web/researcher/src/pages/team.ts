@@ -22,15 +22,17 @@ export async function coders(app: App): Promise<void> {
 
 function form(app: App, place: HTMLElement): HTMLElement {
   const name = el("input", { id: "coder-name", required: true, maxlength: 60 });
+  const outside = el("input", { type: "checkbox", id: "coder-outside" });
   const made = el(
     "form",
     {},
     el("div", { class: "field" }, el("label", { for: "coder-name" }, t("coder_name")), name),
+    el("label", { class: "check" }, outside, t("outside_label")),
     el("button", { class: "main" }, t("make_coder")),
   );
   made.addEventListener("submit", (event) => {
     event.preventDefault();
-    app.api.makeCoder(name.value.trim()).then(
+    app.api.makeCoder(name.value.trim(), outside.checked).then(
       async ({ link }) => {
         await app.again();
         document.getElementById("main")?.append(linkField(t("coder_link"), link));

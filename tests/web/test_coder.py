@@ -1,0 +1,516 @@
+"""The coder's page in a real browser on a real server: pictures that know their numbers, coding by keyboard
+alone, undo, and a server that is killed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from patience import HANG_S, until
+
+pytest.importorskip("fastapi", reason="needs the extra 'server'")
+pytest.importorskip("httpx2", reason="starlette's test client needs it")
+
+import av
+import numpy as np
+
+from server_films import pieces
+from server_process import Server
+from server_world import PASSWORD, begin_body, done_body, sha_of
+from twomind.annotations import Annotations
+from twomind.server import (
+    access,
+    coders,
+    coding,
+    coding_media,
+    coding_work,
+    reviewing,
+    scripts,
+    worker,
+)
+from twomind.server import quality as checks
+from twomind.server.measured import Measured
+from twomind.server.place import Place, open_place
+from twomind.server.tables import Recording
+from twomind.types import Word
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+
+LENGTH_S = 60
+RATE = 15
+#: Blocks of the burnt-in number: a row of bits.
+BITS, BLOCK = 10, 32
+WIDTH, HEIGHT = BITS * BLOCK, 240
+#: A segment, and when its keys are pressed while the film plays, in seconds.
+SEGMENTS = ((5.0, 9.0), (22.0, 27.0), (44.0, 48.0))
+SAID = "well I do want to stop but every time I try it um it never works for long"
+LOOKS: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1440, "height": 1000}},
+    "dark": {"viewport": {"width": 1440, "height": 1000}, "color_scheme": "dark"},
+    # 200 % of a laptop's page is a page of half the width.
+    "zoom": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},
+    "french": {"viewport": {"width": 1280, "height": 900}, "locale": "fr-CA"},
+}
+
+
+def times_ms() -> list[int]:
+    """When the pictures are shown: as a browser writes them, a few are late and a few are missing."""
+    chance = random.Random(5)
+    times = []
+    for number in range(LENGTH_S * RATE):
+        if number and chance.random() < 0.05:
+            continue
+        late = chance.randrange(0, 20) if number else 0
+        times.append(round(number * 1000 / RATE) + late)
+    return times
+
+
+def film() -> bytes:
+    """A minute in which each picture shows its number, and a tone that comes and goes."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="webm", options={"live": "1"}) as out:
+        video = out.add_stream(
+            "libvpx", rate=RATE, options={"deadline": "realtime", "cpu-used": "8"}
+        )
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        video.time_base = video.codec_context.time_base = Fraction(1, 1000)
+        sound = out.add_stream("libopus", rate=48000, layout="mono")
+        packets = []
+        for number, at in enumerate(times_ms()):
+            shade = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+            for bit in range(BITS):
+                lit = number >> bit & 1
+                shade[: BLOCK * 2, bit * BLOCK : (bit + 1) * BLOCK] = 235 if lit else 20
+            frame = av.VideoFrame.from_ndarray(shade, "rgb24")
+            frame.pts, frame.time_base = at, Fraction(1, 1000)
+            packets += video.encode(frame)
+        t = np.arange(LENGTH_S * 48000) / 48000
+        values = 0.4 * np.sin(2 * np.pi * 180 * t) * (np.sin(2 * np.pi * t / 5) > 0)
+        heard = av.AudioFrame.from_ndarray(
+            np.round(values * 32767).astype(np.int16)[None, :], "s16", "mono"
+        )
+        heard.sample_rate, heard.pts = 48000, 0
+        packets += sound.encode(heard)
+        packets += [*video.encode(None), *sound.encode(None)]
+        packets.sort(key=lambda one: float(one.dts * one.time_base))
+        for packet in packets:
+            out.mux(packet)
+    return buffer.getvalue()
+
+
+@dataclass
+class Studio:
+    """A served study with films to code; its place is opened beside the server."""
+
+    server: Server
+    place: Place
+    links: list[str] = field(default_factory=list)
+    recordings: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.port}"
+
+    def record(self, content: bytes) -> str:
+        """One more take of the neutral clip would be no answer: each film is of a person of its own."""
+        from twomind.server import recruiting
+
+        person = recruiting.invite(self.place, "ada", [secrets.token_hex(4)])[0]["person"]
+        self.server.token = access.link_token(self.place, "person", person)
+        self.server.headers = {}
+        self.server.enter()
+        recording = secrets.token_hex(16)
+        chunks = pieces(content, 60_000)
+        assert self.server.ask("POST", "/api/recordings", begin_body(recording))[0] == 201
+        for number, chunk in enumerate(chunks):
+            path = f"/api/recordings/{recording}/chunks/{number}"
+            sent = {"X-Chunk-SHA256": sha_of(chunk)}
+            assert self.server.ask("PUT", path, chunk, **sent)[0] == 201
+        body = done_body(chunks) | {"duration_ms": LENGTH_S * 1000.0}
+        assert self.server.ask("POST", f"/api/recordings/{recording}/done", body)[0] == 200
+        words = tuple(Word(text, 3 * k, 3 * k + 2.5) for k, text in enumerate(SAID.split()))
+        found = checks.judge(checks.Values(length_s=60.0), checks.Asked(), checks.Quality(), [])
+        script = scripts.Script(words, "en", "made up")
+        assert worker.keep(self.place, recording, Measured(found, {}, script))
+        reviewing.decide(self.place, "ada", recording, "usable", "")
+        self.recordings.append(recording)
+        return recording
+
+    def marks(self, coder: int = 0, number: int = -1) -> list[coding.Made]:
+        """What lies on the disk."""
+        name = f"coder{coder + 1:02d}"
+        for one in coding.coded(self.place, all_states=True):
+            if one.recording == self.recordings[number] and one.coder == name:
+                return coding.marks_of(self.place.codebook, one.annotations, name)
+        return []
+
+
+@pytest.fixture(scope="module")
+def studio(web: Path) -> Iterator[Studio]:
+    near = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="twomind-", dir=near) as folder:
+        server = Server(Path(folder) / "study")
+        text = (server.folder / "study.toml").read_text(encoding="utf-8")
+        off = text.replace("[server]", "[measuring]\nenabled = false\n\n[server]")
+        (server.folder / "study.toml").write_text(off, encoding="utf-8")
+        server.start()
+        studio = Studio(server, open_place(server.folder))
+        content = film()
+        for _ in range(3):
+            studio.record(content)
+        for name in ("Ann", "Ben"):
+            told = coders.make(studio.place, "ada", name)
+            studio.links.append(told["link"])
+            for recording in studio.recordings:
+                coders.assign(studio.place, "ada", told["id"], recording)
+        yield studio
+        server.kill()
+
+
+class Desk:
+    """A coder at the page, who counts key presses."""
+
+    def __init__(self, page: Page, studio: Studio, number: int = 0) -> None:
+        self.page = page
+        self.studio = studio
+        self.presses = 0
+        self.recording = studio.recordings[number]
+
+    def open(self, link: str) -> None:
+        self.page.goto(link)
+        self.page.wait_for_selector("h1")
+        self.page.evaluate("(id) => { location.hash = id; }", self.recording)
+        self.page.wait_for_selector(".area")
+        until(
+            lambda: self.page.evaluate("document.querySelector('video').readyState >= 2"), "a film"
+        )
+        until(lambda: self.shown() == 0 and self.frame == 0, "the first picture")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.presses += len(key.split("+")) if len(key) > 1 else 1
+            self.page.keyboard.press(key)
+
+    @property
+    def frame(self) -> int:
+        return int(self.page.get_attribute(".area", "data-frame") or -1)
+
+    def shown(self) -> int:
+        """The number that the picture itself shows."""
+        return int(
+            self.page.evaluate(
+                """({ bits, block }) => {
+                  const video = document.querySelector('video');
+                  const canvas = document.createElement('canvas');
+                  canvas.width = video.videoWidth;
+                  canvas.height = video.videoHeight;
+                  const context = canvas.getContext('2d');
+                  context.drawImage(video, 0, 0);
+                  let number = 0;
+                  for (let bit = 0; bit < bits; bit += 1) {
+                    const x = bit * block + block / 2;
+                    const [red] = context.getImageData(x, block, 1, 1).data;
+                    if (red > 128) number += 2 ** bit;
+                  }
+                  return number;
+                }""",
+                {"bits": BITS, "block": BLOCK},
+            )
+        )
+
+    def saved(self) -> None:
+        self.page.wait_for_selector(".area[data-saving=saved]")
+
+    def plays_to(self, at_s: float) -> None:
+        wanted = next(k for k, at in enumerate(times_ms()) if at >= at_s * 1000)
+        until(lambda: self.frame >= wanted, f"second {at_s}", pause_s=0.01)
+
+
+@pytest.fixture
+def new_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
+    contexts = []
+    problems: list[str] = []
+
+    def make(**options: Any) -> Page:
+        context = chromium.new_context(**{"locale": "en-CA", **LOOKS["desktop"]} | options)
+        context.set_default_timeout(min(HANG_S, 120) * 1000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda request: asked(request.url))
+        return page
+
+    def asked(url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "blob:", "data:")):
+            problems.append(f"asked for {url}")
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def test_every_picture_is_the_one_whose_number_is_shown(
+    new_page: Callable[..., Page], studio: Studio
+) -> None:
+    desk = Desk(new_page(), studio)
+    desk.open(studio.links[1])
+    n_frames = len(times_ms())
+    told = coding_media.clip(studio.place, _recording(studio, desk.recording))
+    assert [round(at) for at in told.times_ms] == times_ms()
+    seen = []
+
+    def look(want: int) -> None:
+        until(lambda: desk.frame == want, f"picture {want}")
+        seen.append((want, desk.shown()))
+
+    for step in range(1, 41):
+        desk.press("ArrowRight")
+        look(step)
+    for step in range(39, 19, -1):
+        desk.press("ArrowLeft")
+        look(step)
+    desk.press("End")
+    look(n_frames - 1)
+    desk.press("Home")
+    look(0)
+    box = desk.page.locator(".timeline").bounding_box()
+    assert box is not None
+    chance = random.Random(3)
+    for _ in range(40):
+        x = box["x"] + 2 + chance.random() * (box["width"] - 4)
+        desk.page.mouse.click(x, box["y"] + 30)
+        at_ms = (x - box["x"] - 1) / (box["width"] - 2) * told.length_ms
+        near = [k for k, at in enumerate(times_ms()) if at <= at_ms][-1]
+        until(lambda near=near: abs(desk.frame - near) <= 2, "the place that was clicked")
+        until(lambda: desk.page.evaluate("!document.querySelector('video').seeking"))
+        seen.append((desk.frame, desk.shown()))
+    wrong = [(want, got) for want, got in seen if want != got]
+    assert wrong == [], f"{len(wrong)} of {len(seen)} pictures are wrong"
+    assert "another picture" not in desk.page.inner_text("main")
+
+
+def _recording(studio: Studio, name: str) -> Recording:
+    with studio.place.database.reading() as reading:
+        return reading.get_one(Recording, name)
+
+
+def test_a_minute_is_coded_by_keyboard_and_survives_a_killed_server(
+    new_page: Callable[..., Page], studio: Studio
+) -> None:
+    page = new_page()
+    desk = Desk(page, studio, 1)
+    desk.open(studio.links[0])
+    # Faster than life, so that the test need not watch for a minute; no key of the coder's.
+    page.evaluate("document.querySelector('video').playbackRate = 2")
+    desk.press("Space")
+    for start_s, end_s in SEGMENTS:
+        desk.plays_to(start_s)
+        desk.press("s")
+        desk.plays_to(end_s)
+        # The end, the label, how sure; two cues in the segment that is chosen.
+        desk.press("s", "x", "1", "f", "g", "w", "h")
+    desk.press("a", "y", "1")
+    desk.saved()
+    coding_presses = desk.presses
+    page.evaluate("document.querySelector('video').pause()")
+    found = studio.marks()
+    segments = [one for one in found if one.tier == "ah"]
+    cues = [one for one in found if one.tier.startswith("cue-")]
+    assert [len(segments), len(cues), len(found)] == [3, 6, 10]
+    times = set(times_ms())
+    for one, (start_s, end_s) in zip(segments, SEGMENTS, strict=True):
+        assert one.start_ms in times
+        assert one.end_ms in times
+        assert start_s * 1000 <= one.start_ms < end_s * 1000 <= one.end_ms
+        assert (one.label, one.certainty) == ("A/H", "sure")
+        own = [cue for cue in cues if (cue.start_ms, cue.end_ms) == (one.start_ms, one.end_ms)]
+        assert {(cue.tier, cue.label) for cue in own} == {
+            ("cue-facial", "gaze"),
+            ("cue-language", "hedging"),
+        }
+    # What docs/study/coding.md says, with the two keys that end it.
+    assert coding_presses + 2 == 30
+
+    # Undo and redo, also of what a coder did before the page was loaded again.
+    desk.press("z", "z")
+    desk.saved()
+    until(lambda: len(studio.marks()) == 9, "the answer is undone")
+    page.reload()
+    page.wait_for_selector(".area")
+    desk.press("Shift+z", "Shift+z")
+    until(lambda: sorted(studio.marks(), key=str) == sorted(found, key=str), "all of it is back")
+
+    # An edge by keyboard and by mouse, and the segment alone is played.
+    desk.press(".")
+    page.wait_for_selector("tr[aria-current]")
+    first = segments[0]
+    ends = sorted(times)
+    desk.press("Shift+ArrowRight", "Control+ArrowLeft")
+    desk.saved()
+    moved = sorted(
+        (one for one in studio.marks() if one.tier == "ah"), key=lambda one: one.start_ms
+    )
+    assert moved[0].start_ms == ends[ends.index(first.start_ms) + 1]
+    assert moved[0].end_ms == ends[ends.index(first.end_ms) - 1]
+    handle = page.locator(".lane.ah .mark").first.locator(".handle.end")
+    box = handle.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 3, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 5, steps=4)
+    page.mouse.up()
+    desk.saved()
+    dragged = sorted(
+        (one for one in studio.marks() if one.tier == "ah"), key=lambda one: one.start_ms
+    )
+    assert dragged[0].end_ms > moved[0].end_ms + 1000
+    assert dragged[0].end_ms in times
+    assert dragged[1:] == moved[1:]
+    page.keyboard.press("Enter")
+    page.evaluate("document.querySelector('video').playbackRate = 4")
+    until(lambda: page.evaluate("document.querySelector('video').paused"), "the end of the segment")
+    until(lambda: desk.shown() == desk.frame)
+    last = [k for k, at in enumerate(times_ms()) if at < dragged[0].end_ms][-1]
+    assert abs(desk.frame - last) <= 1
+
+    # The server is killed at once after each of several actions.
+    for _ in range(3):
+        before = studio.marks()
+        desk.press("Shift+ArrowLeft")
+        studio.server.kill()
+        after = studio.marks()
+        differ = [one for one in before if one not in after]
+        assert len(differ) <= 1
+        page.wait_for_function(
+            "document.querySelector('.area').dataset.saving !== 'saving'", timeout=120_000
+        )
+        desk.press("Control+ArrowRight")
+        studio.server.start()
+        desk.saved()
+    kept = sorted((one for one in studio.marks() if one.tier == "ah"), key=lambda one: one.start_ms)
+    assert kept[0].start_ms == ends[ends.index(dragged[0].start_ms) - 3]
+    assert kept[0].end_ms == ends[ends.index(dragged[0].end_ms) + 3]
+
+    desk.press("Control+Enter")
+    page.wait_for_function("(id) => location.hash !== '#' + id", arg=desk.recording)
+    done = [one for one in coding.coded(studio.place) if one.recording == desk.recording]
+    assert [one.coder for one in done] == ["coder01"]
+    assert isinstance(done[0].annotations, Annotations)
+
+
+def code(studio: Studio, number: int, coder: int, spans: list[tuple[int, int]]) -> None:
+    """A coding to the end, by hands that make known errors."""
+    recording = studio.recordings[number]
+    with studio.place.database.reading() as reading:
+        names = {name: who for who, name in coding.pseudonyms(reading).items()}
+    hand = coders.hand(studio.place, names[f"coder{coder + 1:02d}"], recording)
+    marks = [coding.Made("answer", 0, 60_000, "A/H")]
+    for start, end in spans:
+        marks.append(coding.Made("ah", start, end, "hesitancy"))
+        marks.append(coding.Made("cue-facial", start, end, "gaze"))
+    after = coding_work.save(studio.place, hand, recording, 0, marks)["revision"]
+    coding_work.finish(studio.place, hand, recording, after)
+
+
+def test_the_team_agrees_on_one_coding_side_by_side(
+    new_page: Callable[..., Page], studio: Studio, web: Path
+) -> None:
+    code(studio, 2, 0, [(5_000, 15_000), (30_000, 40_000)])
+    code(studio, 2, 1, [(5_000, 15_000), (35_000, 45_000)])
+    access.set_password(studio.place, "ada", PASSWORD)
+    page = new_page()
+    page.goto(f"{studio.url}/researcher")
+    page.fill("#name", "ada")
+    page.fill("#password", PASSWORD)
+    page.click("form button")
+    page.wait_for_selector("h1:text('Who is where')")
+    page.evaluate("location.hash = '#coding'")
+    page.wait_for_selector("td:has-text('coder01 – coder02')")
+    # Of 60 s, 15 are marked by both and 35 by neither.
+    a, b = 15 / 60, 35 / 60
+    chance = (1 / 3) ** 2 + (2 / 3) ** 2
+    kappa = (a + b - chance) / (1 - chance)
+    row = page.inner_text("tr:has-text('coder01 – coder02')")
+    assert f"{kappa:.3f}" in row
+    check(page, web, "desktop", "coding")
+    page.click(f"a[href='#adjudicate/{studio.recordings[2]}']")
+    page.wait_for_selector(".lane.other .mark")
+    assert page.locator(".lane.other .mark").count() == 2 + 4 + 4
+    page.click("text=Take the marks of coder02")
+    page.wait_for_selector(".area[data-saving=saved] .lane.ah:not(.other) .mark")
+    check(page, web, "desktop", "side-by-side")
+    page.focus(".area")
+    page.keyboard.press("Control+Enter")
+    page.click("text=Make it a gold clip")
+    page.wait_for_selector("text=No gold clip any more")
+    (settled,) = [
+        one for one in coding.settled(studio.place) if one.recording == studio.recordings[2]
+    ]
+    assert settled.how == "adjudicated"
+    assert settled.annotations is not None
+    spans = [(one.start_s, one.end_s) for one in settled.annotations.segments()]
+    assert spans == [(5.0, 15.0), (35.0, 45.0)]
+    page.evaluate("location.hash = '#coding'")
+    page.wait_for_selector("td:has-text('gold clip')")
+    # Kappa with the gold clip: the first coder's is the one with the second, the second's is 1.
+    assert f"{kappa:.3f}" in page.inner_text("tr:has-text('coder01: Ann')")
+    assert "1" in page.inner_text("tr:has-text('coder02: Ben') td:nth-child(3)")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_axe_finds_nothing_serious_and_pictures_are_taken(
+    new_page: Callable[..., Page], studio: Studio, web: Path, look: str
+) -> None:
+    page = new_page(**LOOKS[look])
+    page.goto(studio.links[1])
+    page.wait_for_selector(".recordings li")
+    check(page, web, look, "list")
+    desk = Desk(page, studio, 0)
+    desk.open(studio.links[1])
+    if not studio.marks(1, 0):
+        for start, end in ((6, 9), (20, 26)):
+            for _ in range(start if start == 6 else 5):
+                desk.press("l")
+            desk.press(
+                "s", *["l"] * ((end - start) // 2), "s", "h", "2", "f", "g", "w", "h", "b", "n"
+            )
+        desk.press("a", "y", "1")
+        desk.saved()
+    desk.press("Home", ".")
+    page.wait_for_selector("tr[aria-current]")
+    desk.press("e")
+    page.wait_for_selector(".asked kbd")
+    check(page, web, look, "desk")
+    desk.press("Escape", "?")
+    page.wait_for_selector("dialog[open]")
+    check(page, web, look, "keys")
+
+
+def check(page: Page, web: Path, look: str, name: str) -> None:
+    axe = (web / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    page.evaluate(axe)
+    result = page.evaluate("async () => (await axe.run()).violations")
+    serious = [one for one in result if one["impact"] in ("serious", "critical")]
+    told = [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in serious]
+    assert told == [], (look, name)
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
+    assert not wide, f"{name} is wider than the window ({look})"
+    folder = os.environ.get("TWOMIND_SHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(Path(folder) / f"coder-{name}-{look}.png"), full_page=True)

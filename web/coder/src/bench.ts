@@ -1,0 +1,40 @@
+import { el } from "../../participant/src/dom.js";
+import { Editor } from "./editor.js";
+import type { Clip, Codebook, Desk } from "./types.js";
+import { of, t } from "./words.js";
+
+/** The desk with what stands around it: what was asked, files, the end. */
+export function bench(desk: Desk, codebook: Codebook, clip: Clip, finished: () => void): { editor: Editor; element: HTMLElement } {
+  const editor = new Editor(desk, codebook, clip, finished);
+  const finish = el("button", { type: "button", class: "main" }, t("finish"));
+  finish.addEventListener("click", () => editor.finish());
+  const takes = (clip.others ?? []).map(({ coder, marks }) => {
+    const take = el("button", { type: "button", class: "plain" }, t("take", { coder }));
+    take.addEventListener("click", () => void editor.take(marks).then(() => editor.focus()));
+    return take;
+  });
+  const element = el(
+    "div",
+    {},
+    el("p", { class: "prompt" }, of(clip.prompt)),
+    takes.length > 0 && !editor.readOnly ? el("div", { class: "buttons" }, ...takes) : null,
+    editor.element,
+    el("div", { class: "buttons" }, editor.readOnly ? null : finish, ...files(desk, clip, editor)),
+  );
+  return { editor, element };
+}
+
+function files(desk: Desk, clip: Clip, editor: Editor): HTMLElement[] {
+  const parts: HTMLElement[] = [el("a", { href: desk.eaf, download: `${clip.id}.eaf` }, t("eaf_out"))];
+  if (clip.film === true) parts.push(el("a", { href: desk.media, download: clip.id }, t("film_out")));
+  if (desk.takeEaf === undefined || editor.readOnly) return parts;
+  const field = el("input", { type: "file", accept: ".eaf", id: "eaf", hidden: true });
+  field.addEventListener("change", () => {
+    const file = field.files?.[0];
+    if (file !== undefined) void editor.takeEaf(file).then(() => editor.focus());
+  });
+  const take = el("button", { type: "button", class: "plain" }, t("eaf_in"));
+  take.addEventListener("click", () => field.click());
+  return [...parts, take, field];
+}
+

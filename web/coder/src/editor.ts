@@ -1,0 +1,563 @@
+import { el } from "../../participant/src/dom.js";
+import { Film } from "./film.js";
+import { KEYS } from "./keys.js";
+import { belongsToSegments, type Edge, inTime, nextSpeed, nudged, same, span, withEdge } from "./marks.js";
+import { isRefusal, Saver } from "./saver.js";
+import { Timeline } from "./timeline.js";
+import type { Choice, Clip, Codebook, Desk, Mark, State, Tier } from "./types.js";
+import { clock, of, t } from "./words.js";
+
+/** What is being asked: a label, or how sure somebody is. */
+interface Question {
+  text: string;
+  choices: Choice[];
+  free: boolean;
+  answer(id: string): void;
+}
+
+/** A mark that has begun and not ended. */
+interface Begun {
+  tier: Tier;
+  frame: number;
+}
+
+/** One recording on the desk: film, waveform, words, marks; everything by keyboard. */
+export class Editor {
+  readonly element = el("div", { class: "desk" });
+  private readonly video: HTMLVideoElement;
+  private readonly film: Film;
+  private readonly timeline: Timeline;
+  private readonly saver: Saver;
+  private marks: Mark[];
+  private chosen: Mark | null = null;
+  private begun: Begun | null = null;
+  private question: Question | null = null;
+  private speed = 1;
+  private dragged: { from: Mark; now: Mark } | null = null;
+  private readonly area: HTMLElement;
+  private readonly place = el("p", { class: "place" });
+  private readonly status = el("p", { class: "saving", role: "status" });
+  private readonly asked = el("div", { class: "asked", role: "group", "aria-live": "polite" });
+  private readonly alert = el("p", { class: "missing", role: "alert" });
+  private readonly list = el("div", { class: "list" });
+  private readonly said = el("div", { class: "said" });
+
+  constructor(
+    private readonly desk: Desk,
+    private readonly codebook: Codebook,
+    private readonly clip: Clip,
+    private readonly finished: () => void,
+  ) {
+    this.marks = [...clip.coding.marks];
+    this.saver = new Saver(desk, clip.coding, () => this.saved());
+    this.video = el("video", { src: desk.media, preload: "auto", playsinline: true, "aria-label": t("film") });
+    this.film = new Film(
+      this.video,
+      clip.times_ms,
+      clip.length_ms,
+      () => this.moved(),
+      () => this.say(t("inexact")),
+    );
+    this.timeline = new Timeline(clip, codebook.tiers, {
+      seek: (at) => this.film.jump(at - this.video.currentTime * 1000),
+      choose: (mark) => this.choose(mark),
+      drag: (mark, edge, at, done) => this.drag(mark, edge, at, done),
+    });
+    this.area = this.built();
+    this.area.addEventListener("keydown", (event) => this.key(event));
+    this.element.append(this.area);
+    this.video.addEventListener("loadeddata", () => void this.film.show(0), { once: true });
+    this.words();
+    this.render();
+  }
+
+  focus(): void {
+    this.area.focus();
+  }
+
+  get readOnly(): boolean {
+    return this.saver.state.done !== null;
+  }
+
+  // --- what is seen
+
+  private built(): HTMLElement {
+    const left = el("div", { class: "left-side" }, this.video, this.place, this.controls());
+    const top = el("div", { class: "top-row" }, left, el("section", { class: "words" }, el("h2", {}, t("words")), this.said));
+    const area = el(
+      "div",
+      // Keys of one letter work only in here, so that nothing else loses them.
+      { class: "area", tabindex: 0, role: "application", "aria-label": t("desk") },
+      top,
+      this.timeline.element,
+      this.asked,
+      this.alert,
+      this.status,
+    );
+    const marks = el("section", {}, el("h2", {}, t("marks")), this.list);
+    area.append(marks);
+    return area;
+  }
+
+  private controls(): HTMLElement {
+    const press = (name: string, label: string, act: () => void): HTMLElement => {
+      const one = el("button", { type: "button", class: "plain", "data-act": name }, label);
+      one.addEventListener("click", () => {
+        act();
+        this.focus();
+      });
+      return one;
+    };
+    return el(
+      "div",
+      { class: "buttons controls" },
+      press("play", `${t("play")} / ${t("pause")}`, () => this.film.toggle()),
+      press("back", t("frame_back"), () => this.film.step(-1)),
+      press("on", t("frame_on"), () => this.film.step(1)),
+      press("slower", `${t("speed")} −`, () => this.setSpeed(-1)),
+      press("faster", `${t("speed")} +`, () => this.setSpeed(1)),
+      press("undo", t("undo"), () => void this.move("undo")),
+      press("redo", t("redo"), () => void this.move("redo")),
+    );
+  }
+
+  private words(): void {
+    if (this.clip.words.length === 0) {
+      this.said.append(el("p", { class: "small" }, t("no_words")));
+      return;
+    }
+    for (const word of this.clip.words) {
+      const one = el("span", { class: "word" }, word.text);
+      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.video.currentTime * 1000));
+      this.said.append(one, " ");
+    }
+  }
+
+  private moved(): void {
+    const frame = this.film.frame;
+    const at_ms = this.clip.times_ms[frame] ?? 0;
+    const all = this.clip.times_ms.length;
+    this.place.textContent = `${clock(at_ms)} · ${t("picture", { n: frame + 1, all })} · ${this.speed}×`;
+    this.area.dataset.frame = String(frame);
+    this.area.dataset.speed = String(this.speed);
+    const begun = this.begun === null ? null : (this.clip.times_ms[this.begun.frame] ?? 0);
+    this.timeline.moveTo(at_ms, begun);
+    const spans = this.said.querySelectorAll(".word");
+    this.clip.words.forEach((word, k) => {
+      const now = word.start_s * 1000 <= at_ms && at_ms < word.end_s * 1000;
+      const shown = spans[k] as HTMLElement;
+      if (now && !shown.classList.contains("now")) follow(this.said, shown);
+      shown.classList.toggle("now", now);
+    });
+  }
+
+  private render(): void {
+    const shown = this.dragged === null ? this.marks : this.marks.map((one) => (one === this.dragged?.from ? this.dragged.now : one));
+    const chosen = this.dragged?.now ?? this.chosen;
+    this.timeline.show(shown, chosen);
+    this.list.replaceChildren(this.table(shown, chosen));
+    this.ask();
+    this.saved();
+    this.moved();
+  }
+
+  private table(marks: readonly Mark[], chosen: Mark | null): HTMLElement {
+    if (marks.length === 0) return el("p", { class: "small" }, t("no_marks"));
+    const rows = inTime(this.codebook, marks).map((mark) => {
+      const tier = this.tier(mark.tier);
+      const whole = tier?.kind === "answer";
+      const when = whole ? t("whole") : t("to", { start: clock(mark.start_ms), end: clock(mark.end_ms) });
+      const cells = [of(tier?.text, mark.tier), when, this.label(tier, mark.label), this.label(null, mark.certainty)];
+      const row = el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
+      if (mark === chosen) row.setAttribute("aria-current", "true");
+      row.addEventListener("click", () => this.choose(mark));
+      return row;
+    });
+    const heads = (["column_tier", "column_when", "column_label", "column_certainty"] as const).map((one) => el("th", { scope: "col" }, t(one)));
+    return el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows));
+  }
+
+  private label(tier: Tier | null | undefined, id: string): string {
+    const choices = tier === null ? this.codebook.certainty : (tier?.labels ?? []);
+    return of(choices.find((one) => one.id === id)?.text, id);
+  }
+
+  private ask(): void {
+    this.area.dataset.asks = this.question === null ? "" : "yes";
+    if (this.begun !== null) {
+      const { tier, frame } = this.begun;
+      const at = clock(this.clip.times_ms[frame] ?? 0);
+      const text = t("marking", { tier: of(tier.text, tier.id), at, key: tier.key.toUpperCase() });
+      return this.asked.replaceChildren(el("p", { class: "warning" }, text));
+    }
+    if (this.question === null) return this.asked.replaceChildren(...this.tierButtons());
+    const { choices, text, free } = this.question;
+    const buttons = choices.map((one) => this.pick(one.key, of(one.text, one.id), () => this.answer(one.id)));
+    buttons.push(this.pick("Esc", t("skip"), () => this.answer(null)));
+    const parts: HTMLElement[] = [el("p", {}, text), el("div", { class: "buttons" }, ...buttons)];
+    if (free) parts.push(this.free());
+    this.asked.replaceChildren(...parts);
+  }
+
+  private tierButtons(): HTMLElement[] {
+    if (this.readOnly) return [];
+    const tiers = this.codebook.tiers.map((tier) => this.pick(tier.key, of(tier.text, tier.id), () => this.tierKey(tier, false)));
+    return [el("div", { class: "buttons" }, ...tiers)];
+  }
+
+  private pick(key: string, text: string, act: () => void): HTMLElement {
+    const one = el("button", { type: "button", class: "plain pick" }, el("kbd", {}, key), ` ${text}`);
+    one.addEventListener("click", () => {
+      act();
+      this.focus();
+    });
+    return one;
+  }
+
+  private free(): HTMLElement {
+    const field = el("input", { maxlength: 80, "aria-label": t("other_label") });
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Escape") this.focus();
+      if (event.key !== "Enter" || field.value.trim() === "") return;
+      this.answer(field.value.trim());
+      this.focus();
+    });
+    return field;
+  }
+
+  private say(text: string): void {
+    this.alert.textContent = text;
+  }
+
+  private saved(): void {
+    const { saving, state } = this.saver;
+    this.area.dataset.saving = saving;
+    this.area.dataset.revision = String(state.revision);
+    const done = this.clip.others === undefined ? t("is_done") : t("team_done");
+    this.status.textContent = state.done === null ? t(saving) : done;
+    this.status.className = saving === "unsaved" || saving === "differs" ? "saving warning" : "saving";
+  }
+
+  // --- keys
+
+  private key(event: KeyboardEvent): void {
+    const target = event.target as HTMLElement;
+    const presses = target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ");
+    if (presses || target instanceof HTMLInputElement || event.altKey || event.metaKey) return;
+    if (this.pressed(event)) event.preventDefault();
+  }
+
+  /** Whether a key meant something here. */
+  private pressed(event: KeyboardEvent): boolean {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (this.question !== null && !event.ctrlKey && this.answered(key)) return true;
+    const name = `${event.ctrlKey ? "Ctrl+" : ""}${event.shiftKey ? "Shift+" : ""}${key}`;
+    const act = this.actions()[name];
+    if (act !== undefined) {
+      act();
+      return true;
+    }
+    if (event.ctrlKey || this.readOnly) return false;
+    const tier = this.codebook.tiers.find((one) => one.key === key);
+    if (tier === undefined) return false;
+    this.tierKey(tier, event.shiftKey);
+    return true;
+  }
+
+  private answered(key: string): boolean {
+    if (key === "Escape") {
+      this.answer(null);
+      return true;
+    }
+    const found = this.question?.choices.find((one) => one.key !== "" && one.key === key);
+    if (found !== undefined) this.answer(found.id);
+    return found !== undefined;
+  }
+
+  private actions(): Record<string, (() => void) | undefined> {
+    const looking: Record<string, () => void> = {
+      " ": () => this.film.toggle(),
+      k: () => this.film.toggle(),
+      j: () => this.film.jump(-2000),
+      l: () => this.film.jump(2000),
+      ArrowLeft: () => this.film.step(-1),
+      ArrowRight: () => this.film.step(1),
+      Home: () => void this.film.show(0),
+      End: () => void this.film.show(this.clip.times_ms.length - 1),
+      "[": () => this.setSpeed(-1),
+      "]": () => this.setSpeed(1),
+      "+": () => this.timeline.zoom(1.5, this.film.at_ms),
+      "Shift++": () => this.timeline.zoom(1.5, this.film.at_ms),
+      "-": () => this.timeline.zoom(1 / 1.5, this.film.at_ms),
+      ",": () => this.chooseNext(-1),
+      ".": () => this.chooseNext(1),
+      Enter: () => this.playChosen(),
+      "?": () => this.showKeys(),
+      "Shift+?": () => this.showKeys(),
+    };
+    if (this.readOnly) return looking;
+    return {
+      ...looking,
+      "Shift+ArrowLeft": () => this.nudge("start", -1),
+      "Shift+ArrowRight": () => this.nudge("start", 1),
+      "Ctrl+ArrowLeft": () => this.nudge("end", -1),
+      "Ctrl+ArrowRight": () => this.nudge("end", 1),
+      Delete: () => this.remove(),
+      Backspace: () => this.remove(),
+      Escape: () => this.drop(),
+      z: () => void this.move("undo"),
+      "Ctrl+z": () => void this.move("undo"),
+      "Shift+z": () => void this.move("redo"),
+      "Ctrl+Shift+z": () => void this.move("redo"),
+      "Ctrl+y": () => void this.move("redo"),
+      e: () => this.labelAgain(),
+      c: () => this.certaintyAgain(),
+      "Ctrl+Enter": () => void this.done(),
+    };
+  }
+
+  private showKeys(): void {
+    const rows = KEYS.map(([keys, message]) => el("tr", {}, el("td", {}, el("kbd", {}, keys)), el("td", {}, t(message))));
+    const dialog = el("dialog", { class: "keys", "aria-label": t("keys") }, el("h2", {}, t("keys")), el("table", {}, el("tbody", {}, ...rows)));
+    dialog.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      dialog.close();
+    });
+    dialog.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      this.focus();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  private setSpeed(by: 1 | -1): void {
+    this.speed = nextSpeed(this.speed, by);
+    this.video.playbackRate = this.speed;
+    this.moved();
+  }
+
+  // --- marks
+
+  private tier(id: string): Tier | undefined {
+    return this.codebook.tiers.find((one) => one.id === id);
+  }
+
+  private get segment(): Mark | null {
+    const kind = this.chosen === null ? undefined : this.tier(this.chosen.tier)?.kind;
+    if (kind === "ah" || kind === "other") return this.chosen;
+    // With a cue chosen, the segment that it stands in.
+    const around = this.chosen;
+    if (around === null || kind === "answer") return null;
+    const found = this.marks.filter((one) => {
+      const its = this.tier(one.tier)?.kind;
+      return (its === "ah" || its === "other") && one.start_ms <= around.start_ms && one.end_ms >= around.end_ms;
+    });
+    return found[0] ?? null;
+  }
+
+  private tierKey(tier: Tier, own: boolean): void {
+    this.say("");
+    if (this.begun !== null) return this.begun.tier === tier ? this.end() : undefined;
+    this.question = null;
+    if (tier.kind === "answer") return this.askAnswer(tier);
+    const segment = this.segment;
+    if (belongsToSegments(tier) && !own && segment !== null) {
+      return this.askLabel(tier, (label) => {
+        this.add({ tier: tier.id, start_ms: segment.start_ms, end_ms: segment.end_ms, label, certainty: "" });
+      });
+    }
+    this.begun = { tier, frame: this.film.frame };
+    this.render();
+  }
+
+  private end(): void {
+    if (this.begun === null) return;
+    const { tier, frame } = this.begun;
+    this.begun = null;
+    const [start_ms, end_ms] = span(this.clip.times_ms, frame, this.film.frame, this.clip.length_ms);
+    this.add({ tier: tier.id, start_ms, end_ms, label: "", certainty: "" });
+    this.labelAgain(true);
+  }
+
+  private drop(): void {
+    this.begun = null;
+    this.question = null;
+    this.render();
+  }
+
+  private askAnswer(tier: Tier): void {
+    const before = this.marks.find((one) => one.tier === tier.id);
+    const end_ms = Math.max(Math.round(this.clip.length_ms), 1);
+    this.askLabel(tier, (label) => {
+      if (label === "") return;
+      const mark = { tier: tier.id, start_ms: 0, end_ms, label, certainty: before?.certainty ?? "" };
+      if (before === undefined) this.add(mark);
+      else this.change(before, mark);
+      this.chosen = mark;
+      if (tier.certainty) this.certaintyAgain();
+    });
+  }
+
+  private askLabel(tier: Tier, then: (label: string) => void): void {
+    if (tier.labels.length === 0 && !tier.free) return then("");
+    const text = t("choose", { tier: of(tier.text, tier.id) });
+    this.question = { text, choices: tier.labels, free: tier.free, answer: then };
+    this.render();
+  }
+
+  /** The label of the chosen mark, and then how sure somebody is where the codebook wants it. */
+  private labelAgain(isNew = false): void {
+    const mark = this.chosen;
+    const tier = mark === null ? undefined : this.tier(mark.tier);
+    if (mark === null || tier === undefined) return;
+    if (tier.kind === "answer") return this.askAnswer(tier);
+    this.askLabel(tier, (label) => {
+      const labelled = { ...mark, label };
+      if (label !== mark.label) this.change(mark, labelled);
+      if (isNew && tier.certainty) this.certaintyAgain();
+    });
+  }
+
+  private certaintyAgain(): void {
+    const mark = this.chosen;
+    if (mark === null || this.tier(mark.tier)?.certainty !== true) return;
+    const answer = (certainty: string): void => this.change(mark, { ...mark, certainty });
+    this.question = { text: t("how_sure"), choices: this.codebook.certainty, free: false, answer };
+    this.render();
+  }
+
+  private answer(id: string | null): void {
+    const asked = this.question;
+    this.question = null;
+    if (id !== null) asked?.answer(id);
+    this.render();
+  }
+
+  private add(mark: Mark): void {
+    this.chosen = mark;
+    this.act([...this.marks, mark]);
+  }
+
+  private change(mark: Mark, to: Mark): void {
+    if (this.chosen === mark) this.chosen = to;
+    this.act(this.marks.map((one) => (one === mark ? to : one)));
+  }
+
+  private remove(): void {
+    if (this.chosen === null) return;
+    const gone = this.chosen;
+    this.chosen = null;
+    this.act(this.marks.filter((one) => one !== gone));
+  }
+
+  /** One action: it is shown at once and sent at once. */
+  private act(marks: Mark[]): void {
+    if (this.readOnly) return;
+    this.marks = marks;
+    this.saver.act(marks);
+    this.render();
+  }
+
+  private choose(mark: Mark): void {
+    this.chosen = mark;
+    this.question = null;
+    this.render();
+    this.focus();
+  }
+
+  private chooseNext(by: 1 | -1): void {
+    const all = inTime(this.codebook, this.marks).filter((one) => this.tier(one.tier)?.kind !== "answer");
+    if (all.length === 0) return;
+    const at = this.chosen === null ? -1 : all.indexOf(this.chosen);
+    const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length;
+    this.chosen = all[next] ?? null;
+    this.render();
+    if (this.chosen !== null) void this.film.showAt(this.chosen.start_ms);
+  }
+
+  private playChosen(): void {
+    if (this.chosen !== null) void this.film.playSpan(this.chosen.start_ms, this.chosen.end_ms);
+  }
+
+  private nudge(edge: Edge, by: number): void {
+    const mark = this.chosen;
+    if (mark === null || this.tier(mark.tier)?.kind === "answer") return;
+    const moved = nudged(this.clip.times_ms, mark, edge, by, this.clip.length_ms);
+    if (!same(moved, mark)) this.change(mark, moved);
+  }
+
+  private drag(mark: Mark, edge: Edge, at_ms: number, done: boolean): void {
+    if (this.readOnly) return;
+    // To the nearest beginning of a picture.
+    const frame = span(this.clip.times_ms, ...nearest(this.clip, at_ms), this.clip.length_ms);
+    const now = withEdge(mark, edge, edge === "start" ? frame[0] : frame[1]);
+    this.chosen = mark;
+    this.dragged = done ? null : { from: mark, now };
+    if (done && !same(mark, now)) this.change(mark, now);
+    else this.render();
+  }
+
+  // --- the server
+
+  private async move(what: "undo" | "redo"): Promise<void> {
+    this.begun = null;
+    this.question = null;
+    await this.saver.settled();
+    await this.server(() => this.desk.move(what, this.saver.state.revision));
+  }
+
+  private async done(): Promise<void> {
+    await this.saver.settled();
+    if (await this.server(() => this.desk.done(this.saver.state.revision))) this.finished();
+  }
+
+  /** Marks of a coder in place of one's own, when the team agrees on one coding. */
+  async take(marks: readonly Mark[]): Promise<void> {
+    await this.saver.settled();
+    this.chosen = null;
+    this.act(marks.map((one) => ({ ...one })));
+  }
+
+  async takeEaf(file: Blob): Promise<void> {
+    await this.saver.settled();
+    const { takeEaf } = this.desk;
+    if (takeEaf !== undefined) await this.server(() => takeEaf(this.saver.state.revision, file));
+  }
+
+  finish(): void {
+    void this.done();
+  }
+
+  private async server(ask: () => Promise<State>): Promise<boolean> {
+    this.say("");
+    try {
+      this.saver.state = await ask();
+    } catch (error) {
+      this.say(isRefusal(error) ? error.message : t("offline"));
+      return false;
+    }
+    const before = this.chosen;
+    this.marks = [...this.saver.state.marks];
+    this.chosen = before === null ? null : (this.marks.find((one) => one.tier === before.tier && one.start_ms === before.start_ms) ?? null);
+    this.render();
+    return true;
+  }
+}
+
+function nearest(clip: Clip, at_ms: number): [number, number] {
+  const { times_ms } = clip;
+  let best = 0;
+  times_ms.forEach((time, k) => {
+    if (Math.abs(time - at_ms) < Math.abs((times_ms[best] ?? 0) - at_ms)) best = k;
+  });
+  return [best, best];
+}
+
+/** Scrolls a word into its box, and nothing else. */
+function follow(box: HTMLElement, word: HTMLElement): void {
+  const top = word.offsetTop - box.offsetTop;
+  if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - 20;
+}

@@ -1,0 +1,117 @@
+import { button, el, show } from "../../participant/src/dom.js";
+import { Api, ApiError } from "./api.js";
+import { bench } from "./bench.js";
+import type { Admission, Language, Listed, Study } from "./types.js";
+import { currentLanguage, firstLanguage, of, setLanguage, t } from "./words.js";
+
+const NAMES: Record<Language, string> = { en: "English", fr: "Français" };
+
+interface App {
+  readonly api: Api;
+  readonly study: Study;
+}
+
+function frame(app: App | null): void {
+  const top = document.getElementById("top") as HTMLElement;
+  const other: Language = currentLanguage() === "en" ? "fr" : "en";
+  const change = button(
+    NAMES[other],
+    () => {
+      setLanguage(other);
+      if (app === null) void main();
+      else void page(app);
+    },
+    "link",
+  );
+  change.lang = other;
+  const title = el("p", { class: "title" }, app === null ? t("study") : of(app.study.title));
+  top.replaceChildren(title, el("nav", { "aria-label": "Language · Langue" }, change));
+  const bottom = document.getElementById("bottom") as HTMLElement;
+  if (app === null) return bottom.replaceChildren();
+  bottom.replaceChildren(button(t("leave"), () => void app.api.leave().finally(() => location.reload()), "link"));
+}
+
+async function page(app: App): Promise<void> {
+  frame(app);
+  const id = location.hash.slice(1);
+  try {
+    if (/^[0-9a-f]{32}$/.test(id)) await recording(app, id);
+    else await list(app);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return closed();
+    show(t("problem"), el("p", {}, problem(error)), button(t("retry"), () => void page(app)));
+  }
+}
+
+function problem(error: unknown): string {
+  return error instanceof ApiError ? error.message : t("offline");
+}
+
+function closed(): void {
+  frame(null);
+  show(t("study"), el("p", {}, t("no_session")));
+}
+
+async function list(app: App): Promise<void> {
+  const { recordings, admission } = await app.api.recordings();
+  const rows = recordings.map((one, k) => row(one, k));
+  const none = recordings.length === 0 ? el("p", {}, t("nothing")) : null;
+  show(t("list_title"), el("p", {}, t("list_intro")), practice(admission), none, el("ul", { class: "recordings" }, ...rows));
+}
+
+function practice(admission: Admission): HTMLElement | null {
+  if (admission.admitted) return null;
+  const { clips = 0, done = 0, needed = 0, kappa } = admission;
+  const text = el("p", { class: "warning" }, t("practice", { clips, done, needed }));
+  const all = done === clips && clips > 0;
+  if (!all) return text;
+  const reached = kappa === null || kappa === undefined ? "–" : kappa.toFixed(2);
+  return el("div", {}, text, el("p", { class: "warning" }, t("not_reached", { kappa: reached, needed })));
+}
+
+function row(one: Listed, k: number): HTMLElement {
+  const link = el("a", { href: `#${one.id}`, class: "open" }, t(one.state === "done" ? "look" : "open"));
+  const name = el("span", {}, t("number", { n: k + 1 }));
+  link.setAttribute("aria-label", `${link.textContent ?? ""}: ${name.textContent ?? ""}`);
+  return el("li", { "data-state": one.state }, name, el("span", { class: "small" }, of(one.prompt)), el("span", { class: "small" }, t(`state_${one.state}`)), link);
+}
+
+async function recording(app: App, id: string): Promise<void> {
+  const desk = app.api.desk(id);
+  const [clip, { recordings }] = await Promise.all([desk.load(), app.api.recordings()]);
+  const n = recordings.findIndex((one) => one.id === id) + 1;
+  const next = recordings.find((one) => one.id !== id && one.state !== "done");
+  const after = (): void => {
+    location.hash = next === undefined ? "" : next.id;
+  };
+  const { editor, element } = bench(desk, app.study.codebook, clip, after);
+  show(t("number", { n }), el("p", {}, el("a", { href: "#" }, t("back"))), element);
+  editor.focus();
+}
+
+async function main(): Promise<void> {
+  const api = new Api();
+  const token = /\./.test(location.hash) ? location.hash.slice(1) : "";
+  try {
+    if (token === "") await api.resume();
+    else {
+      await api.enter(token);
+      // What opens the door is not left in the address.
+      history.replaceState(null, "", location.pathname);
+    }
+    const app = { api, study: await api.study() };
+    running = app;
+    await page(app);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return closed();
+    frame(null);
+    show(t("problem"), el("p", {}, problem(error)), button(t("retry"), () => void main()));
+  }
+}
+
+let running: App | null = null;
+window.addEventListener("hashchange", () => {
+  if (running !== null) void page(running);
+});
+setLanguage(firstLanguage(location.pathname, navigator.languages));
+void main();

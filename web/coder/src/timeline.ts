@@ -1,0 +1,181 @@
+import { el } from "../../participant/src/dom.js";
+import { clamp, type Edge } from "./marks.js";
+import type { Clip, Mark, Tier } from "./types.js";
+import { clock, of, t } from "./words.js";
+
+/** A line of marks under the waveform. */
+interface Lane {
+  name: string;
+  kind: string;
+  marks: readonly Mark[];
+  /** Whether they can be chosen and dragged. */
+  own: boolean;
+}
+
+export interface Hands {
+  seek(at_ms: number): void;
+  choose(mark: Mark): void;
+  drag(mark: Mark, edge: Edge, at_ms: number, done: boolean): void;
+}
+
+const HEIGHT = 72;
+const LEAST_PX_PER_S = 8;
+const MOST_PX_PER_S = 800;
+
+/** The waveform with the marks under it. Everything here can also be done by keyboard. */
+export class Timeline {
+  readonly element: HTMLElement;
+  private readonly canvas = el("canvas", { height: HEIGHT, "aria-hidden": "true" });
+  private readonly inner = el("div", { class: "inner" });
+  private readonly lanes = el("div", { class: "lanes" });
+  private readonly head = el("div", { class: "head" });
+  private readonly begun = el("div", { class: "begun", hidden: true });
+  private px_per_s = 0;
+
+  constructor(
+    private readonly clip: Clip,
+    private readonly tiers: readonly Tier[],
+    private readonly hands: Hands,
+  ) {
+    this.inner.append(this.canvas, this.lanes, this.begun, this.head);
+    this.element = el("div", { class: "timeline", role: "img", "aria-label": t("timeline") }, this.inner);
+    this.element.addEventListener("scroll", () => this.draw());
+    this.inner.addEventListener("pointerdown", (event) => this.pressed(event));
+    new ResizeObserver(() => this.fit()).observe(this.element);
+  }
+
+  private get width(): number {
+    return (this.clip.length_ms / 1000) * this.px_per_s;
+  }
+
+  /** All of it, until somebody looks closer. */
+  private fit(): void {
+    const whole = (this.element.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
+    if (this.px_per_s < whole) this.px_per_s = whole;
+    this.resize();
+  }
+
+  zoom(by: number, at_ms: number): void {
+    const whole = (this.element.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
+    this.px_per_s = clamp(this.px_per_s * by, Math.max(whole, Math.min(LEAST_PX_PER_S, whole)), MOST_PX_PER_S);
+    this.resize();
+    this.element.scrollLeft = this.x(at_ms) - this.element.clientWidth / 2;
+  }
+
+  private resize(): void {
+    this.inner.style.width = `${this.width}px`;
+    this.draw();
+  }
+
+  private x(at_ms: number): number {
+    return (at_ms / 1000) * this.px_per_s;
+  }
+
+  private ms(event: PointerEvent): number {
+    const left = this.inner.getBoundingClientRect().left;
+    return clamp(((event.clientX - left) / this.px_per_s) * 1000, 0, this.clip.length_ms);
+  }
+
+  private share(at_ms: number): string {
+    return `${(100 * at_ms) / Math.max(this.clip.length_ms, 1)}%`;
+  }
+
+  /** Where the film is; the view follows while it plays. */
+  moveTo(at_ms: number, begun_ms: number | null): void {
+    this.head.style.left = this.share(at_ms);
+    const { scrollLeft, clientWidth } = this.element;
+    const x = this.x(at_ms);
+    if (x < scrollLeft || x > scrollLeft + clientWidth) this.element.scrollLeft = x - clientWidth / 4;
+    this.begun.hidden = begun_ms === null;
+    if (begun_ms === null) return;
+    this.begun.style.left = this.share(Math.min(begun_ms, at_ms));
+    this.begun.style.width = this.share(Math.abs(at_ms - begun_ms));
+  }
+
+  show(marks: readonly Mark[], chosen: Mark | null): void {
+    const lanes: Lane[] = [];
+    for (const tier of this.tiers) {
+      const name = of(tier.text, tier.id);
+      for (const other of this.clip.others ?? []) {
+        const theirs = other.marks.filter((mark) => mark.tier === tier.id);
+        const both = t("of_coder", { tier: name, coder: other.coder });
+        if (theirs.length > 0) lanes.push({ name: both, kind: tier.kind, marks: theirs, own: false });
+      }
+      const own = marks.filter((mark) => mark.tier === tier.id);
+      lanes.push({ name, kind: tier.kind, marks: own, own: true });
+    }
+    this.lanes.replaceChildren(...lanes.map((lane) => this.lane(lane, chosen)));
+  }
+
+  private lane(lane: Lane, chosen: Mark | null): HTMLElement {
+    const name = el("span", { class: "name" }, lane.name);
+    const marks = lane.marks.map((mark) => this.mark(lane, mark, mark === chosen));
+    return el("div", { class: `lane ${lane.kind}${lane.own ? "" : " other"}` }, name, ...marks);
+  }
+
+  private mark(lane: Lane, mark: Mark, chosen: boolean): HTMLElement {
+    const text = mark.certainty === "" ? mark.label : `${mark.label} (${mark.certainty})`;
+    const title = `${lane.name}: ${text} ${clock(mark.start_ms)} – ${clock(mark.end_ms)}`;
+    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, text || lane.name));
+    shown.style.left = this.share(mark.start_ms);
+    shown.style.width = this.share(mark.end_ms - mark.start_ms);
+    if (!lane.own || lane.kind === "answer") return shown;
+    shown.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      this.hands.choose(mark);
+    });
+    for (const edge of ["start", "end"] as const) shown.append(this.handle(mark, edge));
+    return shown;
+  }
+
+  private handle(mark: Mark, edge: Edge): HTMLElement {
+    const handle = el("span", { class: `handle ${edge}` });
+    handle.addEventListener("pointerdown", (event) => {
+      event.stopPropagation();
+      event.preventDefault();
+      const move = (moved: PointerEvent): void => this.hands.drag(mark, edge, this.ms(moved), false);
+      const drop = (last: PointerEvent): void => {
+        window.removeEventListener("pointermove", move);
+        window.removeEventListener("pointerup", drop);
+        this.hands.drag(mark, edge, this.ms(last), true);
+      };
+      window.addEventListener("pointermove", move);
+      window.addEventListener("pointerup", drop);
+    });
+    return handle;
+  }
+
+  private pressed(event: PointerEvent): void {
+    this.hands.seek(this.ms(event));
+  }
+
+  /** Only what is seen is drawn: an hour of sound has no canvas of its own. */
+  private draw(): void {
+    const { clientWidth, scrollLeft } = this.element;
+    if (clientWidth === 0 || this.px_per_s === 0) return;
+    const sharp = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(clientWidth * sharp);
+    this.canvas.height = Math.round(HEIGHT * sharp);
+    this.canvas.style.width = `${clientWidth}px`;
+    this.canvas.style.height = `${HEIGHT}px`;
+    this.canvas.style.marginLeft = `${scrollLeft}px`;
+    const context = this.canvas.getContext("2d");
+    if (context === null) return;
+    context.scale(sharp, sharp);
+    context.fillStyle = getComputedStyle(this.element).getPropertyValue("--wave") || "#446";
+    for (let x = 0; x < clientWidth; x += 1) {
+      const loud = this.loudest((scrollLeft + x) / this.px_per_s, (scrollLeft + x + 1) / this.px_per_s);
+      const height = Math.max(1, (loud / 255) * (HEIGHT - 4));
+      context.fillRect(x, (HEIGHT - height) / 2, 1, height);
+    }
+  }
+
+  private loudest(from_s: number, to_s: number): number {
+    const { peaks, peaks_per_s } = this.clip;
+    const first = Math.floor(from_s * peaks_per_s);
+    const last = Math.max(first + 1, Math.ceil(to_s * peaks_per_s));
+    let most = 0;
+    for (const peak of peaks.slice(first, last)) most = Math.max(most, peak);
+    return most;
+  }
+}
