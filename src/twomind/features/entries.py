@@ -33,6 +33,7 @@ Entry = tuple[dict[str, np.ndarray], Plain]
 #: The functions that make and read an entry: those of the pass, and those of this module.
 _SEEN_PARTS = (
     f"{one_pass.__name__}:run_pass",
+    f"{one_pass.__name__}:Measuring",
     f"{one_pass.__name__}:joined",
     f"{one_pass.__name__}:_open_readers",
     f"{one_pass.__name__}:_push",
@@ -42,6 +43,7 @@ _SEEN_PARTS = (
 )
 _VOICE_PARTS = (
     f"{one_pass.__name__}:run_pass",
+    f"{one_pass.__name__}:Measuring",
     f"{one_pass.__name__}:joined",
     f"{one_pass.__name__}:_sound",
     f"{__name__}:voice_entry",
@@ -50,6 +52,7 @@ _VOICE_PARTS = (
 )
 _WORDS_PARTS = (
     f"{one_pass.__name__}:run_pass",
+    f"{one_pass.__name__}:Measuring",
     f"{one_pass.__name__}:_sound",
     f"{one_pass.__name__}:_recognise",
     f"{one_pass.__name__}:_align",
