@@ -8,8 +8,9 @@ import math
 import wave
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def pushed(
     """The sound cut at ``cuts``; each word when ``late`` blocks have come after it."""
     said = list(words())
     edges = sorted({0, len(sound), *cuts})
-    for number, (first, last) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (first, last) in enumerate(pairwise(edges)):
         yield from live.push_sound(first / RATE_HZ, sound[first:last])
         ready_s = last / RATE_HZ - late[number % len(late)]
         while said and said[0].end_s <= ready_s:
@@ -311,7 +312,7 @@ class ReadsFiles:
     """A model of what is not measured live."""
 
     task = tm.Task("any", ("no", "yes"))
-    card: dict[str, object] = {}
+    card: ClassVar[dict[str, object]] = {}
     inputs = ("thermal",)
     locates = (False, "no")
 

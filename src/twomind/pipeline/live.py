@@ -552,7 +552,7 @@ class LiveSession:
     def _go_on_from_state(self) -> None:
         if self.state is None or isinstance(self.state, Mapping):
             return
-        found, meta = _read(self.state)
+        found, meta = read_state(self.state)
         other = [name for name, value in self._identity().items() if meta.get(name) != value]
         if other:
             raise BadInput(f"live: this state is of another {', '.join(other)}")
@@ -896,7 +896,7 @@ def _fill_ledger(ledger: Ledger, entry: Mapping[str, Any]) -> None:
     ledger.over_s = -math.inf if over_s is None else float(over_s)
 
 
-def _read(state: bytes | Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def read_state(state: bytes | Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """A session's state of bytes or of a file.
 
     Raises:
@@ -935,4 +935,4 @@ def replay(recording: Recording, session: LiveSession) -> Iterator[Event]:
     yield from session.finish()
 
 
-__all__ = ["LiveSession", "LiveSettings", "replay"]
+__all__ = ["LiveSession", "LiveSettings", "read_state", "replay"]
