@@ -604,16 +604,15 @@ def _measure(
     """Read from the store what is there; make the rest in one pass and store it."""
     made = Pass()
     settings = replace(settings, voice=with_detector(settings.voice, recording.drawn))
-    keys = keys_of(recording, content, settings, store)
     kinds = (*using, "body") if settings.body.measure and "face" in using else using
-    made.entries = tuple((kind, key) for kind, key in keys if kind in kinds)
-
     wanted = {m: m in kinds for m in ("face", "body", "voice")}
     # A transcript that was refused is no reason to let a recogniser mix its speakers.
     no_transcript = recording.words is None and not recording.words_source
     may_recognise = no_transcript and settings.speech_model is not None
     wanted["words"] = "words" in using and (may_recognise or is_aligned(recording, settings))
-    key_of = dict(keys)
+    named = tuple(kind for kind, is_wanted in wanted.items() if is_wanted)
+    made.entries = keys_of(recording, content, settings, store, named)
+    key_of = dict(made.entries)
     _read_entries(wanted, key_of, store, made)
     _drop_absent(recording, wanted, made)
     if any(wanted.values()) or not made.media:

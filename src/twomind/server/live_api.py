@@ -47,6 +47,8 @@ router = APIRouter(prefix="/api/live", tags=["live"])
 Id = Annotated[str, InPath(pattern=r"^[0-9a-f]{32}$")]
 _EVENTS: TypeAdapter[Any] = TypeAdapter(Event)
 _SENT: TypeAdapter[Any] = TypeAdapter(Sent)
+#: After so many messages the client is told that they are here.
+_RECEIVED_EVERY = 20
 _BINARY = {
     "requestBody": {
         "required": True,
@@ -380,7 +382,8 @@ class _Line:
         running = self._running
         running.listener = self._told
         resume_s = self._live.place.settings.resume_s
-        ready = {"event": "ready", "session": running.id, "resume_s": resume_s}
+        ready: dict[str, Any] = {"event": "ready", "session": running.id, "resume_s": resume_s}
+        ready["received"] = running.n_received
         sending = None
         try:
             await self._socket.send_json(ready)
@@ -420,10 +423,18 @@ class _Line:
                 except (BadInput, Refused) as error:
                     told = {"event": "trouble", "code": "message", "message": str(error)}
                     self._running.tell(told)
+                await self._received()
                 while self._running.is_full and not self._running.over:
                     await asyncio.sleep(0.05)
         except WebSocketDisconnect:
             return
+
+    async def _received(self) -> None:
+        """Tell the client now and then what it need not keep."""
+        self._running.n_received += 1
+        n = self._running.n_received
+        if n % _RECEIVED_EVERY == 0:
+            await self._socket.send_json({"event": "received", "n": n})
 
     async def _one(self, message: Any) -> None:
         running = self._running

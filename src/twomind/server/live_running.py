@@ -64,6 +64,7 @@ class Running:
         self.begun_at = self.left_at = self.clock()
         self.listener: Callable[[], None] | None = None
         self.over = False
+        self.n_received = 0
         self.n_dropped = 0
         self._n_told_dropped = 0
         self._last_s = 0.0
