@@ -103,5 +103,9 @@ def test_the_example_page_tells_cues_while_a_person_is_seen(web: Path, tmp_path:
         server.wait(HANG_S)
     assert not faults
     kinds = {text.split(" · ")[2] for text in told if "cue_ended" in text}
-    assert kinds & {"smile", "look_away", "gaze_away"}, told
+    assert "long_pause" in kinds
+    assert not [text for text in told if "mediapipe" in text or "trouble" in text]
+    # On a machine that is busy with other work there are too few pictures for cues of the face.
+    if not any("pictures_dropped" in text for text in told):
+        assert kinds & {"smile", "look_away", "gaze_away"}, told
     assert "finished" in told[0]

@@ -81,11 +81,10 @@ class Running:
     # --- what comes in; any thread
 
     def picture(self, time_s: float, rgb: Callable[[], np.ndarray]) -> None:
-        """A picture, made when its turn has come. It is dropped where too many wait."""
+        """A picture, made when its turn has come. Where too many wait, every second is dropped."""
         with self._some:
             if self._n_pictures >= self.settings.most_waiting_pictures:
-                self.n_dropped += 1
-                return
+                self._thin_out()
             self._n_pictures += 1
             look = _Waiting(lambda session: session.push_frame(time_s, rgb()), is_picture=True)
             self._queue.append(look)
@@ -123,6 +122,19 @@ class Running:
     def is_full(self) -> bool:
         """Whether so much sound waits that no more should be taken from the line."""
         return self._sound_s > MOST_WAITING_S
+
+    def _thin_out(self) -> None:
+        """Drop every second picture that waits: half as many a second tell more than a hole."""
+        kept: deque[_Waiting] = deque()
+        n_seen = 0
+        for waiting in self._queue:
+            n_seen += waiting.is_picture
+            if waiting.is_picture and n_seen % 2 == 0:
+                self.n_dropped += 1
+                self._n_pictures -= 1
+            else:
+                kept.append(waiting)
+        self._queue = kept
 
     def _seen(self, frame: Frame) -> None:
         self.picture(frame.time_s, lambda: frame.rgb)

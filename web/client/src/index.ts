@@ -150,9 +150,10 @@ export class LiveClient {
   }
 
   private lost(): void {
-    if (this.isReady) this.options.onLine?.(false);
+    const wasReady = this.isReady;
     this.isReady = false;
     if (this.isOver) return;
+    if (wasReady) this.options.onLine?.(false);
     const now = performance.now();
     this.resumeUntil ||= now + 1000 * (this.resumeS || 5);
     if (now < this.resumeUntil) {
