@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from twomind.core.errors import TwomindError
     from twomind.features.describe import Description
     from twomind.pipeline.adapt import Adapted
+    from twomind.pipeline.live import LiveSession, LiveSettings, replay
     from twomind.pipeline.python import adapt, describe, load, open_recording, predict, score
     from twomind.types import (
         Cue,
@@ -63,6 +64,7 @@ _PLACES = {
     **dict.fromkeys(_OF_TYPES, "twomind.types"),
     "Adapted": "twomind.pipeline.adapt",
     "Description": "twomind.features.describe",
+    **dict.fromkeys(("LiveSession", "LiveSettings", "replay"), "twomind.pipeline.live"),
     "TwomindError": "twomind.core.errors",
 }
 
@@ -72,6 +74,8 @@ __all__ = [
     "Description",
     "Evidence",
     "Features",
+    "LiveSession",
+    "LiveSettings",
     "Prediction",
     "Recording",
     "Segment",
@@ -86,6 +90,7 @@ __all__ = [
     "load",
     "open_recording",
     "predict",
+    "replay",
     "score",
 ]
 

@@ -100,3 +100,20 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.slow
+def test_workers_share_the_cores_unless_the_user_says_otherwise(
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asking.py").write_text(
+        "import os\ndef threads(_): return os.environ['OMP_NUM_THREADS']\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from asking import threads
+
+    monkeypatch.setattr(engine, "_n_cores", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [one.result for one in engine.run(threads, [1, 2], workers=2)] == ["3", "3"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert [one.result for one in engine.run(threads, [1, 2], workers=2)] == ["5", "5"]

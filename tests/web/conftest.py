@@ -39,7 +39,7 @@ def web() -> Path:
 
 def is_current(web: Path) -> bool:
     """Whether what was built is newer than all that it was built from."""
-    pages = ("participant", "researcher", "coder")
+    pages = ("participant", "researcher", "coder", "client")
     built = [web / "dist" / name / "index.html" for name in pages]
     built.append(web / "recorder" / "dist" / "index.d.ts")
     if not all(path.is_file() for path in built):

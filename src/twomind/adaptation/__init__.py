@@ -77,6 +77,56 @@ def load_method(name: str, **settings: object) -> Adapter:
     return method
 
 
+@dataclass(eq=False)
+class Walk:
+    """The loop of :func:`stream`, window by window as they come.
+
+    Args:
+        model: it is never written to.
+        adapter: the method.
+        given: one value, or a function of the subject. Of it, the method gets exactly what it
+            ``needs``.
+        reset: when the state starts anew; see :func:`stream`.
+        state: goes on from a saved one until the first reset.
+
+    Raises:
+        ValueError: ``reset`` is unknown.
+    """
+
+    model: Recogniser
+    adapter: Adapter
+    given: Given | Callable[[str], Given] | None = None
+    reset: str = "person"
+    state: State | None = None
+
+    def __post_init__(self) -> None:
+        if self.reset not in RESETS:
+            raise ValueError(f"reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
+        self._states: dict[tuple[str, ...], State] = {}
+        self._n = 0
+
+    def step(self, x: Features) -> Step:
+        """The next window.
+
+        Raises:
+            ValueError: the method needs what was not given.
+        """
+        states = self._states
+        key = _key(self.reset, self._n, x)
+        self._n += 1
+        if key not in states:
+            if self.reset in ("window", "recording"):
+                states.clear()  # one that is over never comes back; a person may
+            if self.state is not None:
+                states[key], self.state = self.state, None
+            else:
+                given = self.given
+                handed = given(x.subject) if callable(given) else (given or Given())
+                states[key] = self.adapter.begin(self.model, handed.only(self.adapter.needs))
+        prediction, states[key] = self.adapter.step(self.model, states[key], x)
+        return Step(x, prediction, states[key])
+
+
 def stream(
     model: Recogniser,
     adapter: Adapter,
@@ -113,22 +163,9 @@ def stream(
         >>> [step.x.subject for step in stream(world.model, load_method("t3a"), both)]
         ['anna', 'anna', 'ben', 'ben']
     """
-    if reset not in RESETS:
-        raise ValueError(f"reset: expected one of {', '.join(RESETS)}, got {reset!r}")
-    states: dict[tuple[str, ...], State] = {}
-    resumed = state
-    for n, x in enumerate(windows):
-        key = _key(reset, n, x)
-        if key not in states:
-            if reset in ("window", "recording"):
-                states.clear()  # one that is over never comes back; a person may
-            if resumed is not None:
-                states[key], resumed = resumed, None
-            else:
-                handed = given(x.subject) if callable(given) else (given or Given())
-                states[key] = adapter.begin(model, handed.only(adapter.needs))
-        prediction, states[key] = adapter.step(model, states[key], x)
-        yield Step(x, prediction, states[key])
+    walk = Walk(model, adapter, given, reset, state)
+    for x in windows:
+        yield walk.step(x)
 
 
 def _key(reset: str, n: int, x: Features) -> tuple[str, ...]:
@@ -184,4 +221,4 @@ def _pooled(predictions: list[Prediction]) -> Prediction:
     return Prediction(span_s, softmax(logits), logits=logits)
 
 
-__all__ = ["RESETS", "Access", "Given", "Step", "load_method", "pool", "stream"]
+__all__ = ["RESETS", "Access", "Given", "Step", "Walk", "load_method", "pool", "stream"]

@@ -215,6 +215,8 @@ class _Served(Common):
     certificate: Path | None
     key: Path | None
     proxy: str
+    live: bool
+    new_token: bool
 
 
 @click.command("serve")
@@ -226,13 +228,28 @@ class _Served(Common):
 @click.option("--certificate", type=PATH, help="Certificate for https, without a proxy.")
 @click.option("--key", type=PATH, help="Key of the certificate.")
 @click.option("--proxy", default="", help="Address of a proxy whose X-Forwarded-For is believed.")
+@click.option("--live", is_flag=True, help="Serve the live service in FOLDER, and no study.")
+@click.option("--new-token", is_flag=True, help="With --live: print one more token, and end.")
 @verb
 @taking(_Served)
 def serve_verb(asked: _Served) -> int:
     """Serve the study in FOLDER until Ctrl-C; prints the researcher's address."""
     need_server()
-    from twomind.server.serving import Address, serve
+    from twomind.server.listening import Address
 
     address = Address(asked.host, asked.port, asked.certificate, asked.key, asked.proxy)
-    serve(asked.folder, address, tell)
+    if asked.new_token and not asked.live:
+        raise BadInput("--new-token belongs to --live")
+    if asked.new_token:
+        from twomind.server.live_place import open_live
+
+        tell(open_live(asked.folder).new_token())
+    elif asked.live:
+        from twomind.server.live_app import serve_live
+
+        serve_live(asked.folder, address, tell)
+    else:
+        from twomind.server.serving import serve
+
+        serve(asked.folder, address, tell)
     return 0

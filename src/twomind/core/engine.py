@@ -101,10 +101,27 @@ def n_workers(asked: int, n_items: int) -> int:
     elsewhere = _ELSEWHERE.get()
     if elsewhere is not None:
         return elsewhere.n_workers(asked, n_items)
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    )
-    return max(1, min(asked or cores, n_items))
+    return max(1, min(asked or _n_cores(), n_items))
+
+
+def _n_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+#: What libraries read, when they are imported, to know how many threads they may use.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def _begin_worker(threads: int) -> None:
+    """A worker takes its share of the cores: several that each take all of them wait for each other.
+    Where the user has said how many threads, that holds.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(threads))
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
@@ -126,7 +143,10 @@ def _end_with_parent() -> None:
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, not forked: media and tracking libraries hold threads that a fork would break.
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent)
+    threads = max(1, _n_cores() // workers)
+    return ProcessPoolExecutor(
+        workers, mp_context=spawn, initializer=_begin_worker, initargs=(threads,)
+    )
 
 
 @contextlib.contextmanager

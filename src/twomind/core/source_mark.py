@@ -36,6 +36,8 @@ _KEEPERS = frozenset(
 #: installed, which takes long.
 _DISTRIBUTIONS = {
     "PIL": ("pillow",),
+    # The search for who brings a name reads what every installed distribution says of itself.
+    "docx": ("python-docx",),
     "cv2": ("opencv-contrib-python", "opencv-python", "opencv-python-headless"),
     "sklearn": ("scikit-learn",),
     "yaml": ("PyYAML",),

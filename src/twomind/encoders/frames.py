@@ -177,8 +177,7 @@ class _Watch:
 
     def push(self, rgb: np.ndarray, time_s: float) -> None:
         """One sampled frame."""
-        hop_s = self._settings.hop_s
-        self._due = (np.floor(time_s / hop_s + 1e-6) + 1) * hop_s - 1e-6
+        self._told(time_s)
         reason = ""
         if self._tracker is None:
             for one in self._rows:
@@ -191,16 +190,37 @@ class _Watch:
         self.times_s.append(time_s)
         self._reasons.append(reason)
 
-    def take(self) -> dict[str, Track]:
-        """The rows since the last call, one track per encoder."""
+    def _told(self, time_s: float) -> None:
+        """The frame of this time was sampled: from when on is the next one due?"""
+        hop_s = self._settings.hop_s
+        self._due = (np.floor(time_s / hop_s + 1e-6) + 1) * hop_s - 1e-6
+
+    def held(self) -> dict[str, Track]:
+        """The rows since the last take, one track per encoder."""
         for one in self._rows:
             one.flush()
         found = {}
         for one in self._rows:
             times_s = np.array(self.times_s, float)
             found[one.encoder.track] = _as_track(one, times_s, self._reasons)
+        return found
+
+    def take(self) -> dict[str, Track]:
+        """The rows since the last call; what follows begins anew."""
+        found = self.held()
         self._fresh()
         return found
+
+    def go_on_from(self, tracks: Mapping[str, Track]) -> None:
+        """Begin with rows that another watch has :meth:`held`."""
+        for one in self._rows:
+            before = tracks[one.encoder.track]
+            assert before.reason_code is not None
+            self.times_s = before.times_s.tolist()
+            self._reasons = [before.reasons[code] for code in before.reason_code]
+            one.done = [before.values[before.valid]]
+        if self.times_s:
+            self._told(self.times_s[-1])
 
     def close(self) -> None:
         if self._finder is not None:
@@ -330,6 +350,23 @@ class LiveWindows:
             done.append(self._window())
         self.close()
         return done
+
+    @property
+    def place(self) -> tuple[int, Track]:
+        """The number of the window under way, and its rows so far: from there another may
+        :meth:`go_on_from`.
+        """
+        return self._k, self._watch.held()[self.encoder.track]
+
+    def go_on_from(self, k: int, rows: Track) -> None:
+        """Go on where another left its ``place``.
+
+        Args:
+            k: number of the window under way.
+            rows: of it, so far.
+        """
+        self._k = k
+        self._watch.go_on_from({self.encoder.track: rows})
 
     def _end_s(self) -> float:
         """When the present window is over."""

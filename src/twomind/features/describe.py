@@ -9,7 +9,7 @@ bytes and settings reads it back. A modality that cannot be measured is absent w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -183,6 +183,52 @@ def describe(
     made = _measure(recording, content, using, store, settings, progress)
     _check_decoded(recording, made)
     neutral_face = _wanted_neutral(neutral, recording, using, store, settings)
+    against = Against(neutral_face, profile)
+    if stream is not None:
+        earlier = stream
+        against = replace(
+            against, more=lambda tracks: _stream_tracks(tracks, earlier, store, settings)
+        )
+    measured = Measured(recording, made, using, content)
+    return described(measured, against, settings, hop_s)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a recording, and what was asked for; ``content`` is the hash of its
+    bytes.
+    """
+
+    recording: Recording
+    made: Pass
+    using: tuple[str, ...]
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Against:
+    """What values are relative to: rows of a neutral face, or a profile; ``more`` makes further
+    tracks of those that there are.
+    """
+
+    neutral: Track | None = None
+    profile: Profile | None = None
+    more: Callable[[Mapping[str, Track]], Mapping[str, Track]] | None = None
+
+
+def described(
+    measured: Measured, against: Against, settings: Settings, hop_s: float | None = None
+) -> Description:
+    """Tracks, cues and words of what was measured, however it came in: from a file or live.
+
+    Args:
+        measured: the recording and what the pass over it made.
+        against: what values are relative to.
+        settings: how to describe.
+        hop_s: puts all tracks on one grid of this step in seconds.
+    """
+    recording, made, using = measured.recording, measured.made, measured.using
+    neutral_face, profile = against.neutral, against.profile
     was_given = recording.words is not None
     told_of_times = (*recording.words_remarks, *on_alignment(recording, settings))
     recording = replace(recording, words_remarks=told_of_times)
@@ -191,8 +237,8 @@ def describe(
     profile = _comparable(profile, made, settings)
     words = _wanted_words(recording, using, made)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
-    if stream is not None:
-        tracks |= _stream_tracks(tracks, stream, store, settings)
+    if against.more is not None:
+        tracks |= against.more(tracks)
     rest = None
     at_rest = tracks.get("face_relative")
     if neutral_face is None and not _is_known(profile):
@@ -221,7 +267,7 @@ def describe(
         face=made.face_summary,
         voice=made.voice_summary,
         body=made.body_summary,
-        content=content,
+        content=measured.content,
         voice_neutral=voice_named,
         relative=whole_answer,
         entries=made.entries,
@@ -600,16 +646,15 @@ def _measure(
     """Read from the store what is there; make the rest in one pass and store it."""
     made = Pass()
     settings = replace(settings, voice=with_detector(settings.voice, recording.drawn))
-    keys = keys_of(recording, content, settings, store)
     kinds = (*using, "body") if settings.body.measure and "face" in using else using
-    made.entries = tuple((kind, key) for kind, key in keys if kind in kinds)
-
     wanted = {m: m in kinds for m in ("face", "body", "voice")}
     # A transcript that was refused is no reason to let a recogniser mix its speakers.
     no_transcript = recording.words is None and not recording.words_source
     may_recognise = no_transcript and settings.speech_model is not None
     wanted["words"] = "words" in using and (may_recognise or is_aligned(recording, settings))
-    key_of = dict(keys)
+    named = tuple(kind for kind, is_wanted in wanted.items() if is_wanted)
+    made.entries = keys_of(recording, content, settings, store, named)
+    key_of = dict(made.entries)
     _read_entries(wanted, key_of, store, made)
     _drop_absent(recording, wanted, made)
     if any(wanted.values()) or not made.media:

@@ -7,7 +7,7 @@ networks that made it, so that changed code never reads old entries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,12 +27,15 @@ from twomind.features.voice.track import VoiceResult, VoiceSettings
 from twomind.transcripts.words import Words
 from twomind.types import Recording, Segment, Timing, Word
 
+#: Kinds of entries.
+KINDS = ("face", "body", "voice", "words")
 #: Arrays and plain values, as the store keeps them.
 Entry = tuple[dict[str, np.ndarray], Plain]
 
 #: The functions that make and read an entry: those of the pass, and those of this module.
 _SEEN_PARTS = (
     f"{one_pass.__name__}:run_pass",
+    f"{one_pass.__name__}:Measuring",
     f"{one_pass.__name__}:joined",
     f"{one_pass.__name__}:_open_readers",
     f"{one_pass.__name__}:_push",
@@ -42,6 +45,7 @@ _SEEN_PARTS = (
 )
 _VOICE_PARTS = (
     f"{one_pass.__name__}:run_pass",
+    f"{one_pass.__name__}:Measuring",
     f"{one_pass.__name__}:joined",
     f"{one_pass.__name__}:_sound",
     f"{__name__}:voice_entry",
@@ -50,6 +54,7 @@ _VOICE_PARTS = (
 )
 _WORDS_PARTS = (
     f"{one_pass.__name__}:run_pass",
+    f"{one_pass.__name__}:Measuring",
     f"{one_pass.__name__}:_sound",
     f"{one_pass.__name__}:_recognise",
     f"{one_pass.__name__}:_align",
@@ -59,26 +64,29 @@ _WORDS_PARTS = (
 
 
 def keys_of(
-    recording: Recording, content: str, settings: Settings, store: Store
+    recording: Recording,
+    content: str,
+    settings: Settings,
+    store: Store,
+    kinds: tuple[str, ...] = KINDS,
 ) -> tuple[tuple[str, str], ...]:
-    """The store's (kind, key) of each measure of a recording.
+    """The store's (kind, key) of measures of a recording. What makes an entry is read to name it, so
+    only those that are wanted are named.
 
     Args:
         recording: what is measured.
         content: hash of its media file.
         settings: how it is described; the voice's detector by the name of the one that runs.
         store: that holds the entries.
+        kinds: which, some of :data:`KINDS`.
     """
-    face = {"face": asdict(settings.face), "recipe": face_recipe(settings.face)}
-    body = {"body": asdict(settings.body), "recipe": body_recipe()}
-    voice = _voice_wish(recording, settings)
-    words = {"words": _words_wish(recording, settings)}
-    return (
-        ("face", store.key(content, face)),
-        ("body", store.key(content, body)),
-        ("voice", store.key(content, voice)),
-        ("words", store.key(content, words)),
-    )
+    wishes: dict[str, Callable[[], Plain]] = {
+        "face": lambda: {"face": asdict(settings.face), "recipe": face_recipe(settings.face)},
+        "body": lambda: {"body": asdict(settings.body), "recipe": body_recipe()},
+        "voice": lambda: _voice_wish(recording, settings),
+        "words": lambda: {"words": _words_wish(recording, settings)},
+    }
+    return tuple((kind, store.key(content, wishes[kind]())) for kind in KINDS if kind in kinds)
 
 
 def _words_wish(recording: Recording, settings: Settings) -> Plain:

@@ -74,6 +74,54 @@ def others_of(recording: Recording) -> Spans:
     return tuple(sorted(spans))
 
 
+class Measuring:
+    """What a pass over a file and a live stream have in common: pictures and sound come in, and what
+    is wanted of them is measured. What breaks in one modality does not cost the others.
+
+    Args:
+        recording: what is measured; its words and their speakers are read.
+        wanted: what is to be measured.
+        settings: how.
+        made: takes what was found.
+    """
+
+    def __init__(
+        self, recording: Recording, wanted: Wanted, settings: Settings, made: Pass
+    ) -> None:
+        self.made = made
+        self._recording = recording
+        self._wanted = wanted
+        self._settings = settings
+        self.readers = _open_readers(settings, wanted, made)
+        self._sound = wanted["voice"] or wanted["words"]
+        self._spool = clock.AudioSpool(SOUND_HZ)
+        if self._sound:
+            # Needed for the voice after the pass, and slow to import; the tracker leaves the
+            # interpreter idle meanwhile.
+            Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
+
+    def push(self, item: clock.Frame | clock.Samples) -> None:
+        """The next picture, or the next run of sound."""
+        if isinstance(item, clock.Samples):
+            self._spool.push(item)
+        else:
+            _push(self.readers, item, self.made)
+
+    def finish(self, report: Plain) -> None:
+        """Measure what needs all of it; ``report`` says what came in (a ``StreamReport``)."""
+        _finish(self.readers, self.made)
+        if self._sound:
+            waveform = self._spool.waveform()
+            remark = (waveform.remark,) if waveform.remark else ()
+            report = {**report, "problems": (*report["problems"], *remark)}
+            _sound(waveform, self._wanted, self._settings, self.made, self._recording)
+        self.made.media = joined(self.made.media, report)
+
+    def close(self) -> None:
+        """Drop what was kept of the sound."""
+        self._spool.close()
+
+
 def run_pass(
     recording: Recording,
     wanted: Wanted,
@@ -84,7 +132,6 @@ def run_pass(
     """One streamed pass: frames to the face reader, sound to the spool; then voice and words from
     the spool.
     """
-    readers = _open_readers(settings, wanted, made)
     sound = wanted["voice"] or wanted["words"]
     # Without a face reader the frames are still decoded: their count and stamps are part of the
     # answer.
@@ -93,30 +140,16 @@ def run_pass(
     frames = info.has_video and (looked or not made.media)
     # Of a file of sound alone, the sound tells what else the pictures would.
     heard = sound or not info.has_video
-    spool = clock.AudioSpool(SOUND_HZ)
-    if sound:
-        # Needed for the voice after the pass, and slow to import; the tracker leaves the
-        # interpreter idle meanwhile.
-        Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
+    measuring = Measuring(recording, wanted, settings, made)
     try:
         stream = clock.stream(recording.media, frames, heard, SOUND_HZ)
         for item in clock.prefetch(stream):
-            if isinstance(item, clock.Samples):
-                spool.push(item)
-            else:
-                _push(readers, item, made)
+            measuring.push(item)
             if progress is not None:
                 progress(f"measure {recording.id}", item.time_s, recording.duration_s)
-        report = asdict(stream.report)
-        _finish(readers, made)
-        if sound:
-            waveform = spool.waveform()
-            remark = (waveform.remark,) if waveform.remark else ()
-            report["problems"] = (*report["problems"], *remark)
-            _sound(waveform, wanted, settings, made, recording)
-        made.media = joined(made.media, report)
+        measuring.finish(asdict(stream.report))
     finally:
-        spool.close()
+        measuring.close()
 
 
 #: What a pass says of the pictures, and of the sound; the rest is of both.

@@ -65,6 +65,93 @@ def _file() -> IO[bytes]:
     return scratch_file("twomind-sound-")
 
 
+class Placing:
+    """Where runs of samples go by their stamps: a hole is skipped and listed, an overlap keeps what
+    came first, a stamp that strays by less than ``tolerance_s`` continues without a seam.
+    """
+
+    def __init__(self, rate_hz: int, tolerance_s: float = 0.001) -> None:
+        self.rate_hz = rate_hz
+        self.start_s = math.nan
+        self.n = 0
+        self.gaps: list[tuple[float, float]] = []
+        self._tolerance = tolerance_s * rate_hz
+
+    @property
+    def end_s(self) -> float:
+        """Where the samples end that are there; nan before the first."""
+        return self.start_s + self.n / self.rate_hz
+
+    def place(self, time_s: float, n: int) -> tuple[int, int]:
+        """How many samples of silence come before a run of ``n``, and how many of it are there
+        already.
+        """
+        if math.isnan(self.start_s):
+            self.start_s = time_s
+        stray = (time_s - self.start_s) * self.rate_hz - self.n
+        hole = round(stray) if stray > self._tolerance else 0
+        known = min(round(-stray), n) if stray < -self._tolerance else 0
+        if hole:
+            begin_s = self.end_s
+            self.n += hole
+            self.gaps.append((begin_s, self.end_s))
+        self.n += n - known
+        return hole, known
+
+
+class SoundTail:
+    """The last seconds of a sound that is still coming in, on its clock.
+
+    Args:
+        rate_hz: samples per second.
+        keep_s: seconds that are kept.
+    """
+
+    def __init__(self, rate_hz: int, keep_s: float) -> None:
+        self._placing = Placing(rate_hz)
+        self._keep = round(keep_s * rate_hz)
+        self._values = np.empty(0, np.float32)
+        self._waiting: list[np.ndarray] = []
+
+    @property
+    def end_s(self) -> float:
+        """Up to where sound has come; nan before the first."""
+        return self._placing.end_s
+
+    def push(self, time_s: float, values: np.ndarray) -> None:
+        """The next run ``(n,)`` of mono samples."""
+        hole, known = self._placing.place(time_s, len(values))
+        if hole:
+            silence = np.zeros(min(hole, self._keep), np.float32)
+            self._waiting.append(silence)
+        self._waiting.append(np.array(values[known:], np.float32))
+
+    def between(self, start_s: float, end_s: float) -> Waveform:
+        """The sound of a span, as far as it is there and kept, cut at whole samples."""
+        self._settle()
+        placing = self._placing
+        if not placing.n:
+            return Waveform(self._values, placing.rate_hz, math.nan)
+        oldest = placing.n - len(self._values)
+        wanted = (start_s - placing.start_s) * placing.rate_hz
+        until = (end_s - placing.start_s) * placing.rate_hz
+        first = math.ceil(max(oldest, wanted - 1e-6))
+        last = max(first, math.ceil(min(placing.n, until - 1e-6)))
+        values = self._values[first - oldest : last - oldest]
+        begin_s = placing.start_s + first / placing.rate_hz
+        inside = [gap for gap in placing.gaps if gap[1] > begin_s and gap[0] < end_s]
+        return Waveform(values, placing.rate_hz, begin_s, tuple(inside))
+
+    def _settle(self) -> None:
+        """Join what came in, and forget what is too old."""
+        whole = np.concatenate([self._values, *self._waiting])
+        self._waiting = []
+        self._values = whole[-self._keep :].copy() if len(whole) > self._keep else whole
+        oldest_s = self.end_s - self._keep / self._placing.rate_hz
+        recent = [gap for gap in self._placing.gaps if gap[1] > oldest_s]
+        self._placing.gaps[:] = recent
+
+
 class AudioSpool:
     """Collects :class:`Samples` in a temporary file: memory stays flat however long the recording
     is.
@@ -76,17 +163,13 @@ class AudioSpool:
     """
 
     def __init__(self, sample_rate_hz: int = 16000, tolerance_s: float = 0.001) -> None:
-        self._rate_hz = sample_rate_hz
-        self._tolerance = tolerance_s * sample_rate_hz
+        self._placing = Placing(sample_rate_hz, tolerance_s)
         self._file = _file()
         self._names: tuple[str, ...] = ()
         self._mixed: list[IO[bytes]] = []
-        self._start_s = math.nan
-        self._n = 0
-        self._gaps: list[tuple[float, float]] = []
 
     def __len__(self) -> int:
-        return self._n
+        return self._placing.n
 
     @property
     def _n_channels(self) -> int:
@@ -104,18 +187,15 @@ class AudioSpool:
             )
         if not len(values):
             return
-        if math.isnan(self._start_s):
-            self._start_s = samples.time_s
+        if not self._placing.n:
             self._names = samples.names
         if self._names:
             values = self._apart(samples)
-        stray = (samples.time_s - self._start_s) * self._rate_hz - self._n
-        if stray > self._tolerance:
-            self._skip(round(stray))
-        elif stray < -self._tolerance:
-            values = values[round(-stray) :]
-        self._file.write(np.ascontiguousarray(values).tobytes())
-        self._n += len(values)
+        hole, known = self._placing.place(samples.time_s, len(values))
+        if hole:
+            # Seeking leaves a hole that reads as zeros and takes no room on most file systems.
+            self._file.seek(hole * 4 * self._n_channels, 1)
+        self._file.write(np.ascontiguousarray(values[known:]).tobytes())
 
     def _apart(self, samples: Samples) -> np.ndarray:
         """The run in as many channels ``(n, C)`` as the recording began with."""
@@ -124,29 +204,23 @@ class AudioSpool:
         mono = np.asarray(samples.values, np.float32)
         return np.repeat(mono[:, None], self._n_channels, axis=1)
 
-    def _skip(self, n: int) -> None:
-        # Seeking leaves a hole that reads as zeros and takes no room on most file systems.
-        self._file.seek(n * 4 * self._n_channels, 1)
-        start_s = self._start_s + self._n / self._rate_hz
-        self._n += n
-        self._gaps.append((start_s, self._start_s + self._n / self._rate_hz))
-
     def waveform(self) -> Waveform:
         """What has been pushed so far; the values are memory-mapped, read-only."""
         self._file.flush()
-        gaps = tuple(self._gaps)
-        if not self._n:
-            return Waveform(np.empty(0, np.float32), self._rate_hz, self._start_s, gaps)
+        placing = self._placing
+        gaps = tuple(placing.gaps)
+        if not placing.n:
+            return Waveform(np.empty(0, np.float32), placing.rate_hz, placing.start_s, gaps)
         if self._names:
             return self._mix(gaps)
-        values = np.memmap(self._file, np.float32, "r", shape=(self._n,))
-        return Waveform(values, self._rate_hz, self._start_s, gaps)
+        values = np.memmap(self._file, np.float32, "r", shape=(placing.n,))
+        return Waveform(values, placing.rate_hz, placing.start_s, gaps)
 
     def _mix(self, gaps: tuple[tuple[float, float], ...]) -> Waveform:
         """The judged channels as one, through two more temporary files."""
-        shape = (self._n, self._n_channels)
-        apart = np.memmap(self._file, np.float32, "r", shape=shape)
-        mix = judge_channels(apart, self._rate_hz, self._names)
+        n, rate_hz = self._placing.n, self._placing.rate_hz
+        apart = np.memmap(self._file, np.float32, "r", shape=(n, self._n_channels))
+        mix = judge_channels(apart, rate_hz, self._names)
         values_file = _file()
         peaks_file = _file()
         self._mixed += [values_file, peaks_file]
@@ -155,9 +229,9 @@ class AudioSpool:
             peaks_file.write(loudest.tobytes())
         values_file.flush()
         peaks_file.flush()
-        values = np.memmap(values_file, np.float32, "r", shape=(self._n,))
-        peaks = np.memmap(peaks_file, np.float32, "r", shape=(self._n,))
-        return Waveform(values, self._rate_hz, self._start_s, gaps, peaks, mix.remark)
+        values = np.memmap(values_file, np.float32, "r", shape=(n,))
+        peaks = np.memmap(peaks_file, np.float32, "r", shape=(n,))
+        return Waveform(values, rate_hz, self._placing.start_s, gaps, peaks, mix.remark)
 
     def close(self) -> None:
         for file in (self._file, *self._mixed):

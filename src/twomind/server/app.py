@@ -8,11 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI
 
 from twomind.core.version import __version__
 from twomind.server import (
@@ -29,23 +25,24 @@ from twomind.server import (
     uploads,
     withdrawal,
 )
-from twomind.server.guard import Guard
+from twomind.server.faults import answer_faults
+from twomind.server.guard import Guard, Rules
 from twomind.server.limits import Limiter
+from twomind.server.live_api import Live
+from twomind.server.live_app import add_live, with_files
 from twomind.server.place import Place
-from twomind.server.refused import Refused
 
 _HOUR_S = 3600.0
-#: A client that went away gets no answer; logs of proxies call it so.
-_GONE = 499
 
 
-def create_app(place: Place, web: Path | None = None) -> FastAPI:
+def create_app(place: Place, web: Path | None = None, live: Live | None = None) -> FastAPI:
     """The application of one study; two may run in one process.
 
     Args:
         place: The study, open. Its texts are kept, and who is due is erased, before the first
             request.
         web: Folder of the built pages; the one that is installed if left out.
+        live: A live service beside the study; its jobs are done while its worker runs.
 
     Raises:
         BadInput: A consent text was changed and its version was not raised.
@@ -76,11 +73,12 @@ def create_app(place: Place, web: Path | None = None) -> FastAPI:
     app.include_router(coder_api.team)
     app.include_router(coding_api.router)
     app.include_router(pages.router(web))
-    app.add_exception_handler(Refused, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _plain)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_middleware(Guard, place=place)
+    answer_faults(app)
+    rules = Rules.of(place.study)
+    if live is not None:
+        add_live(app, live)
+        rules = with_files(rules, live)
+    app.add_middleware(Guard, rules=rules)
     return app
 
 
@@ -101,33 +99,3 @@ def _sweeping(place: Place) -> Callable[[FastAPI], Any]:
         stop.set()
 
     return running
-
-
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Refused)
-    return JSONResponse(error.body(), error.status, error.headers())
-
-
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = [str(step) for step in first["loc"] if step != "body"]
-    if first["type"] == "json_invalid":
-        refused = Refused(400, "bad_request", "The body is no JSON.")
-    else:
-        refused = Refused(422, "invalid", f"{first['msg']}.", where=".".join(place))
-    return await _refused(_request, refused)
-
-
-async def _plain(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    codes = {400: "bad_request", 404: "not_found", 405: "not_allowed", 413: "too_large"}
-    code = codes.get(error.status_code, "error")
-    refused = Refused(error.status_code, code, f"{error.detail}.")
-    answer = await _refused(_request, refused)
-    answer.headers.update(error.headers or {})
-    return answer
-
-
-async def _gone(_request: Request, _error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "gone", "message": "The connection broke."}, _GONE)

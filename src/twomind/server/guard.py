@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from twomind.server.limits import Limiter, network_of
-from twomind.server.place import Place
 from twomind.server.refused import Refused, too_many
+from twomind.server.study import Study
 
 _LOG = logging.getLogger("twomind.server")
 #: Bytes of a body that is no chunk: the list of hashes of an hour fits in.
@@ -67,23 +67,53 @@ class _Body:
         return message
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What requests are held to.
+
+    Args:
+        most_chunk: Bytes of a chunk of a recording.
+        most_body: Bytes of a body that is sent to one of ``large``.
+        large: Addresses that take files.
+        https: The pages are reached by https alone.
+        requests_per_second: Of one address.
+        sign_ins_per_minute: Of one address.
+    """
+
+    most_chunk: int = MOST_JSON
+    most_body: int = MOST_JSON
+    large: tuple[str, ...] = ()
+    https: bool = False
+    requests_per_second: float = 50.0
+    sign_ins_per_minute: float = 10.0
+
+    @classmethod
+    def of(cls, study: Study) -> Rules:
+        """Those of a study."""
+        serving = study.server
+        return cls(
+            most_chunk=study.recording.chunk_max_bytes,
+            https=serving.public_url.startswith("https://"),
+            requests_per_second=serving.requests_per_second,
+            sign_ins_per_minute=serving.sign_ins_per_minute,
+        )
+
+
 class Guard:
     """ASGI middleware around the whole application.
 
     Args:
         app: What it guards.
-        place: The study.
+        rules: What it holds requests to.
     """
 
-    def __init__(self, app: ASGIApp, place: Place) -> None:
-        serving = place.study.server
+    def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app = app
-        self._chunk = place.study.recording.chunk_max_bytes
-        self._https = serving.public_url.startswith("https://")
-        rate = serving.requests_per_second
+        self._rules = rules
+        rate = rules.requests_per_second
         # A class that opens the pages in one moment asks some ten times each.
         self._every = Limiter(rate, 8 * rate)
-        self._openings = Limiter(serving.sign_ins_per_minute / 60, serving.sign_ins_per_minute)
+        self._openings = Limiter(rules.sign_ins_per_minute / 60, rules.sign_ins_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -125,8 +155,11 @@ class Guard:
                 await _answer(sending, trouble)
 
     def _most(self, scope: Scope) -> int:
+        rules = self._rules
+        if scope["method"] == "POST" and scope["path"] in rules.large:
+            return rules.most_body
         is_chunk = scope["method"] == "PUT" and "/chunks/" in scope["path"]
-        return self._chunk if is_chunk else MOST_JSON
+        return rules.most_chunk if is_chunk else MOST_JSON
 
     def _judge_opening(self, scope: Scope, status: int) -> float:
         """Count links that open nothing; do not count passwords that are right.
@@ -163,7 +196,7 @@ class Guard:
         headers = MutableHeaders(scope=message)
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
-        if self._https:
+        if self._rules.https:
             headers["Strict-Transport-Security"] = _HSTS
         if not scope["path"].startswith("/static/"):
             headers["Cache-Control"] = "no-store"

@@ -18,7 +18,7 @@ _PAGE = "index.html"
 #: Folder of a page → where it is opened; with ``/fr`` before it, in French.
 PAGES = {"participant": "/join", "researcher": "/researcher", "coder": "/code"}
 _ABSENT = (
-    "The pages of this study are not built in this installation: run `make web`, "
+    "The pages are not built in this installation: run `make web`, "
     "or install twomind from a wheel. The protocol under /api works.\n"
 )
 _KINDS = {
@@ -104,6 +104,17 @@ def _unpacks(request: Request) -> bool:
 @lru_cache(maxsize=64)
 def _packed(path: Path, _changed: int) -> bytes:
     return gzip.compress(path.read_bytes(), 9, mtime=0)
+
+
+def client_page(web: Path | None = None) -> APIRouter:
+    """The example page of the live client, at ``/``, and the client itself.
+
+    Args:
+        web: Folder of the built pages; where it is installed if left out.
+    """
+    routes = APIRouter(tags=["pages"], include_in_schema=False)
+    _add_page(routes, "client", "/", (web or built()) / "client")
+    return routes
 
 
 def _below(folder: Path, path: str) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections import deque
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class LandmarkerFinder:
                 "add face-landmarker` brings face_landmarker.task, or use the back end 'mesh', "
                 "whose models come with mediapipe"
             )
-        tasks = self._mediapipe.tasks
+        tasks = import_module("mediapipe.tasks.python")
         self._max_people = max_people
         self._lately: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_KEPT)
         try:

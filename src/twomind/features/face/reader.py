@@ -8,6 +8,7 @@ stays flat.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -157,6 +158,7 @@ class FaceReader:
         self._cv2_threads = _one_opencv_thread()
         self._last_lips: tuple[float, np.ndarray] | None = None
         self._people_rows: dict[int, int] = {}
+        self._closed = False
 
     def push(self, frame: Frame) -> None:
         """Take the next frame (``time_s``, ``rgb (H, W, 3)`` uint8).
@@ -186,33 +188,59 @@ class FaceReader:
         if len(self._times) == _BLOCK:
             self._flush()
 
+    def rows(self, first: int = 0) -> Track:
+        """The rows of all pictures that were looked at so far, from number ``first`` on, as they
+        stand: what only the whole recording tells (``blink``) is nan in them. Rows do not depend on
+        when they are asked for.
+        """
+        kept = [(self._values.read()[first:], self._clock.read()[first:])]
+        if self._times:
+            before = (copy(self._skin), self._quarters, self._last_lips)
+            values, codes = self._block()
+            self._skin, self._quarters, self._last_lips = before
+            skipped = max(0, first - len(self._clock))
+            waiting = np.stack([self._times, codes.astype(float)], axis=1)
+            kept.append((values[skipped:], waiting[skipped:]))
+        values = np.concatenate([rows for rows, _ in kept])
+        clock = np.concatenate([rows for _, rows in kept])
+        reason_code = clock[:, 1].astype(np.uint8)
+        valid = reason_code == 0
+        return Track(
+            values, clock[:, 0].copy(), valid, self._names, self._units, _REASONS, reason_code
+        )
+
     def _flush(self) -> None:
         """Measure the buffered frames at once and spool their rows."""
         if not self._times:
             return
         n = len(self._times)
-        times_s = np.array(self._times)
-        codes = np.array(self._codes)
-        values = np.full((n, len(self._names)), np.nan)
-        if self._found:
-            rows = np.array([row for row, _ in self._found])
-            landmarks = np.stack([points for _, points in self._found])
-            pixels = np.stack(self._pixels)
-            measured, codes[rows] = self._measure(times_s[rows], landmarks, pixels)
-            values[rows] = self._with_shapes(measured, codes[rows] == 0)
+        values, codes = self._block()
         if self._landmarks is not None:
             kept = np.full((n, N_LANDMARKS, 3), np.nan, np.float32)
             for row, points in self._found:
                 kept[row] = points
             self._landmarks.append(kept)
-        self._values.append(values.astype(np.float32))
-        clock = np.stack([times_s, codes.astype(float)], axis=1)
+        self._values.append(values)
+        clock = np.stack([self._times, codes.astype(float)], axis=1)
         self._clock.append(clock)
         self._times = []
         self._codes = []
         self._found = []
         self._pixels = []
         self._shapes = []
+
+    def _block(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows ``(n, M)`` and reason codes ``(n,)`` of the buffered frames."""
+        times_s = np.array(self._times)
+        codes = np.array(self._codes)
+        values = np.full((len(times_s), len(self._names)), np.nan)
+        if self._found:
+            rows = np.array([row for row, _ in self._found])
+            landmarks = np.stack([points for _, points in self._found])
+            pixels = np.stack(self._pixels)
+            measured, codes[rows] = self._measure(times_s[rows], landmarks, pixels)
+            values[rows] = self._with_shapes(measured, codes[rows] == 0)
+        return values.astype(np.float32), codes
 
     def _with_shapes(self, measured: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Rows ``(n, M)`` with the columns that only this back end has; nothing where a row is not
@@ -281,11 +309,15 @@ class FaceReader:
         safe_s = np.where(ok, step_s, 1.0)
         return np.where(ok, moved / safe_s, np.nan)
 
+    def settle(self) -> None:
+        """Look at the last picture, though none follows it."""
+        self._look(following=None)
+
     def finish(self) -> FaceResult:
         """Measure what is left, find blinks, and close the back end."""
-        self._look(following=None)
+        self.settle()
         self._flush()
-        self._close_back_end()
+        self.close()
         values = self._values.read()
         clock = np.array(self._clock.read())
         self._clock.close()
@@ -304,7 +336,11 @@ class FaceReader:
             summary |= {"blinks_per_minute": None, "blinks_reason": why_not}
         return FaceResult(track, summary, self._landmark_track(times_s, codes))
 
-    def _close_back_end(self) -> None:
+    def close(self) -> None:
+        """Close the back end; no picture can be taken any more."""
+        if self._closed:
+            return
+        self._closed = True
         self._finder.close()
         if self._cv2_threads is not None:
             import cv2

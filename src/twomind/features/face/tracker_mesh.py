@@ -86,7 +86,7 @@ def import_mediapipe() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)
     try:
-        with _pyplot_later():
+        with _not_called_later():
             import mediapipe
     except ModuleNotFoundError as error:
         raise MissingExtra("face", "tracking a face") from error
@@ -104,20 +104,32 @@ class _Later(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        for stood_for, module in list(sys.modules.items()):
+            if isinstance(module, _Later):
+                del sys.modules[stood_for]
         return getattr(import_module(self.__name__), name)
 
 
+#: What MediaPipe imports at its start and the face mesh never calls: pyplot, for a drawing helper,
+#: and all of its newer interface. Together more than a second.
+_NOT_CALLED = (
+    "matplotlib",
+    "matplotlib.pyplot",
+    "mediapipe.tasks",
+    "mediapipe.tasks.python",
+)
+
+
 @contextlib.contextmanager
-def _pyplot_later() -> Iterator[None]:
-    """MediaPipe imports pyplot for a drawing helper that nobody here calls: most of a second at
-    every start.
-    """
-    names = ("matplotlib", "matplotlib.pyplot")
-    if any(name in sys.modules for name in names):
-        yield
-        return
-    stands = {name: _Later(name) for name in names}
-    stands["matplotlib"].__dict__["pyplot"] = stands["matplotlib.pyplot"]
+def _not_called_later() -> Iterator[None]:
+    """Import what is not called when it is."""
+    stands = {}
+    for package in ("matplotlib", "mediapipe.tasks"):
+        inside = [name for name in _NOT_CALLED if name.startswith(package)]
+        if not any(name in sys.modules for name in inside):
+            stands |= {name: _Later(name) for name in inside}
+            last = inside[-1].rpartition(".")[2]
+            stands[package].__dict__[last] = stands[inside[-1]]
     sys.modules.update(stands)
     try:
         yield

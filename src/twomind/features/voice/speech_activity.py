@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -292,13 +293,14 @@ def detector_files(vad: str) -> tuple[Path, ...]:
     return () if silero is None else (silero,)
 
 
-def _silero_session() -> Any:
+@lru_cache(maxsize=1)
+def _silero_session(path: str) -> Any:
+    """The network, opened once in a process; its state is the caller's."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    path = str(_silero_file())
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
@@ -312,7 +314,7 @@ def _silero_chunks(sound: Sound, first: int, last: int) -> np.ndarray:
 
 def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> Rows:
     """Rows ``(total,)`` that silero holds for speech. Its state runs on from block to block."""
-    session = _silero_session()
+    session = _silero_session(str(_silero_file()))
     state = {name: np.zeros((1, 1, 128), np.float32) for name in "hc"}
     tail = np.zeros(_SILERO_CONTEXT, np.float32)
     n_chunks = -(-len(sound.values) // _SILERO_CHUNK)

@@ -1,0 +1,111 @@
+"""The example page of the live client in a real Chromium, with a synthetic person as its camera."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from patience import HANG_S
+from web_line import free_port
+
+pytestmark = pytest.mark.slow
+SECONDS, RATE = 8, 25
+
+
+def write_person(path: Path) -> None:
+    """Motion JPEG of a drawn person who smiles from second 2 to 4 and looks away at 6."""
+    from twomind_synth.face import Camera, FaceState, Person, draw
+
+    camera = Camera(480, 360, noise=0.5, seed=2)
+    with av.open(str(path), "w", format="mjpeg") as film:
+        stream = film.add_stream("mjpeg", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 480, 360, "yuvj420p"
+        stream.time_base = Fraction(1, RATE)
+        stream.options = {"qscale": "3"}
+        for k in range(SECONDS * RATE):
+            at_s = k / RATE
+            smiles = 1.0 if 2 <= at_s < 4 else 0.0
+            yaw = 22.0 if 6 <= at_s < 7 else 0.0
+            rgb = draw(Person(), FaceState(aus={"AU12": smiles}, yaw=yaw), camera, k)
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            film.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        film.mux(stream.encode())
+
+
+def write_voice(path: Path) -> None:
+    times_s = np.arange(SECONDS * 48000) / 48000
+    buzz = sum(np.sin(2 * np.pi * 130 * k * times_s) / k for k in range(1, 12))
+    loud = np.where(times_s % 2.7 < 1.2, 0.2, 0.0)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48000)
+        file.writeframes((loud * buzz * 20000).astype("<i2").tobytes())
+
+
+def test_the_example_page_tells_cues_while_a_person_is_seen(web: Path, tmp_path: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("needs Debian's chromium")
+    write_person(tmp_path / "camera.mjpeg")
+    write_voice(tmp_path / "microphone.wav")
+    service = tmp_path / "live"
+    service.mkdir()
+    (service / "live.toml").write_text("least_free_bytes = 1\n")
+    command = [sys.executable, "-m", "twomind.cli.main", "serve", "--live", str(service)]
+    token = subprocess.run(
+        [*command, "--new-token"], capture_output=True, text=True, check=True, timeout=HANG_S
+    ).stdout.strip()
+    port = free_port()
+    server = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
+    pictures = Path(os.environ.get("TWOMIND_PICTURES", tmp_path))
+    arguments = [
+        "--no-sandbox",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={tmp_path / 'camera.mjpeg'}",
+        f"--use-file-for-fake-audio-capture={tmp_path / 'microphone.wav'}",
+    ]
+    try:
+        assert server.stdout is not None
+        assert f":{port}" in server.stdout.readline()
+        with playwright.sync_playwright() as p:
+            browser = p.chromium.launch(executable_path=program, args=arguments)
+            page = browser.new_page(viewport={"width": 700, "height": 900})
+            faults: list[str] = []
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.fill("#token", token)
+            page.fill("#purpose", "We try the page with a synthetic person.")
+            page.check("#synthetic")
+            page.click("#begin")
+            page.get_by_text("connected", exact=True).wait_for(timeout=1000 * HANG_S)
+            for number in range(12):
+                page.wait_for_timeout(2000)
+                page.screenshot(path=pictures / f"live-{number:02d}.png")
+            page.click("#end")
+            page.wait_for_selector("li.finished", timeout=1000 * HANG_S)
+            page.screenshot(path=pictures / "live-end.png")
+            told = page.locator("#events li").all_inner_texts()
+            browser.close()
+    finally:
+        server.terminate()
+        server.wait(HANG_S)
+    assert not faults
+    kinds = {text.split(" · ")[2] for text in told if "cue_ended" in text}
+    assert "long_pause" in kinds
+    assert not [text for text in told if "mediapipe" in text or "trouble" in text]
+    # On a machine that is busy with other work there are too few pictures for cues of the face.
+    if not any("pictures_dropped" in text for text in told):
+        assert kinds & {"smile", "look_away", "gaze_away"}, told
+    assert "finished" in told[0]
