@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from reporting.test_report import face_track, made, page_of, scored, spoken, without_words
 
+from reporting.test_report import face_track, made, page_of, scored, spoken, without_words
 from twomind.datasets import load_dataset
 from twomind.reporting.comparison import compared, in_points, logistic
 from twomind.reporting.messages import Texts

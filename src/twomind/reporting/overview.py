@@ -4,7 +4,6 @@ nothing was scored.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,6 +69,14 @@ def banner(rows: Sequence[Values], t: Texts) -> Banner | None:
     return Banner(why, t(f"overview.{way}"))
 
 
+def _same_begin(one: str, other: str) -> str:
+    """What both begin with; of the first and the last of many in order, what all begin with."""
+    n = 0
+    while n < min(len(one), len(other)) and one[n] == other[n]:
+        n += 1
+    return one[:n]
+
+
 def short_names(names: Sequence[str]) -> list[str]:
     """Names without what all of them begin with, where they are long and stay different.
 
@@ -78,7 +85,7 @@ def short_names(names: Sequence[str]) -> list[str]:
     """
     if len(names) < 2 or max(map(len, names)) <= _LONG:
         return list(names)
-    common = os.path.commonprefix(list(names))
+    common = _same_begin(min(names), max(names))
     cut = max(common.rfind(mark) for mark in "_- ") + 1
     short = [name[cut:].replace("_", " ") for name in names]
     is_plain = all(short) and len(set(short)) == len(names)

@@ -65,8 +65,8 @@ _MODULES = (
     "page.js",
 )
 #: Of a transcript and of the cues, what is printed; the rest stands in the tables.
-PRINTED_WORDS = 260
-PRINTED_CUES = 48
+PRINTED_WORDS = 200
+PRINTED_CUES = 36
 _BLOCK = 3 << 18  # a multiple of 3, so that base64 blocks join
 
 
