@@ -77,7 +77,7 @@ def opening(browser: Any, path: Path) -> dict[str, float]:
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     begun = time.perf_counter()
     page.goto(path.as_uri(), wait_until="commit")
-    page.wait_for_selector(".playhead", state="attached")
+    page.wait_for_selector(".playhead", state="attached", timeout=120_000)
     took = time.perf_counter() - begun
     page.wait_for_timeout(500)
     found = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}

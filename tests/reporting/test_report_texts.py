@@ -176,7 +176,7 @@ def test_where_nothing_was_scored_one_banner_has_the_way_out() -> None:
 
 def test_names_lose_what_all_begin_with_and_stay_different() -> None:
     long = [f"anna_visit_2_Question_{n}" for n in (1, 2)]
-    assert short_names(long) == ["1", "2"]
+    assert short_names(long) == ["Question 1", "Question 2"]
     assert short_names(["anna_visit_2_Question", "anna_visit_2_Question"])[0].startswith("anna")
     assert short_names(["a", "b"]) == ["a", "b"]
 

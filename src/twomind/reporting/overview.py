@@ -15,6 +15,8 @@ from twomind.reporting.result import Plain, Values
 LIKELY = 0.5
 #: A name that is longer loses what all names begin with.
 _LONG = 16
+#: So many letters of it stay.
+_LEAST = 5
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ def short_names(names: Sequence[str]) -> list[str]:
     if len(names) < 2 or max(map(len, names)) <= _LONG:
         return list(names)
     common = _same_begin(min(names), max(names))
-    cut = max(common.rfind(mark) for mark in "_- ") + 1
+    shortest = min(map(len, names))
+    marks = [at + 1 for at, letter in enumerate(common) if letter in "_- "]
+    cut = max((at for at in marks if shortest - at >= _LEAST), default=0)
     short = [name[cut:].replace("_", " ") for name in names]
     is_plain = all(short) and len(set(short)) == len(names)
     return short if is_plain else list(names)

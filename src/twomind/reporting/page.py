@@ -137,7 +137,9 @@ def _html_text(text: Text) -> str:
 
 
 def _html_figure(figure: Figure) -> str:
-    return f"<figure>{figure.key}{figure.svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    caption = f"<figcaption>{escape(figure.caption)}</figcaption>"
+    # It scrolls on a narrow window, so keys must reach it.
+    return f'<figure tabindex="0">{figure.key}{figure.svg}{caption}</figure>'
 
 
 def _html_link(link: Link) -> str:

@@ -94,8 +94,11 @@ export function makePlayer(article, durationS, onTime) {
     media.addEventListener("play", () => { player.playing = true; run(); });
     media.addEventListener("pause", () => { player.playing = false; tell(); });
     media.addEventListener("seeked", () => { player.timeS = media.currentTime; tell(); });
-    // The page is drawn first: a large recording takes a moment.
-    if (media.dataset.block) setTimeout(() => { media.src = blobOf(media.dataset.block); }, 30);
+    // The page is drawn first: a large recording stands at the end of the file and takes a moment.
+    const { block } = media.dataset;
+    const load = () => setTimeout(() => { media.src = blobOf(block); }, 30);
+    if (block && document.readyState === "loading") document.addEventListener("DOMContentLoaded", load, { once: true });
+    else if (block) load();
     // An error before this script ran; what is not tried yet has no source either.
     else if (media.error) fail();
   }
