@@ -32,6 +32,7 @@ from twomind.features.voice.track import VoiceSettings
 from twomind.media.recording import open_recording
 from twomind.models.base import BaseModel
 from twomind.pipeline.answer import heard_by
+from twomind.reporting.messages import ENGLISH
 from twomind.reporting.report_text import _voice_line
 from twomind.transcripts.align import NOT_AS_LEARNT, SWITCHED_OFF, AlignSettings
 from twomind.types import AMBIVALENCE, Features, Prediction, Status, Timing
@@ -230,8 +231,8 @@ def test_the_page_says_how_speech_was_told(tmp_path: Path) -> None:
     path = written(tmp_path / "a.wav", sounds()["chords"])
     found = voice_of(path, tmp_path / "store", "energy")
     track = found.features.tracks["voice"]
-    assert "music" in _voice_line(track, "", {"vad": "energy"})["text"]
-    assert "Silero" in _voice_line(track, "", {"vad": "silero"})["text"]
+    assert "music" in _voice_line(ENGLISH, track, "", {"vad": "energy"})["text"]
+    assert "Silero" in _voice_line(ENGLISH, track, "", {"vad": "silero"})["text"]
 
 
 class Read(Heard):

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from tests.freeze import environment
 from tests.freeze.clean import Cleaner, digest, name_of
-from tests.freeze.commands import ADDED, NEW, OLD, SAYS_MORE, Command
+from tests.freeze.commands import ADDED, NEW, OLD, REBUILT, SAYS_MORE, Command
 
 HOME, ROOT = environment.HOME, environment.ROOT
 SHARED = Path(os.environ.get("TWOMIND_SHARED", ROOT.parent / "shared")).resolve()
@@ -220,6 +220,10 @@ def compare(name: str, old: Path, new: Path, lines: int = 12) -> int:
     for file in b.keys() - a.keys():
         if any(fnmatch(file, pattern) for pattern in ADDED):
             del b[file]
+    rebuilt = [f for f in a.keys() | b.keys() if any(fnmatch(f, pattern) for pattern in REBUILT)]
+    for file in rebuilt:
+        a.pop(file, None)
+        b.pop(file, None)
     wrong = 0
     for file in sorted(a.keys() | b.keys()):
         if file in a and file in b and says_more(name, file, a[file], b[file]):

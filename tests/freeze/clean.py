@@ -42,6 +42,7 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "code": ("*.truth.json", "a hash of the code that draws"),
     "key": ("*run.json", "of a run: it holds a hash of code"),
     "predictions_sha256": ("*run.json", "the predictions themselves are compared"),
+    "findings": ("*leaderboard.json|*stdout", "0.2: under 10 people nothing is called above"),
     "vad": ("*", "the setting is auto since 0.2; films of synthetic people keep the energy"),
 }
 

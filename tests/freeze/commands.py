@@ -210,6 +210,17 @@ ADDED: dict[str, str] = {
     "files/*codebook.html": "0.2: the same as a page",
 }
 
+#: Files that are laid out anew, by pattern → since when and why. Their figures are compared in the
+#: tables, summaries and JSON beside them.
+REBUILT: dict[str, str] = {
+    "files/*report.html": "0.2: a comparison on top, cues to judge, two languages",
+    "files/*leaderboard.html": "0.2: a verdict and a forest plot first",
+    "files/*leaderboard.md": "0.2: the same as text",
+    "files/*harm.html": "0.2: the style of the leaderboard",
+    "files/*figures/*-gains.svg": "0.2: the forest plot stands in its place",
+    "files/*figures/*-forest.svg": "0.2: gain per person",
+}
+
 NEW: tuple[Command, ...] = tuple(
     Command(c.name, CHANGED.get(c.name, c.steps), c.needs) for c in OLD
 )

@@ -267,11 +267,11 @@ def test_names_words_and_reasons_cannot_become_markup(tmp_path: Path) -> None:
     )
     page = page_of(tmp_path, result, result, title=EVIL, embed_mb=0)
     assert EVIL not in page.source
-    assert page.source.lower().count("</script") == 3, (
+    assert page.source.lower().count("</script") == 4, (
         "browsers end a script at less than Python's parser needs"
     )
     assert not [a for t, a in page.elements if t == "img"]
-    assert len(page.scripts) == 3, "two blocks of data and the page's own script"
+    assert len(page.scripts) == 4, "two blocks of data, the page's texts and its own script"
     assert page.data()["words"]["items"][0]["text"] == EVIL
     assert EVIL in page.text
 
@@ -368,7 +368,7 @@ def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
     assert card.count("0.77") == 1
     assert "0.61–0.88" in card
     assert "a trained coder would mark ambivalence or hesitancy" in card
-    assert "move this score more than what was said" in card
+    assert "move this score more than what was said" in page.seen("moves")
     bars = [a for t, a in page.elements if t == "rect" and a.get("class") in ("up", "down", "flat")]
     assert [b["class"] for b in bars] == ["up", "down", "up"]
     assert [float(str(b["width"]).rstrip("%")) for b in bars] == pytest.approx(
@@ -539,7 +539,7 @@ def test_several_answers_have_an_overview_and_a_selector(tmp_path: Path) -> None
         if t == "a" and (a.get("href") or "").startswith("#answer")
     ]
     assert links == ["#answer-1", "#answer-2"]
-    assert [a["value"] for t, a in page.elements if t == "option"] == [
+    assert [a["value"] for t, a in page.elements if t == "option"][:3] == [
         "overview",
         "answer-1",
         "answer-2",
@@ -555,7 +555,7 @@ def test_many_answers_are_an_overview_with_links_and_no_recording(tmp_path: Path
     results = [made(media, f"answer {i}") for i in range(MAX_TOGETHER + 1)]
     page = page_of(tmp_path, *results)
     assert not page.count("answer")
-    assert len(page.scripts) == 1
+    assert [a.get("id") for a, _ in page.scripts] == ["texts", None]
     links = [
         a["href"]
         for t, a in page.elements
@@ -767,7 +767,7 @@ def test_a_click_on_a_cue_moves_the_video_and_the_playhead_follows(opened, movie
     ready(page)
     until(page, "document.querySelector('video').currentTime < 0.1")
     before = playhead(page)
-    page.locator("rect.cue.voice").click()
+    page.locator("button.cue.voice").click()
     until(page, "Math.abs(document.querySelector('video').currentTime - 3.0) < 0.01")
     assert playhead(page) - before == pytest.approx(3.0 / DURATION_S, abs=0.02)
     page.locator(".text .w").nth(1).click()
@@ -791,10 +791,10 @@ def test_a_click_on_the_axis_seeks_and_hovering_names_the_cue(opened, movie) -> 
     until(
         page, f"Math.abs(document.querySelector('video').currentTime - {0.75 * DURATION_S}) < 0.1"
     )
-    page.locator("rect.cue.face").hover()
+    page.locator("button.cue.face").hover()
     tip = page.locator(".tip").inner_text()
     assert "gaze away" in tip
-    assert "14 deg" in tip
+    assert "14 degrees" in tip
     assert "0:01.0" in tip
 
 
@@ -811,7 +811,7 @@ def test_a_recording_that_does_not_play_leaves_the_timeline_working(opened, tmp_
     (tmp_path / "broken.mp4").write_bytes(b"this is no video")
     page = opened(made(tmp_path / "broken.mp4"))
     page.wait_for_selector(".unplayable", state="visible")
-    page.locator("rect.cue.voice").click()
+    page.locator("button.cue.voice").click()
     assert page.locator(".clock").text_content().startswith("0:03.0")
     page.locator(".play").click()
     until(page, "document.querySelector('.lanes').getAttribute('aria-valuenow') > 3.2")
@@ -819,7 +819,7 @@ def test_a_recording_that_does_not_play_leaves_the_timeline_working(opened, tmp_
 
 def test_not_located_and_not_measured_are_on_the_screen(opened) -> None:
     page = opened(without_words())
-    assert "not located" in page.locator(".notlocated").inner_text()
+    assert page.locator(".notlocated").count() == 0, "nothing was scored: there is no when"
     assert page.locator(".segment").count() == 0
     assert page.locator(".wordtext").count() == 0
     assert "not measured" in page.locator(".score").inner_text()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from twomind.models.calibration import BEYOND
+from twomind.reporting.messages import ENGLISH
 from twomind.reporting.report_text import _sentences
 
 
 def said(p: float, band: list[float] | None, no_band: str = "") -> str:
     score = {"p": p, "band": band, "no_band": no_band, "parts": []}
-    return " ".join(_sentences(score, own_meaning=False))
+    return " ".join(_sentences(ENGLISH, score, own_meaning=False))
 
 
 def test_the_band_is_what_was_observed_of_scores_nearby() -> None:

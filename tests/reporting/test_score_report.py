@@ -393,7 +393,9 @@ def test_folders_without_a_whole_run_are_refused(kept: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
-def test_calling_both_classes_at_random_is_not_called_skill(kept: Path) -> None:
+def test_calling_both_classes_at_random_is_not_called_skill(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half the rows are right by chance, so macro-F1 is above that of one class for all; the AUC is
     not.
     """
@@ -414,6 +416,8 @@ def test_calling_both_classes_at_random_is_not_called_skill(kept: Path) -> None:
     knows = {"offset": 0.0, "harmful": 1.5}
     made = [instead(r, knows[r.method]) for r in loaded if r.method in knows]
     [found] = board.boards(made, n_bootstrap=300)
+    assert "With 8 people nothing is called above it" in " ".join(report_tables.findings(found))
+    monkeypatch.setattr(report_tables, "MIN_TO_JUDGE", 8)
     said = " ".join(report_tables.findings(found))
     assert "above every shortcut in AUC: harmful." in said
     assert "which calling both classes at random may also give: offset." in said
@@ -450,12 +454,15 @@ def test_the_page_stands_alone_and_says_what_drawn_people_mean(page: dict[str, A
         ):
             assert name in text
     assert "| macro-F1 | WAR | UAR |" in markdown
-    assert not re.findall(r'(?:src|href)="', html)
+    assert not re.findall(r'src="', html)
+    addresses = re.findall(r'href="([^"]*)"', html)
+    assert len(addresses) == 3
+    assert all(address.startswith("data:text/") for address in addresses), "files it carries"
     assert "<script" not in html
     assert set(re.findall(r"https?://[^\s\"<]+", html)) <= {"http://www.w3.org/2000/svg"}
     figures = sorted((Path(page["html"]).parent / "figures").glob("*.svg"))
     assert [f.stem for f in figures] == [
-        f"board1-{n}" for n in ("error", "gains", "people", "questions", "reliability", "risk")
+        f"board1-{n}" for n in ("error", "forest", "people", "questions", "reliability", "risk")
     ]
     for figure in figures:
         ET.fromstring(figure.read_text())

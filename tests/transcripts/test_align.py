@@ -203,11 +203,11 @@ def test_what_cannot_be_aligned_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("timing", list(Timing))
 def test_every_way_of_timing_a_word_is_told_wherever_timings_are(timing: Timing) -> None:
     from twomind.media.recording import describe_timing
-    from twomind.reporting.report_data import TIMING_TEXT
+    from twomind.reporting.messages import ENGLISH
     from twomind.transcripts.words import finish
 
     assert describe_timing(timing)
-    assert TIMING_TEXT[timing]
+    assert ENGLISH(f"timing.{timing.name.lower()}")
     assert finish([Word("a", 0.0, 1.0, timing=timing)], "text", [], None).timing is timing
 
 

@@ -325,6 +325,15 @@ class Schema(Generic[Settings]):
         """
         return write_text(path, self.text(settings, head))
 
+    def changed(self, settings: Settings) -> tuple[str, ...]:
+        """What is not at its default, as lines of TOML with whole keys."""
+        now = replace(self, start=settings)
+        found = []
+        for name, key in now.keys.items():
+            if key.default != self.keys[name].default and key.default is not None:
+                found.append(f"{name} = {to_toml(key.default)}")
+        return tuple(found)
+
     def _keys_below(self, settings: DataclassInstance, before: str) -> Iterator[Key]:
         hints = get_type_hints(type(settings), include_extras=True)
         for one in fields(settings):

@@ -77,9 +77,13 @@ def resize(rgb: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     ).to_ndarray(format="rgb24")
 
 
-def encode_picture(rgb: np.ndarray, suffix: str = ".jpg") -> bytes:
-    """``rgb (H, W, 3)`` uint8 as JPEG (best quality) or PNG by ``suffix``. Sides must be even for
-    JPEG.
+def encode_picture(rgb: np.ndarray, suffix: str = ".jpg", quality: int = 2) -> bytes:
+    """A picture as JPEG or PNG.
+
+    Args:
+        rgb: ``(H, W, 3)`` uint8; for JPEG with even sides.
+        suffix: ``.jpg`` or ``.png``.
+        quality: of a JPEG, from 2, the best, to 31.
     """
     import av
 
@@ -90,7 +94,7 @@ def encode_picture(rgb: np.ndarray, suffix: str = ".jpg") -> bytes:
     encoder.pix_fmt = "yuvj420p" if jpeg else "rgb24"
     encoder.time_base = Fraction(1, 25)
     if jpeg:
-        encoder.options = {"qmin": "2", "qmax": "2"}
+        encoder.options = {"qmin": str(quality), "qmax": str(quality)}
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     if jpeg:
         picture = picture.reformat(format="yuvj420p")

@@ -69,7 +69,7 @@ class Options:
 
 
 #: Of the files of an answer; a folder of another form is written again.
-_FORM = 3
+_FORM = 4
 _BAH_NAME = re.compile(r"_Question_(\d)_")
 
 

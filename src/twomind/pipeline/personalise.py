@@ -4,6 +4,7 @@ to its pages.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -26,6 +27,7 @@ from twomind.pipeline.personalise_methods import chosen_methods, within_guard
 from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 from twomind.reporting.harm_page import write_harm
 from twomind.reporting.leaderboard import report
+from twomind.reporting.leaderboard_top import Origin
 from twomind.training import clip_au_folds, dsfda_folds
 from twomind.training.described import Described, fitted
 from twomind.types import Access, Adapter, Fold, Run, Task
@@ -134,9 +136,17 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         stream = order.replace("_", "-")
         title = f"{dataset.name}, {settings.data.protocol}, {stream} stream"
         pages = place.out / order
-        boards.append(report([_runs_of(place, order)], pages, metric="macro_f1", title=title))
+        origin = Origin(_command(place), SCHEMA.changed(settings), "harm.html")
+        folders = [_runs_of(place, order)]
+        boards.append(report(folders, pages, metric="macro_f1", title=title, origin=origin))
         harms.append(write_harm(runs, pages, title=title))
     return Compared(n_runs, left_out, models.cards, boards, harms, models.unread)
+
+
+def _command(place: Place) -> str:
+    """What makes the pages again, from the settings beside them."""
+    out = shlex.quote(str(place.out))
+    return f"twomind score personalise --config {shlex.quote(str(place.out / FILE))} --out {out}"
 
 
 def _from_anywhere(settings: PersonaliseSettings) -> PersonaliseSettings:

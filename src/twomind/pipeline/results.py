@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from twomind.core.errors import BadInput
 from twomind.evaluation.results import Asked, Judge, read_data
 from twomind.evaluation.results_files import Results, read_results
 from twomind.evaluation.runs import folder_name, save_run
-from twomind.reporting.leaderboard import PageSettings, found_on_boards, write_report
+from twomind.reporting.leaderboard import (
+    PAGE_OPTIONS,
+    PageSettings,
+    found_on_boards,
+    write_report,
+)
+from twomind.reporting.leaderboard_top import Origin, changed_options
 from twomind.types import Run
 
 SCHEMA = "twomind.score.results/1"
@@ -68,9 +75,24 @@ def score_results(wanted: Wanted, out: Path | None = None) -> Judged:
         return Judged(tuple(runs), found)
     for run in runs:
         save_run(run, out / RUNS / folder_name(run.name))
-    page = write_report(runs, out, wanted.page)
+    page = write_report(runs, out, replace(wanted.page, origin=_origin(wanted, out)))
     found |= {name: page[name] for name in ("boards", "html", "markdown", "json")}
     return Judged(tuple(runs), found)
+
+
+#: Settings of the judging → their options.
+_OPTIONS = {"task": "--task", "protocol": "--protocol", "skip_unknown": "--skip-unknown"}
+
+
+def _origin(wanted: Wanted, out: Path) -> Origin:
+    """The command that makes the page again, and what of it is not at its default."""
+    options = changed_options(wanted.asked, Asked(), _OPTIONS)
+    options += changed_options(wanted.page, PageSettings(), PAGE_OPTIONS)
+    if wanted.name:
+        options.insert(0, f"--data-name {shlex.quote(wanted.name)}")
+    parts = ["twomind score results", *map(shlex.quote, wanted.results)]
+    parts += ["--data", shlex.quote(str(wanted.data)), *options, "--out", shlex.quote(str(out))]
+    return Origin(" ".join(parts), tuple(options))
 
 
 def _read(given: Sequence[str], classes: Sequence[str]) -> list[Results]:

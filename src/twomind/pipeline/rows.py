@@ -22,6 +22,7 @@ from twomind.reporting.report import (
     Shown,
     page_of,
     shown,
+    why_not_shown,
     write_overview,
     write_pages,
 )
@@ -51,7 +52,6 @@ MADE = (
     overlay.PICTURE,
     PAGE,
 )
-_REPORT_TITLE = "Answers, described and estimated"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def write_result(
         tables.write_segments_csv(result, folder / "segments.csv", bom)
         tables.write_vtt(result.segments, folder / "segments.vtt")
         tables.write_frame_score_csv(result, folder / "frame_score.csv", bom)
-    page = shown(result)
+    page = shown(result, report)
     write_pages([page], folder / "report.html", settings=report)
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
@@ -311,22 +311,26 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     return [*who, *score, *of_parts, *counts, row.reason, *of_words, job.media]
 
 
-def _write_report(rows: Sequence[Row], out: Path, report: ReportSettings | None) -> None:
+def _write_report(rows: Sequence[Row], out: Path, report: ReportSettings) -> None:
     path = out / "report.html"
     if len(rows) <= MAX_TOGETHER:
         pages = [_shown(row, out) for row in rows]
-        write_pages(pages, path, settings=report, title=_REPORT_TITLE)
+        write_pages(pages, path, settings=report)
         return
     lines = []
     for row in rows:
         line = _page_lines(row, out, 1)[0]
-        lines.append({**line, "link": page_of(row.job.id)})
-    write_overview(lines, path, title=_REPORT_TITLE)
+        line["link"] = page_of(row.job.id)
+        # What was agreed to may have changed since the picture was taken.
+        if why_not_shown(row.job.media, row.job.subject, bool(line["drawn"]), report):
+            line["still"] = ""
+        lines.append(line)
+    write_overview(lines, path, settings=report)
 
 
 def _shown(row: Row, out: Path) -> Shown:
     line, rest = _page_lines(row, out, 2)
-    return Shown(row.job.media, row.job.subject, line, rest)
+    return Shown(row.job.media, row.job.subject, line, rest, page_of(row.job.id))
 
 
 def _page_lines(row: Row, out: Path, n: int) -> list[dict[str, Any]]:

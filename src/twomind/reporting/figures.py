@@ -93,6 +93,8 @@ _TITLE = Type("middle")
 _LINE_NAME = Type("end")
 _COUNT = Type("middle", GREY, 10)
 _BAND_NAME = Type("end", size=11)
+_BESIDE = Type(size=12)
+_BESIDE_SMALL = Type(colour=GREY, size=11)
 _UNKNOWN = Fill("#bbbbbb")
 
 
@@ -198,6 +200,20 @@ class Canvas:
             fill = f'fill="#fff" stroke="{colour}" stroke-width="1.4"'
         place = _attributes(cx=cx, cy=cy, r=r)
         self.parts.append(f"<circle {place} {fill}>{_titled(title)}</circle>")
+
+    def diamond(self, cx: float, cy: float, reach: float) -> None:
+        """A diamond in pixels.
+
+        Args:
+            cx: of its middle.
+            cy: of its middle.
+            reach: from its middle to its points.
+        """
+        left, right = _num(cx - reach), _num(cx + reach)
+        top, bottom = _num(cy - reach), _num(cy + reach)
+        x, y = _num(cx), _num(cy)
+        corners = f"{left},{y} {x},{top} {right},{y} {x},{bottom}"
+        self.parts.append(f'<polygon points="{corners}" fill="{INK}"/>')
 
     def rect(self, x: float, y: float, w: float, h: float, fill: Fill, title: str = "") -> None:
         """A box in pixels.
@@ -343,8 +359,6 @@ def strips(
     x_name: str,
     limits: Point,
     ticks: Sequence[float],
-    zero: float | None = None,
-    harm: float | None = None,
 ) -> str:
     """One strip per line: a dot per person, the mean with its interval. Names of people are not
     written.
@@ -354,21 +368,16 @@ def strips(
         x_name: what the x axis shows.
         limits: of the x axis; values beyond are drawn at its ends.
         ticks: numbers of the x axis.
-        zero: a value that is marked.
-        harm: dots under ``zero - harm`` are drawn in the colour of harm.
     """
     height = _ROW_H * len(rows) + 56
     c = Canvas(760, height, limits, (0, 1), Margins(230, 12, 6, 44))
     for tick in ticks:
         c.down(c.x(tick), _GRID)
         c.tick_x(tick, c.bottom + 15)
-    if zero is not None:
-        c.down(c.x(zero), Stroke(INK, 1, "4 3"))
-    harmed = _Harm(zero, harm)
     said = []
     for k, row in enumerate(rows):
         middle = c.top + _ROW_H * (k + 0.5)
-        _draw_strip(c, row, middle, limits, harmed)
+        _draw_strip(c, row, middle, limits)
         n_people = len(row.values)
         said.append(f"{row.name}: mean {row.mean:.3f} over {n_people} people")
     c.across(c.bottom, _AXIS)
@@ -377,20 +386,63 @@ def strips(
 
 
 @dataclass(frozen=True)
-class _Harm:
-    """From where on a person is harmed; None where nobody is said to be."""
+class Gain:
+    """A row of :func:`forest`: what each person gains, the mean with its interval, and two lines
+    of text beside it.
+    """
 
-    zero: float | None
-    margin: float | None
-
-    def colour(self, value: float, otherwise: str) -> str:
-        if self.zero is None or self.margin is None:
-            return otherwise
-        change = round(value - self.zero, 12)
-        return HARMED if change < -self.margin else otherwise
+    name: str
+    values: Mapping[str, float]
+    mean: float
+    ci: Point
+    told: tuple[str, str]
 
 
-def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point, harm: _Harm) -> None:
+def forest(rows: Sequence[Gain], x_name: str, harm: float) -> str:
+    """A forest plot: per row a dot per person, and the mean with its interval as a diamond. Names
+    of people are not written.
+
+    Args:
+        rows: the lines.
+        x_name: what the x axis shows.
+        harm: dots under ``-harm`` are drawn in the colour of harm.
+    """
+    far = max((abs(change) for row in rows for change in row.values.values()), default=0.0)
+    limit = max(math.ceil(far * 10) / 10, 0.1)
+    c = Canvas(960, _ROW_H * len(rows) + 56, (-limit, limit), (0, 1), Margins(230, 190, 6, 44))
+    for k in range(5):
+        tick = round(limit * (k - 2) / 2, 2)
+        c.down(c.x(tick), _GRID)
+        c.tick_x(tick, c.bottom + 15)
+    c.down(c.x(0), Stroke(INK, 1, "4 3"))
+    said = []
+    for k, row in enumerate(rows):
+        _draw_gain(c, row, c.top + _ROW_H * (k + 0.5), harm)
+        said.append(f"{row.name}: {', '.join(row.told)}")
+    c.across(c.bottom, _AXIS)
+    c.name_x(x_name)
+    return c.svg(f"{x_name}. {'; '.join(said)}")
+
+
+def _draw_gain(c: Canvas, row: Gain, middle: float, harm: float) -> None:
+    c.text(c.left - 12, middle + 4, _short(row.name, 34), _LINE_NAME)
+    values = list(row.values.values())
+    lifts = _jitter(values, _ROW_H - 12)
+    for value, lift in zip(values, lifts, strict=True):
+        is_harmed = round(value, 12) < -harm
+        colour = HARMED if is_harmed else COLOURS[0]
+        c.dot(c.x(value), middle + lift, 3.2, colour, f"one person: {value:+.3f}")
+    mean = c.x(row.mean)
+    if all(map(math.isfinite, row.ci)):
+        least, most = map(c.x, row.ci)
+        c.line(least, middle, most, middle, Stroke(INK, 2))
+    c.diamond(mean, middle, 7)
+    gain, harmed = row.told
+    c.text(c.right + 12, middle - 2, gain, _BESIDE)
+    c.text(c.right + 12, middle + 12, harmed, _BESIDE_SMALL)
+
+
+def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point) -> None:
     name = _short(row.name, 34)
     c.text(c.left - 12, middle + 4, name, _LINE_NAME)
     low, high = limits
@@ -398,9 +450,8 @@ def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point, harm: _Harm
     shown = [min(max(value, low), high) for value in values]
     lifts = _jitter(shown, _ROW_H - 12)
     for value, real, lift in zip(shown, values, lifts, strict=True):
-        colour = harm.colour(real, row.colour)
         title = f"one person: {real:.3f}"
-        c.dot(c.x(value), middle + lift, 3.2, colour, title)
+        c.dot(c.x(value), middle + lift, 3.2, row.colour, title)
     if all(map(math.isfinite, row.ci)):
         least, most = map(c.x, row.ci)
         c.line(least, middle, most, middle, Stroke(INK, 2))

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,16 @@ from twomind.reporting.leaderboard_tables import (
     ran_where,
     shortcut_table,
 )
-from twomind.reporting.page import Block, Bullets, Text, write_page
+from twomind.reporting.leaderboard_top import (
+    Origin,
+    action_blocks,
+    changed_options,
+    few_people,
+    forest_blocks,
+    short_table,
+    verdict,
+)
+from twomind.reporting.page import Block, Bullets, Fold, Text, write_page
 from twomind.reporting.result import Plain
 from twomind.types import Progress, Run
 
@@ -64,7 +74,7 @@ class PageSettings:
 
     ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is
     judged: recording, window or frame (None: the task's own). Groups of fewer than ``min_people``
-    are suppressed.
+    are suppressed. ``origin`` says how the page was asked for.
     """
 
     metric: str = "macro_f1"
@@ -73,22 +83,39 @@ class PageSettings:
     min_people: int = breakdown.MIN_PEOPLE
     seed: int = 0
     level: str | None = None
+    origin: Origin = field(default_factory=Origin)
 
 
-def _board_blocks(board: Board, tag: str, min_people: int, results: Plain) -> list[Block]:
+#: Settings of a page → the options of the verbs that write one.
+PAGE_OPTIONS = {
+    "metric": "--metric",
+    "n_bootstrap": "--bootstrap",
+    "min_people": "--min-people",
+    "seed": "--seed",
+    "level": "--level",
+}
+
+
+def _board_blocks(board: Board, tag: str, s: PageSettings, results: Plain) -> list[Block]:
     """All of one board; what its tables are made of goes into ``results``."""
     colours = line_colours(board)
+    min_people = s.min_people
     blocks: list[Block] = [Text(f"{board.dataset} · {board.protocol}", "h2")]
     if board.drawn:
         blocks.append(Text(DRAWN, "banner"))
+    blocks.append(Text(verdict(board), "verdict"))
+    blocks += few_people(board)
+    blocks += forest_blocks(board, tag)
+    blocks.append(short_table(board))
+    blocks += action_blocks(board, tag, s.origin)
     blocks.append(Text(about(board)))
     blocks.append(Text(population(board, min_people)))
     blocks.append(Bullets(tuple(findings(board))))
-    blocks.append(main_table(board))
-    blocks += [Text("All metrics", "h3"), metric_table(board)]
+    every: list[Block] = [main_table(board), metric_table(board)]
     against = shortcut_table(board)
     if against:
-        blocks += [Text("Above the shortcuts", "h3"), against]
+        every += [Text("Above the shortcuts", "h3"), against]
+    blocks.append(Fold("All metrics", tuple(every)))
     blocks += strip_blocks(board, tag, colours)
     each_other = pair_table(board)
     if each_other:
@@ -201,7 +228,7 @@ def _contents(
     tables = []
     for n, board in enumerate(found, 1):
         parts: Plain = {"moments": {}}
-        blocks += _board_blocks(board, f"board{n}", s.min_people, parts)
+        blocks += _board_blocks(board, f"board{n}", s, parts)
         tables.append({**_plain_board(board), **parts})
     blocks += [Text("How to read this page", "h2"), Bullets(HOW_TO_READ)]
     blocks += [Text("Not for", "h2"), Bullets(NOT_FOR)]
@@ -312,7 +339,17 @@ def report(
     runs = load_merged(paths)
     refusals = find_refusals(paths)
     page = PageSettings(**settings)
+    if page.origin == Origin():
+        page = replace(page, origin=_origin(paths, out, page))
     return write_report(runs, out, page, progress=progress, refusals=refusals)
+
+
+def _origin(paths: Sequence[Path], out: Path, page: PageSettings) -> Origin:
+    """The command that makes a page of these runs again."""
+    options = changed_options(page, PageSettings(), PAGE_OPTIONS)
+    folders = [shlex.quote(str(path)) for path in paths]
+    parts = ["twomind score report", *folders, *options, "--out", shlex.quote(str(out))]
+    return Origin(" ".join(parts), tuple(options))
 
 
 __all__ = [

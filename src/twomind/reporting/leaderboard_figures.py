@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from twomind.evaluation import breakdown, classes, metrics, people
+from twomind.evaluation import breakdown, classes, metrics
 from twomind.evaluation.board import Board, Line
 from twomind.evaluation.runs import filled
 from twomind.reporting import figures
@@ -69,44 +69,7 @@ def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Blo
     )
     blocks: list[Block] = [Text("Person by person", "h3")]
     blocks.append(Figure(f"{tag}-people", svg, caption))
-    gains = _gains(lines, colours)
-    if gains:
-        blocks.append(_gain_figure(gains, tag, name))
     return blocks
-
-
-def _gains(lines: Sequence[Line], colours: Mapping[str, str]) -> list[figures.Strip]:
-    """What each person gains against no adaptation."""
-    found = []
-    for x in lines:
-        paired = x.paired
-        if paired is None:
-            continue
-        change = {}
-        for subject, before in x.unadapted.items():
-            change[subject] = x.per_person[subject] - before
-        if change:
-            colour = colours[x.name]
-            found.append(figures.Strip(x.name, change, paired.mean, paired.ci, colour))
-    return found
-
-
-def _gain_figure(gains: Sequence[figures.Strip], tag: str, metric: str) -> Figure:
-    far = 0.0
-    for strip in gains:
-        for change in strip.values.values():
-            far = max(far, abs(change))
-    tenths = math.ceil(far * 10)
-    limit = max(tenths / 10, 0.1)
-    half = [limit * k / 2 for k in range(5)]
-    marks = [round(-limit + step, 2) for step in half]
-    x_name = f"change of {metric} against no adaptation"
-    svg = figures.strips(gains, x_name, (-limit, limit), marks, 0.0, people.HARM)
-    caption = (
-        "The same people, each against themselves without adaptation. "
-        f"Orange: harmed, by more than {people.HARM:g}."
-    )
-    return Figure(f"{tag}-gains", svg, caption)
 
 
 def _bins(line: Line) -> list[dict[str, float]]:

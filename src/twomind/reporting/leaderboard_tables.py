@@ -40,6 +40,8 @@ _PARTS = {
     "shortcut": "Shortcuts, fitted on training people: what can be had without looking at the "
     "person",
 }
+#: With fewer people than this nothing is called above anything.
+MIN_TO_JUDGE = 10
 #: Columns of the main table.
 _MAIN_FIGURES = ("macro_f1", "war", "uar", "auc", "within_question_auc")
 _ABOUT_LINE = ("", "saw before the stream", *(TITLES[m] for m in _MAIN_FIGURES))
@@ -69,7 +71,7 @@ def _known(interval: Sequence[float]) -> bool:
     return all(map(math.isfinite, interval))
 
 
-def _with(value: float, ci: Sequence[float]) -> str:
+def with_interval(value: float, ci: Sequence[float]) -> str:
     """A figure with its interval below."""
     text = number(value)
     if _known(ci):
@@ -78,7 +80,7 @@ def _with(value: float, ci: Sequence[float]) -> str:
     return text
 
 
-def _gain(value: float, ci: Sequence[float]) -> str:
+def with_gain(value: float, ci: Sequence[float]) -> str:
     """A difference with its interval below."""
     if not math.isfinite(value):
         return DASH
@@ -163,7 +165,8 @@ def findings(board: Board) -> list[str]:
     found = []
     for line in board.lines:
         if line.paired is not None:
-            found.append(_against_none(line, line.paired, TITLES[board.metric]))
+            judged = len(board.subjects) >= MIN_TO_JUDGE
+            found.append(_against_none(line, line.paired, TITLES[board.metric], judged))
     found += _against_shortcuts(board)
     for one in board.refused:
         found.append(f"{one.name}: {one.words().rstrip('.')}.")
@@ -180,10 +183,14 @@ def findings(board: Board) -> list[str]:
     return found
 
 
-def _against_none(line: Line, paired: people.Paired, figure: str) -> str:
-    """What a method changes against no adaptation."""
+def _against_none(line: Line, paired: people.Paired, figure: str, judged: bool) -> str:
+    """What a method changes against no adaptation; ``judged``: there are people enough to say
+    which is better.
+    """
     low, high = paired.ci
-    if low > 0:
+    if not judged:
+        direction = "with too few people to judge, against"
+    elif low > 0:
         direction = "above"
     elif high < 0:
         direction = "below"
@@ -206,6 +213,13 @@ def _against_shortcuts(board: Board) -> list[str]:
     if not shortcuts:
         return ["No shortcut row could be made; without one, no figure here can be called skill."]
     best = max(shortcuts, key=lambda line: line.figures["macro_f1"])
+    n_people = len(board.subjects)
+    if n_people < MIN_TO_JUDGE:
+        height = number(best.figures["macro_f1"])
+        return [
+            f"Strongest shortcut: {best.name}, macro-F1 {height}. With {n_people} people nothing is "
+            "called above it."
+        ]
     # Two classes called at random have a higher macro-F1 than one class called always; an AUC has
     # no such gift.
     skilled = []
@@ -281,8 +295,13 @@ def _remarks(line: Line) -> str:
     return f"\n{flag}{'; '.join(found)}"
 
 
+def line_name(line: Line) -> str:
+    """The name of a line with what is to be said of it below."""
+    return line.name + _remarks(line)
+
+
 def main_table(board: Board) -> Table:
-    """The leaderboard itself."""
+    """The leaderboard with every column."""
     head = (*_ABOUT_LINE, f"{TITLES[board.metric]} per person", *_ABOUT_PEOPLE)
     rows: list[tuple[str, ...]] = []
     for title, lines in ordered(board):
@@ -305,13 +324,13 @@ def main_table(board: Board) -> Table:
 
 def _main_row(line: Line) -> tuple[str, ...]:
     figures = _figures(line, _MAIN_FIGURES)
-    mean = _with(line.person_mean, line.person_ci)
+    mean = with_interval(line.person_mean, line.person_ci)
     spread = f"{number(line.person_sd)}\n({number(line.worst)})"
     gain = [DASH] * 4
     if line.paired:
         gain = _gain_cells(line.paired, line.p_holm)
     memory = f"{line.peak_mb:.0f} MB" if math.isfinite(line.peak_mb) else DASH
-    name = line.name + _remarks(line)
+    name = line_name(line)
     cells = [name, line.saw, *figures]
     cells += [mean, spread, *gain]
     cells += [_times(line), memory]
@@ -322,14 +341,14 @@ def _figures(line: Line, metrics: Sequence[str]) -> list[str]:
     """Figures of a line with their intervals."""
     cells = []
     for metric in metrics:
-        cells.append(_with(line.figures[metric], line.intervals[metric]))
+        cells.append(with_interval(line.figures[metric], line.intervals[metric]))
     return cells
 
 
 def _gain_cells(paired: people.Paired, p_holm: float) -> list[str]:
     """Gain, p, effect and harm against no adaptation."""
     least, most = paired.harmed_ci
-    gain = _gain(paired.mean, paired.ci)
+    gain = with_gain(paired.mean, paired.ci)
     p = f"{p_value(paired.p_sign_flip)}\n({p_value(p_holm)})"
     effect = signed(paired.d_z, 2)
     harmed = f"{percent(paired.share_harmed)}\n[{percent(least)}, {percent(most)}]"
@@ -406,7 +425,7 @@ def shortcut_table(board: Board) -> Table | None:
         cells = []
         for metric, name in kept:
             mean, *interval = x.above[name][metric]
-            cells.append(_gain(mean, interval))
+            cells.append(with_gain(mean, interval))
         rows.append((x.name, *cells))
     note = "Differences over the same resamples of people. Skill is what is left above zero."
     return Table(tuple(head), tuple(rows), note)
@@ -437,7 +456,7 @@ def _pair_row(pair: Values) -> tuple[str, ...]:
     p = pair["paired"]
     n_same = p.n_people - p.n_helped - p.n_harmed
     cells = [f"{pair['a']} − {pair['b']}"]
-    cells.append(_gain(p.mean, p.ci))
+    cells.append(with_gain(p.mean, p.ci))
     cells.append(p_value(p.p_sign_flip))
     cells.append(p_value(pair["p_holm"]))
     cells.append(p_value(p.p_wilcoxon))
@@ -476,7 +495,7 @@ def _group_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
     cells = []
     for name in names:
         mean, *interval = entry["lines"][name]["macro_f1"]
-        cells.append(_with(mean, interval))
+        cells.append(with_interval(mean, interval))
     return (group, str(entry["n_people"]), str(entry["n"]), *cells)
 
 
@@ -530,7 +549,7 @@ def moment_blocks(board: Board, results: Plain) -> list[Block]:
 def _moment_row(name: str, found: Values) -> tuple[str, ...]:
     missed = found["boundaries_missed"]
     cells = [name]
-    cells.append(_with(found["event_f1"], found["event_f1_ci"]))
+    cells.append(with_interval(found["event_f1"], found["event_f1_ci"]))
     cells.append(number(found["boundary_error_s"], 2))
     cells.append(signed(found["boundary_lag_s"], 2))
     cells.append(percent(missed) if math.isfinite(missed) else DASH)

@@ -4,12 +4,15 @@ Markdown.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
+from twomind.core.files import encoded
 from twomind.core.store import write_text
 
 STYLE = (files("twomind.reporting") / "web" / "page.css").read_text(encoding="utf-8")
@@ -58,7 +61,39 @@ class Pair:
     key: str = ""
 
 
-Block = Text | Bullets | Table | Figure | Pair
+@dataclass(frozen=True)
+class Link:
+    """A button: a file made of ``text`` that the page carries, or without one the address
+    ``name`` of a page beside it.
+    """
+
+    label: str
+    name: str
+    text: str = ""
+    mime: str = "text/plain"
+
+
+@dataclass(frozen=True)
+class Links:
+    items: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to copy."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks behind a heading that opens them."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+Block = Text | Bullets | Table | Figure | Pair | Links | Code | Fold
 
 
 def _cell(text: str) -> str:
@@ -88,7 +123,9 @@ def _html_table(table: Table) -> str:
     head = f"<thead><tr>{''.join(titles)}</tr></thead>"
     note = f'<p class="sub">{escape(table.caption)}</p>' if table.caption else ""
     rows = "".join(body)
-    return f'<div class="scroll"><table>{head}<tbody>{rows}</tbody></table></div>{note}'
+    return (
+        f'<div class="scroll" tabindex="0"><table>{head}<tbody>{rows}</tbody></table></div>{note}'
+    )
 
 
 def _html_text(text: Text) -> str:
@@ -100,10 +137,34 @@ def _html_text(text: Text) -> str:
 
 
 def _html_figure(figure: Figure) -> str:
-    return f"<figure>{figure.key}{figure.svg}<figcaption>{escape(figure.caption)}</figcaption></figure>"
+    caption = f"<figcaption>{escape(figure.caption)}</figcaption>"
+    # It scrolls on a narrow window, so keys must reach it.
+    return f'<figure tabindex="0">{figure.key}{figure.svg}{caption}</figure>'
+
+
+def _html_link(link: Link) -> str:
+    label = escape(link.label)
+    if not link.text:
+        return f'<a class="button" href="{quote(link.name)}">{label}</a>'
+    data = base64.b64encode(encoded(link.text)).decode()
+    address = f"data:{link.mime};charset=utf-8;base64,{data}"
+    return f'<a class="button" download="{escape(link.name)}" href="{address}">{label}</a>'
+
+
+def _html_more(block: Links | Code | Fold) -> str:
+    """What a reader opens, copies or takes away."""
+    if isinstance(block, Links):
+        links = "".join(map(_html_link, block.items))
+        return f'<p class="links">{links}</p>'
+    if isinstance(block, Code):
+        return f'<pre tabindex="0">{escape(block.text)}</pre>'
+    inner = "\n".join(map(_html, block.blocks))
+    return f"<details><summary>{escape(block.title)}</summary>\n{inner}\n</details>"
 
 
 def _html(block: Block) -> str:
+    if isinstance(block, Links | Code | Fold):
+        return _html_more(block)
     if isinstance(block, Text):
         return _html_text(block)
     if isinstance(block, Bullets):
@@ -146,9 +207,22 @@ def _plain(text: str) -> str:
     return f"{value} {small}" if small else value
 
 
+def _markdown_more(block: Links | Code | Fold) -> str:
+    if isinstance(block, Links):
+        beside = [link for link in block.items if not link.text]
+        return " ".join(f"[{link.label}]({quote(link.name)})" for link in beside)
+    if isinstance(block, Code):
+        return f"```\n{block.text}\n```"
+    inner = "\n\n".join(map(_markdown, block.blocks))
+    return f"### {block.title}\n\n{inner}"
+
+
 def _markdown(block: Block) -> str:
+    if isinstance(block, Links | Code | Fold):
+        return _markdown_more(block)
     if isinstance(block, Text):
         marks = {"h1": "# ", "h2": "## ", "h3": "### ", "banner": "> **Note.** "}
+        marks |= {"few": "> **Few people.** "}
         return marks.get(block.kind, "") + block.body
     if isinstance(block, Bullets):
         return "\n".join(f"- {i}" for i in block.items)
@@ -166,12 +240,14 @@ def _figures(blocks: Sequence[Block]) -> list[Figure]:
             found.append(block)
         elif isinstance(block, Pair):
             found += block.figures
+        elif isinstance(block, Fold):
+            found += _figures(block.blocks)
     return found
 
 
 def html_of(blocks: Sequence[Block], title: str) -> str:
     """A page as HTML that opens without a network."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    policy = "base-uri 'none'; form-action 'none'; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     body = "\n".join(map(_html, blocks))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

@@ -21,16 +21,12 @@ from twomind.core.files import encoded, replacing
 from twomind.core.settings import Bounds, check_bounds
 from twomind.core.version import __version__
 from twomind.datasets.consent import Consent, publication
+from twomind.reporting import overview
+from twomind.reporting.messages import Language, Texts
 from twomind.reporting.report_data import modalities_with, overview_row, time_data
-from twomind.reporting.report_text import (
-    CAPTION,
-    DRAWN,
-    MEANING,
-    answer_text,
-    question_text,
-    seconds,
-)
+from twomind.reporting.report_text import answer_text, question_text, seconds
 from twomind.reporting.result import Plain, Result, Values
+from twomind.reporting.stills import stills_of
 
 #: From here on a page holds the overview alone and links to one page per recording.
 MAX_TOGETHER = 24
@@ -56,7 +52,21 @@ UNKNOWN_CONSENT = (
     "consent_publication in people.csv, or --set report.embed=all"
 )
 #: Modules of the page in the order they are joined; each may use what stands before it.
-_MODULES = ("dom.js", "player.js", "lanes.js", "curves.js", "timeline.js", "words.js", "page.js")
+_MODULES = (
+    "dom.js",
+    "player.js",
+    "lanes.js",
+    "curves.js",
+    "review.js",
+    "timeline.js",
+    "words.js",
+    "dock.js",
+    "overview.js",
+    "page.js",
+)
+#: Of a transcript and of the cues, what is printed; the rest stands in the tables.
+PRINTED_WORDS = 200
+PRINTED_CUES = 36
 _BLOCK = 3 << 18  # a multiple of 3, so that base64 blocks join
 
 
@@ -78,6 +88,8 @@ class ReportSettings:
     overlay: bool = False
     #: of an overlay, seconds at most
     overlay_s: Annotated[float, Bounds(0, low_open=True)] = 120.0
+    #: of the page's own texts: en or fr; what the library tells of a recording stays English
+    language: Language = "en"
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -86,22 +98,39 @@ class ReportSettings:
 @dataclass(frozen=True)
 class Shown:
     """One answer as a page shows it. ``row`` and ``rest`` are plain values that JSON carries as
-    they are, so that a page can be made of what lies on disk.
+    they are, so that a page can be made of what lies on disk. ``own_page`` is the address of the
+    page that holds this answer alone, and its recording: a recording is embedded once.
     """
 
     media: Path
     subject: str
     row: Mapping[str, Any]
     rest: Mapping[str, Any]
+    own_page: str = ""
 
 
-def shown(result: Result) -> Shown:
-    """What a page shows of a result: its line of the overview, its texts, and what has a time."""
-    times = time_data(result)
-    text = answer_text(result, times["words"])
+def shown(result: Result, settings: ReportSettings | None = None) -> Shown:
+    """What a page shows of a result: its line of the overview, its texts, and what has a time.
+
+    Args:
+        result: the answer.
+        settings: whose pictures are shown, and in which language.
+    """
+    how = settings or ReportSettings()
+    t = Texts(how.language)
+    times = time_data(result, t)
+    text = answer_text(result, times["words"], t)
     rest = {"kind": _kind(result), "text": text, "times": times}
     row = overview_row(result, "")
+    alone = text["score"]["alone"]
+    row["alone"] = None if alone is None else alone["p"]
     recording = result.recording
+    stills = {"printed": "", "small": ""}
+    hidden = why_not_shown(recording.media, recording.subject, recording.drawn, how)
+    if rest["kind"] == "video" and recording.media.is_file() and not hidden:
+        stills = stills_of(recording.media)
+    row["still"] = stills["small"]
+    rest["still"] = stills["printed"]
     return Shown(recording.media, recording.subject, row, rest)
 
 
@@ -110,7 +139,7 @@ def write_pages(
     path: Path,
     *,
     settings: ReportSettings | None = None,
-    title: str = "Answers, described and estimated",
+    title: str = "",
 ) -> Path:
     """Write one self-contained page. The same answers give the same bytes.
 
@@ -131,21 +160,31 @@ def write_pages(
         if media["embedded"]:
             budget -= size
             embedded.append((number, answer.media, media["mime"]))
+        may_show = not why_not_shown(
+            answer.media, answer.subject, bool(answer.row.get("drawn")), how
+        )
+        still = answer.rest.get("still", "") if may_show else ""
         text, times = answer.rest["text"], answer.rest["times"]
-        parts.append({"n": number, "media": media, "text": text, "times": times})
-        rows.append({**answer.row, "link": f"#answer-{number}"})
-    return _write(path, title, rows, parts, embedded)
+        part = {"n": number, "media": media, "text": text, "times": times, "still": still}
+        parts.append(part)
+        small = answer.row.get("still", "") if may_show else ""
+        rows.append({**answer.row, "link": f"#answer-{number}", "still": small})
+    return _write(path, _Page(title, rows, parts, embedded, Texts(how.language)))
 
 
-def write_overview(rows: Sequence[Values], path: Path, *, title: str) -> Path:
+def write_overview(
+    rows: Sequence[Values], path: Path, *, title: str = "", settings: ReportSettings | None = None
+) -> Path:
     """A page of lines alone, each linking to its own page.
 
     Args:
         rows: of :func:`twomind.reporting.report_data.overview_row`.
         path: of the page.
         title: of the page.
+        settings: in which language.
     """
-    return _write(path, title, rows, [], [])
+    how = settings or ReportSettings()
+    return _write(path, _Page(title, rows, [], [], Texts(how.language)))
 
 
 #: Number of the answer, file and MIME type of each recording that is embedded.
@@ -183,7 +222,7 @@ def _media(
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
     found: Plain = {"kind": kind, "name": file.name, "mime": mime}
-    found |= {"embedded": False, "address": "", "left_out": "", "note": ""}
+    found |= {"embedded": False, "address": "", "left_out": "", "note": "", "own_page": ""}
     if not file.is_file():
         return found, 0
     consent = publication(file, answer.subject)
@@ -192,8 +231,10 @@ def _media(
     size = file.stat().st_size
     agreed = consent is Consent.YES or bool(answer.row.get("drawn"))
     note = _why_linked(how, agreed, size > budget)
-    if mime and not note:
+    if mime and not note and not answer.own_page:
         return found | {"embedded": True}, size
+    if mime and not note:
+        found |= {"own_page": answer.own_page}
     return found | {"address": _address(file, page), "note": note if mime else ""}, size
 
 
@@ -222,7 +263,11 @@ def _why_linked(how: ReportSettings, agreed: bool, too_large: bool) -> str:
         return "reports without recordings were asked for"
     if how.embed == "consented" and not agreed:
         return UNKNOWN_CONSENT
-    return "too large to put into this page" if too_large else ""
+    if too_large:
+        return (
+            f"too large to put into this page: at most {how.embed_mb:g} MB, --set report.embed_mb"
+        )
+    return ""
 
 
 def _address(file: Path, page: Path) -> str:
@@ -294,6 +339,11 @@ def _leaf(value: Any) -> str:
     return str(value)
 
 
+def _fixed(value: float) -> str:
+    """A probability for a reader."""
+    return f"{value:.2f}"
+
+
 def _sentence(text: str) -> str:
     """The text with a capital first letter and the rest as it is."""
     return text[:1].upper() + text[1:]
@@ -315,38 +365,35 @@ def _template() -> Callable[..., str]:
         "sentence": _sentence,
         "seconds": seconds,
         "question_text": question_text,
+        "fixed": _fixed,
     }
     environment.tests["branch"] = lambda value: isinstance(value, Mapping | list)
     return environment.get_template("page.html").render
 
 
-def _write(
-    path: Path,
-    title: str,
-    rows: Sequence[Values],
-    answers: Sequence[Values],
-    embedded: _Embedded,
-) -> Path:
+@dataclass(frozen=True)
+class _Page:
+    """What stands on one page."""
+
+    title: str
+    rows: Sequence[Values]
+    answers: Sequence[Values]
+    embedded: _Embedded
+    texts: Texts
+
+
+def _write(path: Path, page: _Page) -> Path:
     from markupsafe import Markup
 
     script = _joined()
     style = _source("style.css")
     digest = hashlib.sha256(script.encode()).hexdigest()
     marker = f"<!--media-{digest[:16]}-->"
-    drawn = [row["drawn"] for row in rows]
-    counted = [name for row in rows for name in row["counts"]]
-    data = [Markup(_json(answer["times"])) for answer in answers]
-    page = _template()(
-        title=title,
-        rows=rows,
-        answers=answers,
-        drawn=any(drawn),
-        all_drawn=all(drawn),
-        modalities=modalities_with(counted),
-        drawn_text=DRAWN,
-        meaning=_meaning(rows),
-        caption=CAPTION,
-        version=__version__,
+    blocks = {f"data-{answer['n']}": answer["times"] for answer in page.answers}
+    blocks["texts"] = page.texts.section("js")
+    data = {name: Markup(_json(value)) for name, value in blocks.items()}
+    made = _template()(
+        **_told(page),
         style=Markup(style),
         script=Markup(script),
         style_hash=_digest(style),
@@ -354,18 +401,37 @@ def _write(
         data=data,
         media_marker=Markup(marker),
     )
-    before, after = page.split(marker)
+    before, after = made.split(marker)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        _pour(file, before, embedded, after)
+        _pour(file, before, page.embedded, after)
     return path
 
 
-def _meaning(rows: Sequence[Values]) -> str:
+def _told(page: _Page) -> Plain:
+    """What the template is told, besides script and style."""
+    t, rows = page.texts, page.rows
+    drawn = [row["drawn"] for row in rows]
+    counted = [name for row in rows for name in row["counts"]]
+    told: Plain = {"t": t, "title": page.title or t("page.title_many"), "version": __version__}
+    told["rows"] = overview.grouped(rows)
+    told["answers"] = page.answers
+    told["drawn"] = any(drawn)
+    told["all_drawn"] = all(drawn)
+    told["modalities"] = modalities_with(counted, t)
+    told["meaning"] = _meaning(rows, t)
+    told["sentence"] = overview.sentence(rows, t)
+    told["banner"] = overview.banner(rows, t)
+    told["printed_words"] = PRINTED_WORDS
+    told["printed_cues"] = PRINTED_CUES
+    return told
+
+
+def _meaning(rows: Sequence[Values], t: Texts) -> str:
     """What the number says: in the model's own words, where it has some."""
     for row in rows:
         if row.get("meaning"):
             return str(row["meaning"])
-    return MEANING
+    return t("score.meaning")
 
 
 def _pour(file: IO[bytes], before: str, embedded: _Embedded, after: str) -> None:

@@ -6,13 +6,10 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +17,7 @@ import numpy as np
 
 from twomind.features.body.measures import MEASURES as BODY_MEASURES
 from twomind.features.cues import line_of_sight
+from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.result import Plain, Result
 from twomind.types import (
     Cue,
@@ -36,25 +34,17 @@ from twomind.types import (
 #: Curves are means over bins of this length, or longer ones where a recording would need more than
 #: ``MAX_POINTS``.
 BIN_S = 0.1
-MAX_POINTS = 3000
+MAX_POINTS = 1200
 #: Silence between speech from this length on is drawn as a pause.
 MIN_PAUSE_S = 0.25
 #: Modalities in the order of the page.
-MODALITIES = {"words": "Words", "voice": "Voice", "face": "Face", "head": "Head"}
+MODALITIES = ("words", "voice", "face", "head")
 #: Modalities that a page has only where something of them is there.
-MORE = {"body": "Body", "across": "Across"}
+MORE = ("body", "across")
 #: Curves that are open when the page is; the others wait in a list.
 SHOWN = ("pitch", "energy", "AU12", "AU04", "line_of_sight", "pose_yaw")
 #: Columns that are drawn as something else (bands, marks) or say nothing as a curve.
 _NO_CURVE = {"speech", "syllable"}
-
-
-@cache
-def _labels() -> Mapping[str, str]:
-    """What each measure is called on the page, as far as its own name does not say it."""
-    text = (files("twomind.reporting") / "labels.toml").read_text(encoding="utf-8")
-    labels: dict[str, str] = tomllib.loads(text)
-    return labels
 
 
 def plain(value: Any) -> Any:
@@ -78,11 +68,6 @@ def plain(value: Any) -> Any:
 
 def _round(value: float, digits: int = 3) -> float | None:
     return round(float(value), digits) if math.isfinite(value) else None
-
-
-def spoken_name(kind: str) -> str:
-    """``long_pause`` → ``long pause``."""
-    return kind.replace("_", " ")
 
 
 def duration_s(result: Result) -> float:
@@ -162,7 +147,9 @@ def _significant(value: float, digits: int) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def curves_of(track: Track, modality: str, end_s: float, against: str = "") -> list[Plain]:
+def curves_of(
+    track: Track, modality: str, end_s: float, against: str = "", t: Texts = ENGLISH
+) -> list[Plain]:
     """One curve per named column with a finite value.
 
     Args:
@@ -170,19 +157,20 @@ def curves_of(track: Track, modality: str, end_s: float, against: str = "") -> l
         modality: of the curves; those of the head are told by their names.
         end_s: where the time axis ends.
         against: names the neutral of relative values.
+        t: texts of the page's language.
     """
     if not len(track) or not track.names:
         return []
     bin_s, means = bin_means(track.times_s, _valid_values(track), end_s)
     units = track.units or ("",) * len(track.names)
-    labels = _labels()
     found = []
     for d, (name, unit) in enumerate(zip(track.names, units, strict=True)):
         values = means[:, d]
         if name in _NO_CURVE or not np.isfinite(values).any():
             continue
-        curve: Plain = {"name": name, "label": labels.get(name, spoken_name(name))}
+        curve: Plain = {"name": name, "label": t.name("curve", name)}
         curve["unit"] = unit
+        curve["unit_text"] = t.name("unit", unit)
         curve["modality"] = "head" if name.startswith("pose_") else modality
         curve["against"] = against
         curve["shown"] = name in SHOWN
@@ -202,28 +190,28 @@ def _subset(track: Track, names: Sequence[str]) -> Track:
     return replace(track, values=values, names=tuple(names), units=units)
 
 
-def _curves(result: Result, end_s: float) -> list[Plain]:
+def _curves(result: Result, end_s: float, t: Texts) -> list[Plain]:
     """Action units relative to the person's neutral where there is one, everything else as
     measured.
     """
     tracks = result.features.tracks
     found = []
     if "voice" in tracks:
-        found += curves_of(tracks["voice"], "voice", end_s)
+        found += curves_of(tracks["voice"], "voice", end_s, "", t)
     if "body" in tracks:
         names = [measure.name for measure in BODY_MEASURES]
-        found += curves_of(_subset(tracks["body"], names), "body", end_s)
+        found += curves_of(_subset(tracks["body"], names), "body", end_s, "", t)
     face = tracks.get("face")
     own = tracks.get("face_relative")
     if face is None:
         return found
     if own is None:
-        return found + curves_of(face, "face", end_s)
+        return found + curves_of(face, "face", end_s, "", t)
     units = [name for name in own.names if name.startswith("AU")]
     others = [name for name in face.names if not name.startswith("AU")]
-    found += curves_of(_subset(own, units), "face", end_s, result.neutral)
-    found += curves_of(_off_usual(own), "face", end_s, result.neutral)
-    found += curves_of(_subset(face, others), "face", end_s)
+    found += curves_of(_subset(own, units), "face", end_s, result.neutral, t)
+    found += curves_of(_off_usual(own), "face", end_s, result.neutral, t)
+    found += curves_of(_subset(face, others), "face", end_s, "", t)
     return found
 
 
@@ -306,7 +294,7 @@ def quality_of(track: Track, end_s: float, gap: str) -> list[list[Any]]:
     return found
 
 
-def _quality(result: Result, end_s: float) -> list[Plain]:
+def _quality(result: Result, end_s: float, t: Texts) -> list[Plain]:
     gaps = {"face": "no video frame", "voice": "no sound"}
     found = []
     for name, gap in gaps.items():
@@ -316,7 +304,8 @@ def _quality(result: Result, end_s: float) -> list[Plain]:
             runs: list[list[Any]] = [[0.0, _round(end_s), why]]
         else:
             runs = quality_of(track, end_s, gap)
-        found.append({"name": name, "label": f"{name} measurable", "runs": runs})
+        label = t("js.measurable", what=t(f"modality.{name}"))
+        found.append({"name": name, "label": label, "runs": runs})
     return found
 
 
@@ -363,15 +352,6 @@ def _key(name: str, start_s: float) -> tuple[str, float]:
 # ----------------------------------------------------------------------------------------------
 
 _SPREAD = (Timing.SPREAD_CUE, Timing.SPREAD_ALL)
-TIMING_TEXT = {
-    Timing.GIVEN: "The transcript gave a time for each word.",
-    Timing.RECOGNISED: "Word times are the speech recogniser's.",
-    Timing.ALIGNED: "Word times were found in the sound, word by word.",
-    Timing.SPREAD_CUE: "Only whole subtitles had times; words are spread evenly inside each, so a "
-    "word's own time is approximate.",
-    Timing.SPREAD_ALL: "The transcript had no times: the words are spread evenly over the "
-    "recording. Their places do not say when they were spoken.",
-}
 
 
 def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float | None]:
@@ -391,7 +371,7 @@ def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float 
     return found
 
 
-def _word_data(result: Result) -> Plain:
+def _word_data(result: Result, t: Texts) -> Plain:
     """The transcript as a reader sees it. ``known`` says whether there are words to show,
     ``measured`` whether they are measured.
     """
@@ -407,7 +387,7 @@ def _word_data(result: Result) -> Plain:
     found["source"] = result.recording.words_source
     found["items"] = [_word_item(w, share) for w, share in pairs]
     found["between"] = _between_words(result.recording, words)
-    found["notes"] = [TIMING_TEXT[k] for k in kinds]
+    found["notes"] = [t(f"timing.{k.name.lower()}") for k in kinds]
     found["spread"] = any(k in _SPREAD for k in kinds)
     found["moved"] = any(shares)
     return found
@@ -452,21 +432,52 @@ def _meanings() -> Mapping[str, str]:
     return KINDS
 
 
-def _cue_data(cues: Sequence[Cue]) -> list[Plain]:
+#: Decimals of a unit on a page.
+_DIGITS = {"s": 1, "deg": 0}
+
+
+def _cue_data(cues: Sequence[Cue], t: Texts) -> list[Plain]:
     in_time = sorted(cues, key=lambda c: (c.start_s, c.end_s))
-    return [_cue_item(cue) for cue in in_time]
+    return [_cue_item(cue, t) for cue in in_time]
 
 
-def _cue_item(cue: Cue) -> Plain:
-    item: Plain = {"kind": cue.kind, "label": spoken_name(cue.kind)}
+def _cue_item(cue: Cue, t: Texts) -> Plain:
+    item: Plain = {"kind": cue.kind, "label": t.name("kind", cue.kind)}
     item["meaning"] = _meanings().get(cue.kind, "")
     item["modality"] = cue.modality
     item["start_s"] = _round(cue.start_s)
     item["end_s"] = _round(cue.end_s)
-    item["value"] = _significant(cue.value, 3)
-    item["unit"] = cue.unit
+    item["value"] = _strength(cue)
+    item["unit"] = t.name("unit", cue.unit)
     item["detail"] = cue.detail
+    item["halves"] = halves_of(cue)
     return item
+
+
+def _strength(cue: Cue) -> float | None:
+    """As a page shows it: seconds with a tenth and whole degrees, as in the cue's own words."""
+    if cue.unit in _DIGITS:
+        return _round(cue.value, _DIGITS[cue.unit])
+    return _significant(cue.value, 3)
+
+
+#: One half of an inconsistency: what, and when.
+_HALF = re.compile(r"(?P<what>.+?) \((?P<start>\d+\.\d)-(?P<end>\d+\.\d) s\)")
+
+
+def halves_of(cue: Cue) -> list[Plain]:
+    """The two things that an inconsistency cue quotes, with their times; none of other cues."""
+    one, against, other = cue.detail.partition(" against ")
+    if cue.modality != "across" or not against:
+        return []
+    found: list[Plain] = []
+    for text in (one, other):
+        half = _HALF.match(text)
+        if half is None:
+            return []
+        start_s, end_s = float(half["start"]), float(half["end"])
+        found.append({"what": half["what"], "start_s": start_s, "end_s": end_s})
+    return found
 
 
 def _is_measured(result: Result, modality: str) -> bool:
@@ -559,31 +570,37 @@ def _segment(segment: Segment) -> Plain:
     return plain
 
 
-def time_data(result: Result) -> Plain:
-    """Everything with a time: what the browser draws on the time axis."""
+def time_data(result: Result, t: Texts = ENGLISH) -> Plain:
+    """Everything with a time: what the browser draws on the time axis.
+
+    Args:
+        result: the answer.
+        t: texts of the page's language.
+    """
     end_s = duration_s(result)
     found: Plain = {"id": result.recording.id, "duration_s": _round(end_s)}
-    found["words"] = _word_data(result)
-    found["cues"] = _cue_data(result.cues)
-    found["curves"] = _curves(result, end_s)
+    found["words"] = _word_data(result, t)
+    found["cues"] = _cue_data(result.cues, t)
+    found["curves"] = _curves(result, end_s, t)
     found["speech"] = _speech(result, end_s)
-    found["quality"] = _quality(result, end_s)
+    found["quality"] = _quality(result, end_s, t)
     found["located"] = _located(result, end_s)
     there = {name for name in MORE if name in result.features.tracks}
     there |= {cue.modality for cue in result.cues}
-    found["modalities"] = modalities_with(there)
+    found["modalities"] = modalities_with(there, t)
     return found
 
 
-def modalities_with(there: Iterable[str]) -> Mapping[str, str]:
+def modalities_with(there: Iterable[str], t: Texts = ENGLISH) -> Mapping[str, str]:
     """What each modality of a page is called, in the page's order.
 
     Args:
         there: modalities of which something is known.
+        t: texts of the page's language.
     """
     known = set(there)
-    more = {name: label for name, label in MORE.items() if name in known}
-    return MODALITIES | more
+    more = [name for name in MORE if name in known]
+    return {name: t(f"modality.{name}") for name in (*MODALITIES, *more)}
 
 
 def overview_row(result: Result, link: str) -> Plain:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from twomind.reporting.comparison import Comparison, compared, in_points
+from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.report_data import (
     duration_s,
     is_action_unit,
@@ -20,34 +22,13 @@ from twomind.reporting.report_data import (
 from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Prediction, Status, Track
 
-DRAWN = (
-    "A synthetic person, not a real one: numbers here show that the machinery works; they say "
-    "nothing about real faces."
-)
-MEANING = (
-    "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
-)
 #: A row of text by column, and the same to read only.
 Line = dict[str, str]
 LineView = Mapping[str, str]
-CAPTION = "Words that moved this answer’s score"
-NOT_FOR = (
-    "diagnosis, or decisions about a person without a human who looks for themselves",
-    "hiring, supervision at work or marking in education (in the European Union prohibited for "
-    "emotion recognition)",
-    "lie detection, or reading what someone “really” thinks or feels",
-    "comparing people or groups: error by group is unknown unless the model’s card states it",
-)
-#: What each part is called, and what it stands for.
-PARTS = {
-    "question": (
-        "The question asked",
-        "how often answers to this question were marked, whoever answered",
-    ),
-    "length": ("How long the answer is", "its number of words, whatever they are"),
-    "content": ("What was said", "hesitation and ambivalence words of this answer"),
-    "prevalence": ("The prevalence you set", "shifts every score alike"),
-}
+#: Keys of what a score is not for.
+_NOT_FOR = ("one", "two", "three", "four")
+#: Parts of a score that a page has words for.
+_PARTS = ("question", "length", "content", "prevalence")
 
 
 def percent(share: float) -> str:
@@ -67,40 +48,33 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
-def plural(n: int, one: str, many: str = "") -> str:
-    """``2`` → ``2 words``.
-
-    Args:
-        n: how many.
-        one: what one is called.
-        many: what several are called; without it with an s.
-    """
-    word = one if n == 1 else many or f"{one}s"
-    return f"{n:,} {word}"
-
-
-def _line(what: str, state: str, text: str) -> Line:
+def _line(t: Texts, key: str, state: str, text: str) -> Line:
     """What was measured of something: ``ok``, ``part`` or ``no``, and a sentence."""
-    return {"what": what, "state": state, "text": text}
+    return {"key": key, "what": t(f"modality.{key}"), "state": state, "text": text}
 
 
 # --- what was measured
 # -----------------------------------------------------------------------------------------------
 
 
-def _face_line(track: Track | None, note: str) -> Line:
+def _no(t: Texts, what: str, why: str) -> Line:
+    return _line(t, what, "no", t("measured.face_no", why=why))
+
+
+def _face_line(t: Texts, track: Track | None, note: str) -> Line:
     if track is None:
-        return _line("Face", "no", f"Not measured: {note or 'no face track'}.")
+        return _no(t, "face", note or t("measured.no_face"))
     if not track.valid.any():
-        frames = plural(len(track), "frame")
-        return _line("Face", "no", f"Not measured in any of {frames}: {_commonest(track)}.")
+        frames = t.count(len(track), "frame")
+        text = t("measured.face_none", n=frames, why=_commonest(track))
+        return _line(t, "face", "no", text)
     share = float(track.valid.mean())
-    frames = plural(len(track), "video frame")
-    text = f"Measurable in {percent(share)} of {frames}"
+    frames = t.count(len(track), "video_frame")
+    text = t("measured.face_part", share=percent(share), n=frames)
     if share < 1:
-        text += f"; most often lost because: {_commonest(track)}"
+        text += t("measured.face_lost", why=_commonest(track))
     state = "ok" if share >= 0.8 else "part"
-    return _line("Face", state, f"{text}.")
+    return _line(t, "face", state, f"{text}.")
 
 
 def _commonest(track: Track) -> str:
@@ -112,114 +86,120 @@ def _commonest(track: Track) -> str:
     return track.reasons[commonest] or "no reason was given"
 
 
-#: What found the speech → how the page says it.
-_DETECTORS = {
-    "silero": " (told from other sound by Silero)",
-    "energy": " (told from noise by its level and pitch: music and tones count as speech)",
-}
+#: What found the speech, where the page says so.
+_DETECTORS = ("silero", "energy")
 
 
-def _voice_line(track: Track | None, note: str, summary: Mapping[str, Any]) -> Line:
+def _voice_line(t: Texts, track: Track | None, note: str, summary: Mapping[str, Any]) -> Line:
     """What was measured of the voice, and what is to be said of its measures."""
-    line = _line_of_voice(track, note, str(summary.get("vad", "")))
+    line = _line_of_voice(t, track, note, str(summary.get("vad", "")))
     remarks = summary.get("remarks", ())
     if not remarks or line["state"] == "no":
         return line
-    noted = "; ".join(remarks)
-    return _line("Voice", "part", f"{line['text']} Note: {noted}.")
+    text = t("measured.note", text=line["text"], noted="; ".join(remarks))
+    return _line(t, line["key"], "part", text)
 
 
-def _line_of_voice(track: Track | None, note: str, detector: str) -> Line:
+def _line_of_voice(t: Texts, track: Track | None, note: str, detector: str) -> Line:
+    what = "voice"
     if track is None:
-        return _line("Voice", "no", f"Not measured: {note or 'no voice track'}.")
+        return _no(t, "voice", note or t("measured.no_voice"))
     if not track.valid.any():
-        return _line("Voice", "no", f"Not measured: {_commonest(track)}.")
+        return _no(t, "voice", _commonest(track))
     if "speech" not in track.names:
-        return _line("Voice", "ok", "Measured.")
+        return _line(t, what, "ok", t("measured.voice_ok"))
     step_s = 0.01
     if len(track) > 1:
         step_s = float(np.median(np.diff(track.times_s)))
     is_speech = track.column("speech") >= 0.5
     speech_s = float(np.nansum(is_speech)) * step_s
-    told = _DETECTORS.get(detector, "")
+    told = t(f"measured.{detector}") if detector in _DETECTORS else ""
     if speech_s <= 0:
-        text = f"Sound was measured; no speech was found in it{told}."
-        return _line("Voice", "part", text)
-    heard_s = float(track.valid.sum()) * step_s
-    text = f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound{told}."
-    return _line("Voice", "ok", text)
+        return _line(t, what, "part", t("measured.voice_silent", told=told))
+    sound = seconds(float(track.valid.sum()) * step_s)
+    text = t("measured.voice_speech", speech=seconds(speech_s), sound=sound, told=told)
+    return _line(t, what, "ok", text)
 
 
-def _words_line(words: Values) -> Line:
+def _words_line(t: Texts, words: Values) -> Line:
     n_remarks = len(words["remarks"])
     remarked = ""
     if n_remarks:
-        remarked = f" {plural(n_remarks, 'remark')} on the transcript: see below."
+        remarked = t("measured.remarks", n=t.count(n_remarks, "remark"))
+    what = "words"
     if not words["measured"]:
-        return _line("Words", "no", f"Not measured: {words['reason']}.{remarked}")
-    line = _line_of_words(words)
-    return _line("Words", "part", line["text"] + remarked) if remarked else line
+        why = t("measured.face_no", why=words["reason"])
+        return _line(t, what, "no", why + remarked)
+    line = _line_of_words(t, words)
+    return _line(t, what, "part", line["text"] + remarked) if remarked else line
 
 
-def _line_of_words(words: Values) -> Line:
+def _line_of_words(t: Texts, words: Values) -> Line:
     n = len(words["items"])
+    what = "words"
     if not n:
-        return _line("Words", "part", "The transcript is there and holds no word.")
-    source = f" from {words['source']}" if words["source"] else ""
-    text = f"{plural(n, 'word')}{source}."
+        return _line(t, what, "part", t("measured.words_empty"))
+    counted = t.count(n, "word")
+    text = t("measured.words", n=counted)
+    if words["source"]:
+        text = t("measured.words_from", n=counted, source=words["source"])
     state = "ok"
     if words["spread"]:
         state = "part"
         text += f" {' '.join(words['notes'])}"
     if words["reason"]:
         state = "part"
-        text += f" Note: {words['reason']}."
-    return _line("Words", state, text)
+        text = t("measured.note", text=text, noted=words["reason"])
+    return _line(t, what, state, text)
 
 
-def _cues_line(result: Result) -> Line:
+def _cues_line(t: Texts, result: Result) -> Line:
     counts = {k: n for k, n in modality_counts(result.cues).items() if n}
+    what = "cues"
     if not counts:
-        return _line("Cues", "part", "None was found. A cue is not ambivalence.")
-    each = [f"{n} {modality}" for modality, n in counts.items()]
-    listed = ", ".join(each)
-    cues = plural(len(result.cues), "cue")
-    text = f"{cues} that a coder might mark ({listed}). A cue is not ambivalence."
-    return _line("Cues", "ok", text)
+        return _line(t, what, "part", t("measured.cues_none"))
+    each = [f"{n} {t.name('modality', modality).lower()}" for modality, n in counts.items()]
+    cues = t.count(len(result.cues), "cue")
+    return _line(t, what, "ok", t("measured.cues", n=cues, each=", ".join(each)))
 
 
-def measured(result: Result, words: Values) -> list[Line]:
+def measured(result: Result, words: Values, t: Texts = ENGLISH) -> list[Line]:
     """One line for face, voice, words and cues: a state (``ok``, ``part``, ``no``) and a
     sentence.
+
+    Args:
+        result: the answer.
+        words: its transcript, as the page shows it.
+        t: texts of the page's language.
     """
     tracks = result.features.tracks
     notes = result.features.notes
-    face = _face_line(tracks.get("face"), notes.get("face", ""))
+    face = _face_line(t, tracks.get("face"), notes.get("face", ""))
     summary = result.summary.get("voice", {})
-    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""), summary)
-    return [face, voice, _words_line(words), _cues_line(result)]
+    voice = _voice_line(t, tracks.get("voice"), notes.get("voice", ""), summary)
+    return [face, voice, _words_line(t, words), _cues_line(t, result)]
 
 
 # --- the score
 # -------------------------------------------------------------------------------------------------------
 
 
-def question_text(question: str | None) -> str:
+def question_text(question: str | None, t: Texts = ENGLISH) -> str:
     """``7`` → its theme in words, where it is one of the seven; an own prompt as it is; or that it
     is unknown.
     """
     from twomind.models.questions import BAH_QUESTIONS, resolve
 
     if question is None or not question.strip():
-        return "Question not given"
+        return t("question.none")
     name = resolve(question, tuple(BAH_QUESTIONS))
     if name is None:
         return question
     response, theme = BAH_QUESTIONS[name]
-    return f"Question {name}: {theme} ({response})"
+    return t("question.known", name=name, theme=theme, response=response)
 
 
-def _known_to(model: Values, question: str | None) -> bool:
+def known_to(model: Values, question: str | None) -> bool:
     """Whether the model used the question; a model that does not list its questions is believed."""
     from twomind.models.questions import resolve
 
@@ -231,51 +211,58 @@ def _known_to(model: Values, question: str | None) -> bool:
     return resolve(question, tuple(model["questions"])) is not None
 
 
-def skill_text(model: Values, question: str | None) -> str:
+def skill_text(model: Values, question: str | None, t: Texts = ENGLISH) -> str:
     """How well the model tells answers apart on held-out people, for this kind of question; "" when
     it does not say.
+
+    Args:
+        model: its card.
+        question: that was asked.
+        t: texts of the page's language.
     """
     skill = model.get("skill", {})
-    known = _known_to(model, question)
+    known = known_to(model, question)
     figures = skill.get("known_question" if known else "unknown_or_own_prompt", skill)
     auc = figures.get("auc")
-    within = figures.get("within_question_auc")
+    inside = figures.get("within_question_auc")
     if not isinstance(auc, int | float):
         return ""
     low, high = figures.get("auc_ci") or (None, None)
     interval = ""
     if low is not None and high is not None:
-        interval = f", 95 % interval {low:.2f} to {high:.2f}"
-    who = "people" if known else "people and to a question that it does not know"
-    text = (
-        f"Skill: of two answers of held-out {who}, one marked and one not, it scores the marked "
-        f"one higher in {percent(auc)} of pairs (AUC {auc:.2f}{interval})"
-    )
-    if isinstance(within, int | float) and known:
-        text += f"; when both answer the same question, in {percent(within)}"
-    return f"{text}. Chance is 50 %."
+        interval = t("score.skill_interval", low=f"{low:.2f}", high=f"{high:.2f}")
+    within = ""
+    if isinstance(inside, int | float) and known:
+        within = t("score.skill_within", share=percent(inside))
+    told = {"who": t("score.people" if known else "score.people_new")}
+    told |= {"share": percent(auc), "auc": f"{auc:.2f}", "interval": interval}
+    return t("score.skill", within=within, **told)
 
 
-def _bar(part: Values, reach: float, known: bool) -> Plain:
+def _bar(t: Texts, part: Values, reach: float, known: bool) -> Plain:
     """A part as a bar from the middle, in percent; ``reach`` is the value at the edge."""
     name = part["name"]
     value = part["value"]
-    label, about = PARTS.get(name, (name.replace("_", " "), ""))
+    label = name.replace("_", " ")
+    about = ""
+    if name in _PARTS:
+        label = t(f"score.{name}")
+        about = t(f"score.{name}_about")
     if name == "question" and not known:
-        about = "the model does not know this question and leaves it out"
+        about = t("score.question_left_out")
     if abs(value) < 0.05:
-        effect, sign = "hardly moves it", 0
+        effect, sign = t("score.hardly"), 0
     elif value > 0:
-        effect, sign = "raises it", 1
+        effect, sign = t("score.raises"), 1
     else:
-        effect, sign = "lowers it", -1
+        effect, sign = t("score.lowers"), -1
     width = 50 * abs(value) / reach
     begin = 50 - width if value < 0 else 50
     told = {"label": label, "about": about, "effect": effect, "sign": sign}
     return {**part, **told, "x": round(begin, 2), "width": round(width, 2)}
 
 
-def _parts(score: Values, known: bool) -> tuple[list[Plain], float | None]:
+def _parts(t: Texts, score: Values, known: bool) -> tuple[list[Plain], float | None]:
     """The parts as bars from the middle, in shares of the widest; and the starting point as a
     probability.
     """
@@ -289,83 +276,101 @@ def _parts(score: Values, known: bool) -> tuple[list[Plain], float | None]:
     moving = [part for part in moving if part["value"] is not None]
     widest = max((abs(part["value"]) for part in moving), default=0.0)
     reach = max(widest, 0.5)
-    bars = [_bar(part, reach, known) for part in moving]
-    start = None if base is None else 1 / (1 + math.exp(-base))
-    return bars, start
+    bars = [_bar(t, part, reach, known) for part in moving]
+    if base is None:
+        return [{**bar, "points": None} for bar in bars], None
+    points = in_points(base, [part["value"] for part in moving])
+    with_points = [{**bar, "points": n} for bar, n in zip(bars, points, strict=True)]
+    return with_points, 1 / (1 + math.exp(-base))
 
 
-def meaning(model: Values) -> str:
+def meaning(model: Values, t: Texts = ENGLISH) -> str:
     """What the model's number is: a coder's likely mark, unless the model says otherwise of its
     own.
     """
-    return str(model.get("meaning") or MEANING)
+    return str(model.get("meaning") or t("score.meaning"))
 
 
-def _given(prediction: Prediction) -> list[str]:
+def _given(t: Texts, prediction: Prediction) -> list[str]:
     """What a model gave besides parts and words: its word, both sides, the moments that
     it cites.
     """
     found = []
     for e in prediction.evidence:
         if e.kind == "said":
-            found.append(f"The model’s own word: {e.name}.")
+            found.append(t("score.own_word", name=e.name))
         elif e.kind == "side":
-            found.append(f"It says, {e.name}")
+            found.append(t("score.says", name=e.name))
         elif e.kind == "cited":
-            when = " (no time known)"
+            when = t("score.cites_no_time")
             if math.isfinite(e.start_s):
-                when = f" at {e.start_s:.1f} to {e.end_s:.1f} s"
-            found.append(f"It cites{when}: {e.name}")
+                start, end = f"{e.start_s:.1f}", f"{e.end_s:.1f}"
+                when = t("score.cites_when", start=start, end=end)
+            found.append(t("score.cites", when=when, name=e.name))
         elif e.kind == "dropped":
-            found.append(f"Left out, {e.value:.0f} cited: {e.name}.")
+            found.append(t("score.dropped", n=f"{e.value:.0f}", name=e.name))
     return found
 
 
-def _changed(result: Result) -> list[str]:
+def _changed(t: Texts, result: Result, score: Values) -> str:
     """What adaptation did, where a method was used: the answer without it stays beside the one with
     it.
     """
     if not result.adaptation:
-        return []
+        return ""
     plain = result.unadapted
-    without = "not measured"
+    before = t("score.not_measured")
     if plain is not None and plain.status is not Status.NOT_MEASURED:
-        without = f"{plain.probs[1]:.2f}"
-    said = str(result.adaptation["said"]) or "not adapted"
-    return [f"{said[0].upper()}{said[1:]}. The same model without adaptation: {without}."]
+        before = f"{plain.probs[1]:.2f}"
+    method = str(result.adaptation.get("method", ""))
+    if not result.adaptation["said"]:
+        return t("adapted.not_adapted", method=method, before=before)
+    saw = str(result.adaptation.get("saw", ""))
+    how = t("adapted.saw_nothing")
+    if saw and saw != "nothing":
+        how = t("adapted.saw", saw=saw)
+    after = t("score.not_measured") if score["p"] is None else f"{score['p']:.2f}"
+    return t("adapted.changed", method=method, how=how, before=before, after=after)
 
 
-def _sentences(score: Values, own_meaning: bool) -> list[str]:
+def _headline(t: Texts, score: Values, alone: Comparison | None) -> str:
+    """The score beside what the question alone gives."""
+    p = f"{score['p']:.2f}"
+    if alone is None:
+        return t("score.no_comparison", p=p)
+    points = alone.points
+    way = "nothing"
+    if points:
+        way = "adds" if points > 0 else "takes"
+    key = way if alone.known else f"unknown_{way}"
+    if alone.known and way == "nothing":
+        key = "adds_nothing"
+    size = abs(points)
+    told = t("score.point") if size == 1 else t("score.points", n=size)
+    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=told)
+
+
+def _sentences(t: Texts, score: Values, own_meaning: bool) -> list[str]:
     """What the number says, in frequencies, and what it mostly comes from."""
     if own_meaning:
-        return [
-            "How often answers that score like this one are marked by a coder was not measured."
-        ]
-    found = _observed(score)
+        return [t("score.observed_not")]
+    found = _observed(t, score)
     if _mostly_the_question(score["parts"]):
-        found.append(
-            "Which question was asked and how long the answer is move this score more than what "
-            "was said."
-        )
+        found.append(t("score.mostly_question"))
     return found
 
 
-def _observed(score: Values) -> list[str]:
+def _observed(t: Texts, score: Values) -> list[str]:
     """How often answers of about this score are marked, as far as that was tested."""
     why = str(score.get("no_band", ""))
     if why:
         return [f"{why[0].upper()}{why[1:]}."]
-    of_hundred = score["p"] * 100
-    expected = (
-        "Of 100 answers that score like this one, a trained coder would be expected to mark about "
-        f"{of_hundred:.0f}."
-    )
+    expected = t("score.expected", n=f"{score['p'] * 100:.0f}")
     if not score["band"]:
         return [expected]
     low, high = score["band"]
-    rate = f"{100 * low:.0f} to {100 * high:.0f} %"
-    said = f"Of the held-out answers scored nearest to this one, {rate} were marked"
-    return [expected, f"{said} (95 % interval of that rate)."]
+    observed = t("score.observed", low=f"{100 * low:.0f}", high=f"{100 * high:.0f}")
+    return [expected, observed]
 
 
 def _mostly_the_question(parts: Sequence[Values]) -> bool:
@@ -377,31 +382,31 @@ def _mostly_the_question(parts: Sequence[Values]) -> bool:
     return bool(size["question"] + size["length"] > size["content"])
 
 
-def score_text(result: Result) -> Plain:
+def score_text(result: Result, t: Texts = ENGLISH) -> Plain:
     """The score card: a heading, sentences, the scale's places in percent, the parts."""
     score = score_data(result.prediction)
     status = result.prediction.status
-    given = [*_changed(result), *_given(result.prediction)]
+    score["given"] = _given(t, result.prediction)
+    score["changed"] = _changed(t, result, score)
+    score["meaning"] = meaning(result.model, t)
+    plain = result.unadapted
+    score["before"] = None
+    if plain is not None and plain.status is not Status.NOT_MEASURED:
+        score["before"] = round(float(plain.probs[1]), 4)
     if status is Status.NOT_MEASURED:
-        return score | {
-            "heading": "not measured",
-            "sentences": [],
-            "given": given,
-            "bars": [],
-            "base": None,
-            "skill": "",
-            "meaning": meaning(result.model),
-        }
-    bars, base = _parts(score, _known_to(result.model, result.recording.question))
-    heading = "cannot tell" if status is Status.ABSTAINED else f"{score['p']:.2f}"
-    own_meaning = bool(result.model.get("meaning"))
-    score["heading"] = heading
-    score["sentences"] = _sentences(score, own_meaning)
-    score["given"] = given
+        nothing = {"heading": t("score.not_measured"), "headline": "", "alone": None}
+        return score | nothing | {"sentences": [], "bars": [], "base": None, "skill": ""}
+    known = known_to(result.model, result.recording.question)
+    bars, base = _parts(t, score, known)
+    is_abstained = status is Status.ABSTAINED
+    score["heading"] = t("score.cannot_tell") if is_abstained else f"{score['p']:.2f}"
+    alone = compared(score, known)
+    score["alone"] = None if alone is None else {"p": alone.p, "known": alone.known}
+    score["headline"] = _headline(t, score, alone)
+    score["sentences"] = _sentences(t, score, bool(result.model.get("meaning")))
     score["bars"] = bars
     score["base"] = base
-    score["skill"] = skill_text(result.model, result.recording.question)
-    score["meaning"] = meaning(result.model)
+    score["skill"] = skill_text(result.model, result.recording.question, t)
     return score
 
 
@@ -422,23 +427,21 @@ def _card_list(model: Values, *names: str) -> list[str]:
     return []
 
 
-def limits(result: Result) -> list[str]:
+def limits(result: Result, t: Texts = ENGLISH) -> list[str]:
     """What a reader must not take the score and the cues for."""
     found = _card_list(result.model, "limits", "limitations")
     if not result.located:
-        found.insert(
-            0, "It does not say when: cues and coloured words have times, the score has none."
-        )
-    found.append(
-        "Face measures come from the geometry of landmarks: they describe movement, not emotion."
-    )
+        found.insert(0, t("limits.not_when"))
+    found.append(t("limits.geometry"))
     population = _card_list(result.model, "population")
-    found += [f"Trained on: {text}." for text in population]
+    found += [t("limits.trained_on", text=text) for text in population]
     return list(dict.fromkeys(found))
 
 
-def not_for(result: Result) -> list[str]:
-    return _card_list(result.model, "not_for", "out_of_scope") or list(NOT_FOR)
+def not_for(result: Result, t: Texts = ENGLISH) -> list[str]:
+    """What the model must not be used for; in its own words where it has some."""
+    own = _card_list(result.model, "not_for", "out_of_scope")
+    return own or [t(f"not_for.{key}") for key in _NOT_FOR]
 
 
 def missing(result: Result, lines: Sequence[LineView]) -> dict[str, list[Line]]:
@@ -452,7 +455,7 @@ def missing(result: Result, lines: Sequence[LineView]) -> dict[str, list[Line]]:
             rows.append(_row(what, reason))
     seen = {row["what"] for row in rows}
     for line in lines:
-        what = line["what"].lower()
+        what = line["key"]
         if line["state"] == "no" and what not in seen:
             rows.append(_row(what, line["text"]))
     units = [row for row in rows if is_action_unit(row["what"])]
@@ -523,15 +526,7 @@ def _is_empty(value: Any) -> bool:
     return value in (None, "", [], {})
 
 
-#: What is said under the two columns of every answer.
-TWO_SIDES_LIMIT = (
-    "A model of the words tells this, clause by clause. It is no part of the score, and it does not "
-    "say how strongly somebody means it. Of what it tells, at most {risk:.0%} was wrong on held-out "
-    "people of its training, and more elsewhere; of the rest it cannot tell. {elsewhere}"
-)
-
-
-def two_sides_text(result: Result) -> Plain | None:
+def two_sides_text(result: Result, t: Texts = ENGLISH) -> Plain | None:
     """The clauses for a change and those against it; None where the model was not asked."""
     found = result.two_sides
     if not found:
@@ -542,12 +537,11 @@ def two_sides_text(result: Result) -> Plain | None:
     for side in ("change", "sustain"):
         own = [clause for clause in found["clauses"] if clause["said"] == side]
         text[side] = [_quoted(clause) for clause in own]
-    text["neutral"] = counts.get("neutral", 0)
-    text["cannot_tell"] = counts.get("cannot tell", 0)
-    text["trained_on"] = about["trained_on"]
-    text["labelled_by"] = about["labelled_by"]
-    elsewhere = about["judged_elsewhere"]
-    text["limit"] = TWO_SIDES_LIMIT.format(risk=about["max_risk"], elsewhere=elsewhere).strip()
+    numbers = {"neutral": counts.get("neutral", 0), "cannot_tell": counts.get("cannot tell", 0)}
+    made_of = {"trained_on": about["trained_on"], "labelled_by": about["labelled_by"]}
+    text["rest"] = t("sides.rest", **numbers, **made_of)
+    risk = f"{about['max_risk']:.0%}"
+    text["limit"] = t("sides.limit", risk=risk, elsewhere=about["judged_elsewhere"]).strip()
     return text
 
 
@@ -558,20 +552,26 @@ def _quoted(clause: Values) -> Plain:
     return {"at": at, "quote": clause["quote"]}
 
 
-def answer_text(result: Result, words: Values) -> Plain:
-    """All sentences of one answer."""
+def answer_text(result: Result, words: Values, t: Texts = ENGLISH) -> Plain:
+    """All sentences of one answer.
+
+    Args:
+        result: the answer.
+        words: its transcript, as the page shows it.
+        t: texts of the page's language.
+    """
     recording = result.recording
-    lines = measured(result, words)
+    lines = measured(result, words, t)
     found: Plain = {"id": recording.id, "subject": recording.subject}
-    found["question"] = question_text(recording.question)
+    found["question"] = question_text(recording.question, t)
     found["duration"] = seconds(duration_s(result))
     found["drawn"] = recording.drawn
     found["purpose"] = result.purpose
-    found["score"] = score_text(result)
-    found["two_sides"] = two_sides_text(result)
+    found["score"] = score_text(result, t)
+    found["two_sides"] = two_sides_text(result, t)
     found["measured"] = lines
-    found["limits"] = limits(result)
-    found["not_for"] = not_for(result)
+    found["limits"] = limits(result, t)
+    found["not_for"] = not_for(result, t)
     found["missing"] = missing(result, lines)
     found["made"] = made(result)
     return found

@@ -1,6 +1,29 @@
 // Small helpers for elements and times. Text always goes in as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
+const texts = JSON.parse(document.getElementById("texts").textContent);
+
+// A text of the page's language with its places filled in.
+export function say(name, values = {}) {
+  return texts[name].replace(/\{(\w+)\}/g, (place, key) => (key in values ? values[key] : place));
+}
+
+// A file for the reader, made here: nothing leaves the page.
+export function save(name, type, text) {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10000);
+}
+
+// A table as CSV; a text that a spreadsheet would take for a formula is kept a text.
+export function csv(rows) {
+  const cell = (value) => {
+    const text = String(value ?? "");
+    const safe = /^[=+\-@\t\r]/.test(text) && Number.isNaN(Number(text)) ? `'${text}` : text;
+    return /[",\n\r]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
+  };
+  return `\ufeff${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+}
 
 export function make(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);

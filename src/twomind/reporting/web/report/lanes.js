@@ -1,9 +1,11 @@
 // Rows of the timeline other than curves. A row: label, height, paint(group, view), lines(timeS) for the tooltip.
 
-import { clock, draw, short, textWidth } from "./dom.js";
+import { clock, draw, make, say, short, textWidth } from "./dom.js";
 
 const at = (spans, timeS) => spans.find((s) => s.start_s <= timeS && timeS < s.end_s);
-const span = (s) => (s.end_s - s.start_s < 0.05 ? clock(s.start_s) : `${clock(s.start_s)} to ${clock(s.end_s)}`);
+const span = (s) => (s.end_s - s.start_s < 0.05 ? clock(s.start_s) : say("to", { start: clock(s.start_s), end: clock(s.end_s) }));
+// The least a finger or an eye finds: a cue's button is never smaller.
+const LEAST_PX = 24;
 
 function bar(view, startS, endS, y, height, attributes) {
   const x = view.x(startS);
@@ -30,36 +32,30 @@ export function heading(label) {
   return { label, height: 26, heading: true, paint() {} };
 }
 
-// When: segments and a frame score where the model locates; otherwise the words "not located" and why.
+// When: segments where the model locates. Where it does not, a note above the timeline says so.
 export function whenRows(located) {
   const rows = [];
-  if (!located.located) {
+  if (located.located) {
     rows.push({
-      label: "When", height: 26, name: "when", sentence: `not located — ${located.reason}`,
-      paint() {},
-      lines: () => ["not located", located.reason],
-    });
-  } else {
-    rows.push({
-      label: "Located", height: 24, name: "segments",
+      label: say("located"), height: 24, name: "segments",
       paint(group, view) {
         for (const s of located.segments) group.append(bar(view, s.start_s, s.end_s, 4, 16, { class: "segment", rx: 2 }));
       },
       lines(timeS) {
         const s = at(located.segments, timeS);
-        return s && [s.label, span(s), `by ${s.source}`, ...(s.score === null ? [] : [`score ${short(s.score)}`])];
+        return s && [s.label, span(s), say("by", { source: s.source }), ...(s.score === null ? [] : [say("score", { value: short(s.score) })])];
       },
     });
   }
   if (located.coded.length) {
     rows.push({
-      label: "Coded by people", height: 24, name: "coded",
+      label: say("coded"), height: 24, name: "coded",
       paint(group, view) {
         for (const s of located.coded) group.append(bar(view, s.start_s, s.end_s, 4, 16, { class: "coded", rx: 2 }));
       },
       lines(timeS) {
         const s = at(located.coded, timeS);
-        return s && [s.label, span(s), `coded: ${s.source}`];
+        return s && [s.label, span(s), say("coded_by", { source: s.source })];
       },
     });
   }
@@ -68,8 +64,8 @@ export function whenRows(located) {
 
 export function wordRow(words) {
   return {
-    label: words.spread ? "≈ spoken words" : "Spoken words", height: 42, name: "words",
-    note: words.spread ? "times spread evenly, not heard" : "",
+    label: `${words.spread ? "≈ " : ""}${say("spoken")}`, height: 42, name: "words",
+    note: words.spread ? say("spread") : "",
     paint(group, view) {
       const free = [-Infinity, -Infinity];
       for (const w of words.items) {
@@ -88,9 +84,9 @@ export function wordRow(words) {
       const w = at(words.items, timeS);
       if (!w) return null;
       const lines = [`“${w.text}”`, `${w.spread ? "≈ " : ""}${span(w)}`];
-      if (w.spread) lines.push("time spread evenly, not heard");
-      if (w.confidence !== null) lines.push(`recognised with confidence ${w.confidence}`);
-      if (w.share) lines.push(`${w.share > 0 ? "raises" : "lowers"} the score (${w.share > 0 ? "+" : ""}${w.share.toFixed(2)} log-odds)`);
+      if (w.spread) lines.push(say("spread"));
+      if (w.confidence !== null) lines.push(say("confidence", { value: w.confidence }));
+      if (w.share) lines.push(say(w.share > 0 ? "raises" : "lowers", { value: Math.abs(w.share).toFixed(2) }));
       return lines;
     },
   };
@@ -98,13 +94,14 @@ export function wordRow(words) {
 
 export function cueLines(cue) {
   const lines = [cue.label, span(cue)];
-  if (cue.value !== null) lines.push(`strength ${cue.value} ${cue.unit}`.trim());
-  if (cue.detail) lines.push(cue.detail);
+  if (cue.value !== null) lines.push(say("strength", { value: cue.value, unit: cue.unit }).trim());
+  if (cue.halves.length) lines.push(...cue.halves.map((half) => `${half.what}, ${span(half)}`));
+  else if (cue.detail) lines.push(cue.detail);
   if (cue.meaning) lines.push(cue.meaning);
   return lines;
 }
 
-// One row per kind of cue, as coders know them from tiers.
+// One row per kind of cue, as coders know them from tiers. Each cue is a button; arrows walk along a row.
 export function cueRows(cues, modality) {
   const kinds = new Map();
   cues.forEach((cue, i) => {
@@ -114,11 +111,21 @@ export function cueRows(cues, modality) {
   });
   const order = [...kinds.values()].sort((a, b) => b.length - a.length);
   return order.map((own) => ({
-    label: own[0].label, count: own.length, height: 20, name: `cue-${own[0].kind}`,
+    label: own[0].label, count: own.length, height: LEAST_PX, name: `cue-${own[0].kind}`,
     paint(group, view) {
-      for (const cue of own) {
-        group.append(bar(view, cue.start_s, cue.end_s, 4, 12, { class: `cue ${modality}`, rx: 2, "data-cue": cue.i }));
-      }
+      for (const cue of own) group.append(bar(view, cue.start_s, cue.end_s, 6, 12, { class: `cue ${modality}`, rx: 2 }));
+    },
+    buttons(view) {
+      return own.map((cue, k) => {
+        const left = view.x(cue.start_s);
+        const width = Math.max(view.x(cue.end_s) - left, LEAST_PX);
+        const button = make("button", {
+          type: "button", class: `cue ${modality}`, "data-cue": cue.i, tabindex: k ? -1 : 0, "aria-label": `${cue.label}, ${span(cue)}`,
+        });
+        button.style.left = `${Math.min(left, view.width - width)}px`;
+        button.style.width = `${width}px`;
+        return button;
+      });
     },
     lines(timeS, slackS) {
       const near = own.find((c) => c.start_s - slackS <= timeS && timeS <= c.end_s + slackS);
@@ -129,7 +136,7 @@ export function cueRows(cues, modality) {
 
 export function speechRow(speech) {
   return {
-    label: "speech", note: "pauses hatched", height: 22, name: "speech",
+    label: say("speech"), note: say("pauses_hatched"), height: 22, name: "speech",
     paint(group, view) {
       for (const [a, b] of speech.speech) group.append(bar(view, a, b, 5, 12, { class: "speech" }));
       for (const [a, b] of speech.pauses) {
@@ -142,8 +149,8 @@ export function speechRow(speech) {
     lines(timeS) {
       const inside = ([a, b]) => a <= timeS && timeS < b;
       const pause = speech.pauses.find(inside);
-      if (pause) return ["pause", `${(pause[1] - pause[0]).toFixed(2)} s`, `from ${clock(pause[0])}`];
-      return speech.speech.some(inside) ? ["speech"] : ["no speech"];
+      if (pause) return [say("a_pause"), `${(pause[1] - pause[0]).toFixed(1)} s`, say("from", { time: clock(pause[0]) })];
+      return speech.speech.some(inside) ? [say("speech")] : [say("no_speech")];
     },
   };
 }
@@ -164,7 +171,7 @@ export function qualityRow(quality) {
     },
     lines(timeS) {
       const run = quality.runs.find(([a, b]) => a <= timeS && timeS < b);
-      return run && (run[2] ? ["not measurable", run[2], `${clock(run[0])} to ${clock(run[1])}`] : ["measurable"]);
+      return run && (run[2] ? [say("not_measurable"), run[2], say("to", { start: clock(run[0]), end: clock(run[1]) })] : [say("is_measurable")]);
     },
   };
 }

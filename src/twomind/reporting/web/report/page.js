@@ -1,6 +1,9 @@
 // The page: one answer open at a time, keys, printing.
 
+import { dock } from "./dock.js";
+import { makeOverview } from "./overview.js";
 import { makePlayer } from "./player.js";
+import { makeReview } from "./review.js";
 import { makeTimeline } from "./timeline.js";
 import { makeWords } from "./words.js";
 
@@ -17,34 +20,11 @@ function start(article) {
     if (parts.timeline) parts.timeline.update(playing);
     if (parts.words) parts.words.update(timeS);
   });
-  parts.words = makeWords(article, data, parts.player);
-  parts.timeline = makeTimeline(article.querySelector(".timeline"), data, parts.player);
+  parts.review = makeReview(article, data, parts.player);
+  parts.words = makeWords(article, data, parts.player, (i) => parts.timeline.goTo(i));
+  parts.timeline = makeTimeline(article.querySelector(".timeline"), data, parts.player, parts.review);
   dock(article);
   return parts;
-}
-
-// A small picture in the corner while its place is scrolled away: the timeline is read with the face in view.
-function dock(article) {
-  const screen = article.querySelector(".player.video .screen");
-  const close = screen && screen.querySelector(".undock");
-  if (!close) return;
-  let wanted = true;
-  const set = (on) => {
-    if (on) screen.parentElement.style.minHeight = `${screen.parentElement.offsetHeight}px`;
-    else screen.parentElement.style.minHeight = "";
-    screen.classList.toggle("docked", on);
-    close.hidden = !on;
-    screen.querySelector(".media").controls = !on;
-  };
-  close.addEventListener("click", () => {
-    wanted = false;
-    set(false);
-  });
-  new IntersectionObserver(([seen]) => {
-    const away = !seen.isIntersecting && seen.boundingClientRect.bottom < 120 && !article.hidden;
-    const playable = !screen.querySelector(".media").hidden;
-    if (away !== screen.classList.contains("docked")) set(away && wanted && playable);
-  }, { rootMargin: "-60px 0px 0px 0px", threshold: 0.15 }).observe(screen.parentElement);
 }
 
 function show(id) {
@@ -76,7 +56,7 @@ function key(event) {
   if (!shown || event.ctrlKey || event.metaKey || event.altKey) return;
   const on = event.target;
   if (on.closest("input, select, textarea, audio, video, summary")) return;
-  const { player, timeline } = open.get(shown);
+  const { player, timeline, review } = open.get(shown);
   const step = event.shiftKey ? 0.1 : 1;
   const actions = {
     " ": () => player.toggle(),
@@ -86,6 +66,8 @@ function key(event) {
     p: () => timeline.stepCue(-1),
     "+": () => timeline.setZoom(1),
     "-": () => timeline.setZoom(-1),
+    a: () => review.judge("agree"),
+    w: () => review.judge("wrong"),
   };
   if (event.key === "Home" || event.key === "End") {
     if (!on.closest(".lanes")) return;
@@ -103,15 +85,10 @@ if (choose) {
     button.addEventListener("click", () => go(Number(button.dataset.step)));
   }
 }
-for (const row of document.querySelectorAll(".rows tbody tr")) {
-  row.addEventListener("click", (event) => {
-    if (!event.target.closest("a")) row.querySelector("a").click();
-  });
-}
+if (overview) makeOverview(overview);
 document.addEventListener("keydown", key);
 window.addEventListener("hashchange", fromAddress);
 window.addEventListener("beforeprint", () => {
-  for (const box of document.querySelectorAll("details:not(.pick)")) box.open = true;
   if (shown) open.get(shown).timeline.print(true);
 });
 window.addEventListener("afterprint", () => { if (shown) open.get(shown).timeline.print(false); });

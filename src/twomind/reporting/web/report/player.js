@@ -9,8 +9,10 @@ function blobOf(id) {
   const type = text.slice(5, text.indexOf(";"));
   const parts = [];
   for (let i = comma + 1; i < text.length; i += BLOCK) {
-    const bytes = atob(text.slice(i, Math.min(i + BLOCK, text.length)));
-    parts.push(Uint8Array.from(bytes, (c) => c.charCodeAt(0)));
+    const letters = atob(text.slice(i, Math.min(i + BLOCK, text.length)));
+    const bytes = new Uint8Array(letters.length);
+    for (let k = 0; k < letters.length; k += 1) bytes[k] = letters.charCodeAt(k);
+    parts.push(bytes);
   }
   return URL.createObjectURL(new Blob(parts, { type }));
 }
@@ -92,7 +94,11 @@ export function makePlayer(article, durationS, onTime) {
     media.addEventListener("play", () => { player.playing = true; run(); });
     media.addEventListener("pause", () => { player.playing = false; tell(); });
     media.addEventListener("seeked", () => { player.timeS = media.currentTime; tell(); });
-    if (media.dataset.block) media.src = blobOf(media.dataset.block);
+    // The page is drawn first: a large recording stands at the end of the file and takes a moment.
+    const { block } = media.dataset;
+    const load = () => setTimeout(() => { media.src = blobOf(block); }, 30);
+    if (block && document.readyState === "loading") document.addEventListener("DOMContentLoaded", load, { once: true });
+    else if (block) load();
     // An error before this script ran; what is not tried yet has no source either.
     else if (media.error) fail();
   }

@@ -1,10 +1,11 @@
 // The transcript and the list of cues: colour by contribution, follow the time, click to move.
 
-import { clock, tip } from "./dom.js";
+import { clock, say, tip } from "./dom.js";
 
-export function makeWords(article, data, player) {
+export function makeWords(article, data, player, goTo) {
   const spans = [...article.querySelectorAll(".text .w")];
   const widest = Math.max(...data.words.items.map((w) => Math.abs(w.share || 0)), 1e-9);
+  const told = [];
   spans.forEach((span, i) => {
     const word = data.words.items[i];
     // Every plain word carries a little of the average; colouring all of them would hide those that matter.
@@ -14,32 +15,45 @@ export function makeWords(article, data, player) {
     }
     span.tabIndex = i ? -1 : 0;
     span.setAttribute("role", "button");
-    const said = word.share ? `${word.share > 0 ? "raises" : "lowers"} the score by ${Math.abs(word.share).toFixed(2)} log-odds` : "";
+    const said = word.share ? say(word.share > 0 ? "raises" : "lowers", { value: Math.abs(word.share).toFixed(2) }) : "";
     if (said) span.setAttribute("aria-description", said);
-    const place = `${word.spread ? "≈ " : ""}${clock(word.start_s)}${word.spread ? ", spread evenly, not heard" : ""}`;
-    span.addEventListener("pointermove", (event) => tip(event, [word.text, place, ...(said ? [said] : [])]));
-    span.addEventListener("pointerleave", (event) => tip(event, null));
-    span.addEventListener("click", () => player.seek(word.start_s));
-    span.addEventListener("keydown", (event) => {
+    const place = `${word.spread ? "≈ " : ""}${clock(word.start_s)}${word.spread ? `, ${say("spread")}` : ""}`;
+    told.push([word.text, place, ...(said ? [said] : [])]);
+  });
+
+  // One listener each for all words: an answer may have thousands.
+  const text = article.querySelector(".text");
+  const numberOf = (event) => {
+    const span = event.target.closest(".w");
+    return span ? Number(span.dataset.i) : -1;
+  };
+  if (text) {
+    text.addEventListener("pointermove", (event) => tip(event, told[numberOf(event)]));
+    text.addEventListener("pointerleave", (event) => tip(event, null));
+    text.addEventListener("click", (event) => {
+      const i = numberOf(event);
+      if (i >= 0) player.seek(data.words.items[i].start_s);
+    });
+    text.addEventListener("keydown", (event) => {
+      const i = numberOf(event);
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       const to = step && spans[i + step];
-      if (event.key === "Enter" || to) {
-        event.preventDefault();
-        event.stopPropagation();
-        if (to) {
-          span.tabIndex = -1;
-          to.tabIndex = 0;
-          to.focus();
-        }
-        player.seek(data.words.items[to ? i + step : i].start_s);
+      if (i < 0 || (event.key !== "Enter" && !to)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (to) {
+        spans[i].tabIndex = -1;
+        to.tabIndex = 0;
+        to.focus();
       }
+      player.seek(data.words.items[to ? i + step : i].start_s);
     });
-  });
+  }
 
   const rows = [...article.querySelectorAll("[data-cue]")].filter((r) => r.tagName === "TR");
   rows.forEach((row) => {
     const cue = data.cues[Number(row.dataset.cue)];
-    row.addEventListener("click", () => player.seek(cue.start_s));
+    row.addEventListener("click", () => goTo(data.cues.indexOf(cue)));
   });
 
   let before = null;
