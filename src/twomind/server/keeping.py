@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from twomind.core.errors import BadInput
 from twomind.core.files import alone_in, replacing
-from twomind.server import codebook, dataflow, durable, withdrawal
+from twomind.server import codebook, durable, withdrawal
 from twomind.server.database import SQLITE
 from twomind.server.keys import Keys
 from twomind.server.making import refuse_keys_inside
