@@ -98,6 +98,7 @@ def write_eaf(
         path: the file.
         format: ``2.8`` or ``3.0``; None keeps the file's own where it was read from one, else 3.0.
         author: stands in the file.
+        date: stands in the file, in place of that of the moment.
 
     Returns:
         The file.
@@ -118,14 +119,22 @@ def write_eaf(
         2.5
     """
     try:
-        text = eaf_text(annotations, format=format, author=author)
+        text = eaf_text(annotations, format=format, author=author, date=date)
     except OverflowError as error:
         raise BadInput(f"{path}: {error}") from error
     return write_text(Path(path), text)
 
 
-def eaf_text(annotations: Annotations, *, format: str | None = None, author: str = "") -> str:
+def eaf_text(
+    annotations: Annotations, *, format: str | None = None, author: str = "", date: str = ""
+) -> str:
     """What :func:`write_eaf` writes, for whoever keeps it elsewhere than in a file.
+
+    Args:
+        annotations: what to write.
+        format: ``2.8`` or ``3.0``; None keeps the file's own, else 3.0.
+        author: stands in the file.
+        date: stands in the file, in place of that of the moment.
 
     Raises:
         BadInput: another format.
