@@ -68,7 +68,9 @@ def to_bah(annotations: Annotations, times_s: Sequence[float]) -> Entry:
     Raises:
         BadInput: Neither an answer nor a segment is marked, or they contradict each other.
     """
-    marks = [mark for tier in annotations.of("ah") for mark in tier.marks if mark.present]
+    marks: list[Mark] = []
+    for tier in annotations.of("ah"):
+        marks += [mark for mark in tier.marks if mark.present]
     segments = tuple(sorted(marks))
     present = present_in(annotations)
     times = np.asarray(times_s, float)
@@ -84,7 +86,9 @@ def present_in(annotations: Annotations) -> bool:
         BadInput: Neither an answer nor a segment is marked, or they contradict each other.
     """
     name = annotations.recording
-    said = {mark.present for tier in annotations.of("answer") for mark in tier.marks}
+    said: set[bool] = set()
+    for tier in annotations.of("answer"):
+        said |= {mark.present for mark in tier.marks}
     n_segments = len(annotations.segments())
     if len(said) > 1:
         raise BadInput(f"{name}: its answers contradict each other")
@@ -103,16 +107,18 @@ def _frames(mark: Mark, times_s: np.ndarray) -> tuple[int, int]:
     end = int(np.searchsorted(times_s, mark.end_s - _HALF_MS_S))
     if first < end:
         return first, end - 1
-    on_show = int(np.searchsorted(times_s, mark.start_s + _HALF_MS_S, side="right")) - 1
-    on_show = min(max(on_show, 0), len(times_s) - 1)
+    n_begun = int(np.searchsorted(times_s, mark.start_s + _HALF_MS_S, side="right"))
+    last = len(times_s) - 1
+    on_show = min(max(n_begun - 1, 0), last)
     return on_show, on_show
 
 
 def _cues_in(annotations: Annotations, segment: Mark) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in (*MODALITIES, _INCONSISTENCY)}
     for name, mark in _cues(annotations):
-        if _overlap(mark, segment) and mark.label not in found[name]:
-            found[name].append(mark.label)
+        labels = found[name]
+        if _overlap(mark, segment) and mark.label not in labels:
+            labels.append(mark.label)
     return found
 
 
