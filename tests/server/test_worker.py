@@ -327,6 +327,8 @@ def test_a_guess_at_a_language_is_not_believed() -> None:
     english = replace(ASKED, language="en")
     assert quality.judge(guess, english, quality.Quality()).proposal == "usable"
     french = replace(guess, language_probability=0.99)
+    quebec = replace(ASKED, language="fr-CA")
+    assert quality.judge(french, quebec, quality.Quality()).proposal == "usable"
     assert quality.judge(french, ASKED, quality.Quality()).proposal == "usable"
 
 
