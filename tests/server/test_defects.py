@@ -28,9 +28,7 @@ def takes(module_path: Path) -> tuple[Take, Take]:
     """Two synthetic people."""
     film = pytest.importorskip("twomind_synth.film")
     settings = film.FilmSettings(SIZE[0], SIZE[1], FPS)
-    drawn = [
-        film.draw_person(Path("/dev/shm/h_drawn"), seed, 1, settings=settings) for seed in (1, 2)
-    ]
+    drawn = [film.draw_person(module_path / "drawn", seed, 1, settings=settings) for seed in (1, 2)]
     one, other = (take_of(made.media) for made in drawn)
     return one, other
 

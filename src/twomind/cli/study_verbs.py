@@ -51,7 +51,8 @@ def study_new(folder: Path, keys: Path | None, as_json: bool, offline: bool) -> 
         print_json({"id": study.id, "folder": str(folder), "remarks": study.remarks()})
     else:
         tell(
-            f"{folder}: study.toml and data-flow.md. Read every text, then: twomind serve {folder}"
+            f"{folder}: study.toml, and a data-flow sheet for the ethics board in each language. "
+            f"Read every text, then: twomind serve {folder}"
         )
     return 0
 

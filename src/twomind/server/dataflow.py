@@ -20,6 +20,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "needed": "needed to take part",
         "free": "free",
+        "colon": ":",
         "team": "researchers who have signed in; the participant",
         "erased": "key destroyed, then deleted, on withdrawal or when the time is over",
         "sealed": "{database}, encrypted with the participant's key",
@@ -39,6 +40,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "needed": "nécessaire pour participer",
         "free": "libre",
+        "colon": " :",
         "team": "l'équipe de recherche, connectée ; la personne elle-même",
         "erased": "clé détruite, puis effacé, au retrait ou à la fin de la durée",
         "sealed": "{database}, chiffré avec la clé de la personne",
@@ -131,7 +133,7 @@ def _items(study: Study, language: str, texts: Mapping[str, str]) -> str:
     lines = []
     for item in study.consent.items:
         kind = texts["needed" if item.required else "free"]
-        lines.append(f"* **{item.id}** ({kind}): {item.text[language]}")
+        lines.append(f"* **{item.id}** ({kind}){texts['colon']} {item.text[language]}")
     return "\n".join(lines)
 
 

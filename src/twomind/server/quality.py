@@ -13,6 +13,7 @@ from twomind.server import people
 from twomind.server.looking import Pictures
 from twomind.server.study import Quality
 from twomind.transcripts.heard_language import SpokenLanguage
+from twomind.transcripts.language import base_code
 
 Proposal = Literal["usable", "again", "exclude", ""]
 #: Events of the page that say for some seconds that a stream is dead.
@@ -182,8 +183,9 @@ def _judge_speech(values: Values, asked: Asked, limits: Quality, found: _Found) 
     found.below("no_speech", values.speech_s, limits.min_speech_s)
     found.below("too_quiet", values.level_dbfs, limits.min_level_dbfs)
     found.above("clipped", values.clipped_share, limits.max_clipped_share)
-    is_other = bool(values.language and asked.language) and values.language != asked.language
-    if is_other and (values.language_probability or 0.0) >= limits.min_language_probability:
+    both_known = bool(values.language and asked.language)
+    is_sure = (values.language_probability or 0.0) >= limits.min_language_probability
+    if both_known and is_sure and base_code(values.language) != base_code(asked.language):
         found.add("other_language", values.language)
 
 

@@ -40,7 +40,7 @@ export function signIn(api: Api, done: () => void): void {
   show(t("sign_in_title"), el("p", {}, t("sign_in_intro")), other, form);
   void api.provider().then((called) => {
     if (called === null) return;
-    const go = el("a", { class: "button", href: "/api/researcher/oidc/start" });
+    const go = el("a", { class: "main", href: "/api/researcher/oidc/start" });
     go.textContent = t("sign_in_with", { name: called });
     other.append(go);
   }, () => undefined);
