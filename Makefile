@@ -15,7 +15,7 @@ ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 # The tests start hundreds of processes: compiled modules are kept, whatever the machine's setting.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
+.PHONY: lock demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
 
@@ -28,12 +28,12 @@ $(BIN)/python:
 			apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); \
 		else echo "the module venv is absent; install it (Debian: apt-get install python3-venv)"; exit 1; fi; }
 
-$(VENV)/.demo: pyproject.toml packages/twomind-synth/pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]' -e packages/twomind-synth
+$(VENV)/.demo: pyproject.toml packages/twomind-synth/pyproject.toml constraints.txt lock.txt | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -c lock.txt -e '.[demo]' -e packages/twomind-synth
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml packages/twomind-synth/pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' -e packages/twomind-synth
+$(VENV)/.dev: pyproject.toml packages/twomind-synth/pyproject.toml constraints.txt lock.txt | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -c lock.txt -e '.[dev]' -e packages/twomind-synth
 	@# The schemas of ELAN's files and files that ELAN wrote: pympi's source archive carries them, its wheel does not.
 	@$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary pympi-ling -d $(VENV)/eaf 'pympi-ling==1.71' \
 		|| echo "could not fetch pympi's source archive; the tests against ELAN's own schema are skipped"
@@ -151,19 +151,27 @@ lint: install-dev
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --quiet
 
-$(VENV)/.docs: pyproject.toml constraints.txt $(VENV)/.dev
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+$(VENV)/.docs: pyproject.toml constraints.txt lock.txt $(VENV)/.dev
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -c lock.txt -e '.[docs]'
 	@touch $@
 
 # The source archives and wheels of both distributions, in build/dist. Without Node they lack the pages of a study.
 sdist: install-dev web
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt build
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -c lock.txt build
 	$(BIN)/python -m build --outdir build/dist .
 	$(BIN)/python -m build --outdir build/dist packages/twomind-synth
 
+# Write lock.txt anew: the exact version of every package of a fresh development environment, in build/lock. The pages'
+# packages are locked in web/package-lock.json.
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install -q --disable-pip-version-check -c constraints.txt packaging build cyclonedx-bom \
+		-e '.[dev,demo,docs]' -e packages/twomind-synth
+	build/lock/bin/python -m tests.lock
+
 # What an installation consists of (CycloneDX), in build/sbom.json, and the pages' packages in build/sbom-web.json.
 sbom: install-dev
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt cyclonedx-bom
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -c lock.txt cyclonedx-bom
 	mkdir -p build
 	$(BIN)/cyclonedx-py environment --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
 ifneq ($(NPM),)
