@@ -443,6 +443,14 @@ def test_groups_leave_with_their_number_and_nothing_finer(tmp_path: Path, key: A
     assert all(one["n_people"] is None and not one["lines"] for one in few.values())
 
 
+def test_groups_are_of_each_task_for_itself() -> None:
+    from twomind.pipeline.bundle import groups_of
+
+    run = with_groups(6, 7)
+    other = replace(run, task=Task("another", ("absent", "present"), "clip"))
+    assert len(groups_of([run, other])) == 2 * len(groups_of([run]))
+
+
 def test_no_attribute_of_a_person_is_in_a_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

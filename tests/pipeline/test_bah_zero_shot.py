@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,8 @@ def test_the_cost_is_said_before_anything_is_asked(data: Path, tmp_path: Path) -
         url, **{"llm.budget.price_in": 1.0, "llm.budget.price_out": 2.0, "strategies": "s,td1"}
     )
     found = cost(settings, Place(data, tmp_path / "out"))
+    heard = cost(replace(settings, llm=replace(settings.llm, sound=True)), Place(data, tmp_path))
+    assert heard["tokens_read_about"] > found["tokens_read_about"]
     assert (found["requests"], found["recorded"]) == (28, 0)
     tokens = found["tokens_read_about"] + 2 * found["tokens_written_at_most"]
     assert found["cost_about"] == pytest.approx(tokens / 1e6)

@@ -47,6 +47,8 @@ VALUES: Mapping[str, tuple[float, float]] = {
 }
 #: Letters of a token, roughly, and tokens of a picture, for a cost before anything is asked.
 _LETTERS, _PICTURE_TOKENS = 4, 256
+#: Tokens of a second of sound, as Qwen2.5-Omni reads it.
+_SECOND_TOKENS = 25
 METRICS = ("macro_f1", "weighted_f1", "f1_1", "war")
 DIFFERS = (
     "prompts are our own words for the published definitions, in their order",
@@ -337,6 +339,9 @@ def cost(asked: ZeroShot, place: Place) -> dict[str, Any]:
     if (place.out / REPLIES).is_file():
         recorded = Recorder(place.out / REPLIES).spent.replies
     tokens_in = letters // _LETTERS + n * n_pictures * _PICTURE_TOKENS
+    if asked.llm.sound:
+        heard_s = sum(one.duration_s for one in data.recordings if math.isfinite(one.duration_s))
+        tokens_in += round(len(asked.strategies) * heard_s * _SECOND_TOKENS)
     tokens_out = n * (asked.llm.max_tokens or 10)
     found: dict[str, Any] = {"table": "bah zero-shot", "answers": len(data.recordings)}
     found |= {"requests": n, "recorded": recorded, "tokens_read_about": tokens_in}

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from twomind.core.errors import BadInput
 from twomind.core.files import read_json
 from twomind.core.lab_key import default_path, lab_key, read_key
-from twomind.evaluation.board import boards
+from twomind.evaluation.board import Board, boards
 from twomind.evaluation.breakdown import subgroups
 from twomind.evaluation.bundle import Bundle, read_bundle, write_bundle
 from twomind.evaluation.runs import find_runs, load_run
@@ -55,13 +56,25 @@ def groups_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
         runs: with what is known of their people.
     """
     found = []
-    for board in boards(runs, n_bootstrap=_RESAMPLES):
-        every = subgroups(board, n_bootstrap=_RESAMPLES)
-        for key in GROUPED_BY:
-            own = [one for one in every if one["group"] == key]
-            for one in _apart(own):
-                named = {"dataset": board.dataset, "protocol": board.protocol, "level": board.level}
-                found.append({**named, **json_values(one)})
+    for task in dict.fromkeys(run.task for run in runs):
+        of_task = [run for run in runs if run.task == task]
+        try:
+            made = boards(of_task, n_bootstrap=_RESAMPLES)
+        except BadInput:
+            continue  # runs that make no board together have no groups; they leave all the same
+        for board in made:
+            found += _groups_of(board)
+    return found
+
+
+def _groups_of(board: Board) -> list[dict[str, Any]]:
+    """The groups of one board."""
+    every = subgroups(board, n_bootstrap=_RESAMPLES)
+    named = {"dataset": board.dataset, "protocol": board.protocol, "level": board.level}
+    found = []
+    for key in GROUPED_BY:
+        own = [one for one in every if one["group"] == key]
+        found += [{**named, **json_values(one)} for one in _apart(own)]
     return found
 
 
@@ -149,7 +162,7 @@ def _groups_in(bundle: Bundle) -> list[dict[str, Any]]:
     content = bundle.files.get("tables/groups.json")
     if content is None:
         return []
-    kept = ("dataset", "protocol", "group", "value", "n_people")
+    kept = ("dataset", "protocol", "level", "group", "value", "n_people")
     groups = json.loads(content)["groups"]
     return [{name: one[name] for name in kept} for one in groups]
 
