@@ -19,7 +19,7 @@ from server_films import webm
 from twomind.cli.main import main
 
 pytestmark = pytest.mark.slow
-N = 6
+N = 5
 #: What tells of the run, not of the answers.
 _OF_THE_RUN = ("ledger.jsonl", "settings.toml")
 
