@@ -45,6 +45,9 @@ def nodes(n: int = 2) -> Iterator[Nodes]:
     """A cluster of ``n`` nodes of one core each."""
     from ray.cluster_utils import Cluster
 
+    # A machine that does much else takes long to start a node.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "240")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     before = os.environ.get("PYTHONPATH")
     # What a test can import, its nodes can.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))

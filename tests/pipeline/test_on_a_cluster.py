@@ -19,11 +19,9 @@ from server_films import webm
 from twomind.cli.main import main
 
 pytestmark = pytest.mark.slow
-N = 8
+N = 5
 #: What tells of the run, not of the answers.
 _OF_THE_RUN = ("ledger.jsonl", "settings.toml")
-#: Words after which a file tells when and how fast it was made.
-_TIMES = ("seconds", "time", "created", "took_s")
 
 
 @pytest.fixture(scope="module")

@@ -88,9 +88,10 @@ def _connected(address: str) -> Foreign:
             log_to_driver=False,
             **({} if address else {"include_dashboard": False}),
         )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        why = str(error).splitlines()[0]
-        raise BadInput(f"--engine ray:{address}: no cluster answers there ({why})") from error
+    except Exception as error:  # Ray raises a dozen unrelated classes, and plain ones
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        meant = f"no cluster answers at {address}" if address else "no cluster could be started"
+        raise BadInput(f"--engine ray: {meant} ({why})") from error
     return ray
 
 

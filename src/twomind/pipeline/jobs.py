@@ -70,7 +70,7 @@ class Options:
 
 #: Of the files of an answer; a folder of another form is written again.
 _FORM = 4
-_BAH_NAME = re.compile(r"_Question_(\d)_")
+_BAH_NAME = re.compile(r"_Question_(\d\d?)_")
 
 
 #: Files over all answers: no answer's folder may be called so.

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,10 @@ def _entered(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None =
     if not begun_before:
         _enter_alone(entries / f"{name}.begun.json", job, {**told, "state": "begun"})
     try:
+        model = batch.options.model
+        if model is not None:
+            # One process works on many answers of a cluster, and loads the model once.
+            loaded = replace(loaded, recogniser=_loaded_once(model, _stamps(Path(model))))
         row = _work(job, batch, loaded, progress)
     except BaseException as error:
         kind = error.kind if isinstance(error, TwomindError) else "defect"
@@ -185,6 +189,25 @@ def _entered(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None =
     finally:
         told["seconds"] = round(time.perf_counter() - started, 3)
         _enter_alone(entries / f"{name}.{secrets.token_hex(4)}.json", job, told)
+
+
+@lru_cache(maxsize=1)
+def _loaded_once(name: str, stamps: tuple[tuple[str, int, int], ...]) -> Any:
+    """A model; loaded again where its files are others."""
+    from twomind.models import load
+
+    return load(name)
+
+
+def _stamps(model: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size and time of the files of a model; nothing of one that ships."""
+    files = sorted(model.rglob("*")) if model.is_dir() else [model]
+    found = []
+    for path in files:
+        if path.is_file():
+            known = path.stat()
+            found.append((str(path), known.st_size, known.st_mtime_ns))
+    return tuple(found)
 
 
 def _enter_alone(path: Path, job: Job, told: dict[str, Any]) -> None:
