@@ -115,8 +115,10 @@ export class Timeline {
 
   private mark(lane: Lane, mark: Mark, chosen: boolean): HTMLElement {
     const text = mark.certainty === "" ? mark.label : `${mark.label} (${mark.certainty})`;
+    // A mark over everything covers the name of its line.
+    const whole = lane.kind === "answer" ? `${lane.name}: ${text}` : text;
     const title = `${lane.name}: ${text} ${clock(mark.start_ms)} – ${clock(mark.end_ms)}`;
-    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, text || lane.name));
+    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, whole || lane.name));
     shown.style.left = this.share(mark.start_ms);
     shown.style.width = this.share(mark.end_ms - mark.start_ms);
     if (!lane.own || lane.kind === "answer") return shown;
