@@ -123,7 +123,7 @@ _NOT_CALLED = (
 @contextlib.contextmanager
 def _not_called_later() -> Iterator[None]:
     """Import what is not called when it is."""
-    stands = {}
+    stands: dict[str, ModuleType] = {}
     for package in ("matplotlib", "mediapipe.tasks"):
         inside = [name for name in _NOT_CALLED if name.startswith(package)]
         if not any(name in sys.modules for name in inside):
