@@ -7,6 +7,7 @@ python -m benchmarks.live FILM [--seconds 60] [--fps 25] [--streams 1] [--minute
 from __future__ import annotations
 
 import argparse
+import ctypes
 import resource
 import threading
 import time
@@ -126,6 +127,7 @@ def in_a_row(source: Source, n: int, seconds: float) -> dict[str, object]:
     process, memory, open_files = psutil.Process(), [], []
     for _ in range(n):
         watch(source, 5, seconds, False, False)
+        ctypes.CDLL(None).malloc_trim(0)  # as the server does after each session
         memory.append(round(process.memory_info().rss / 1e6, 1))
         open_files.append(process.num_fds())
     threads = process.num_threads()

@@ -140,6 +140,7 @@ def test_a_flipped_byte_of_the_detector_is_an_error(
     flipped[len(flipped) // 2] ^= 1
     (assets / network.name).write_bytes(flipped)
     monkeypatch.setattr(weights, "_package_root", lambda package: assets.parent)
+    speech_activity._refuse_damaged.cache_clear()
     path = written(tmp_path / "a.wav", sounds()["chords"])
     for vad in ("auto", "silero"):
         with pytest.raises(MissingWeights, match="silero-vad") as error:

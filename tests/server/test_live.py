@@ -404,3 +404,16 @@ def test_no_request_puts_the_service_into_trouble(client: TestClient, place: Liv
 
         ask()
     assert asked > 60
+
+
+def test_a_study_offers_it_beside_its_own_addresses(make_world: Any, tmp_path: Path) -> None:
+    from twomind.server.app import create_app
+    from twomind.server.live_api import Live
+
+    world = make_world("beside")
+    made = open_live(tmp_path / "beside-live")
+    app = create_app(world.place, live=Live.of(made))
+    with TestClient(app) as client:
+        assert client.get("/api/live/health").status_code == 200
+        assert client.get("/api/live/jobs").status_code == 401
+        assert client.get("/api/study").status_code != 500

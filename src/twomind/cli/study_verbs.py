@@ -13,6 +13,7 @@ from twomind.core.errors import BadInput, MissingExtra
 
 _NEEDED = (
     "alembic", "argon2", "cryptography", "fastapi", "itsdangerous", "sqlalchemy", "uvicorn",
+    "websockets",
 )  # fmt: skip
 
 #: Who did it, in the audit log.

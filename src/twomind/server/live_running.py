@@ -4,6 +4,7 @@ that wait for its client.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import secrets
 import threading
@@ -183,6 +184,7 @@ class Running:
                 self._sound_s -= waiting.sound_s
             self._do(waiting)
         self.session.close()
+        _give_back_memory()
 
     def _do(self, waiting: _Waiting) -> None:
         try:
@@ -225,6 +227,14 @@ class Running:
     def join(self, timeout_s: float) -> None:
         """Wait until the measuring thread has stopped."""
         self._thread.join(timeout_s)
+
+
+def _give_back_memory() -> None:
+    """Give what native code freed back to the system: without it a session leaves some 2 MB behind."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # no glibc
+        return
 
 
 class Sessions:

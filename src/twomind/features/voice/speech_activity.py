@@ -82,9 +82,19 @@ def choose_detector(wish: str, sample_rate_hz: int) -> str:
         MissingWeights: silero is to be used, and its file is damaged.
     """
     detector = _chosen(wish, sample_rate_hz)
-    if detector == "silero":
-        weights.refuse_damaged("silero-vad")
+    path = _silero_file() if detector == "silero" else None
+    if path is not None:
+        state = path.stat()
+        _refuse_damaged(path, state.st_size, state.st_mtime_ns)
     return detector
+
+
+@lru_cache(maxsize=4)
+def _refuse_damaged(path: Path, size: int, changed_ns: int) -> None:
+    """Refuse a damaged network, once in a process for each state of its file: a live session asks
+    every second.
+    """
+    weights.refuse_damaged("silero-vad")
 
 
 def _chosen(wish: str, sample_rate_hz: int) -> str:
