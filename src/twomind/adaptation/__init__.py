@@ -91,6 +91,14 @@ class Walk:
 
     Raises:
         ValueError: ``reset`` is unknown.
+
+    Example:
+        >>> from twomind.adaptation import Walk, load_method
+        >>> from twomind.adaptation.check import toy
+        >>> world = toy()
+        >>> walk = Walk(world.model, load_method("t3a"))
+        >>> walk.step(world.windows["anna"][0]).x.subject
+        'anna'
     """
 
     model: Recogniser

@@ -154,8 +154,17 @@ def study(root: Path) -> dict[str, Any]:
 
 
 def is_drawn(root: Path) -> bool:
-    """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in
-    ``study.json``.
+    """Whether the folder says that its people are synthetic: a file ``DRAWN``, or ``"drawn": true``
+    in ``study.json``.
+
+    Args:
+        root: the data set's folder.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from twomind.datasets.checking import is_drawn
+        >>> is_drawn(Path("no such folder"))
+        False
     """
     return (root / "DRAWN").exists() or study(root).get("drawn") is True
 
@@ -247,6 +256,15 @@ def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
 def film_length_s(path: Path) -> float:
     """Declared end of a film in seconds, without decoding; nan when undeclared, absent or
     unreadable.
+
+    Args:
+        path: the film.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from twomind.datasets.checking import film_length_s
+        >>> film_length_s(Path("absent.mp4"))
+        nan
     """
     try:
         with open_media(path) as container:

@@ -31,9 +31,19 @@ Ids = tuple[str, ...]
 class Take:
     """What a protocol knows of a recording. It has no label.
 
-    ``neutral``: elicited to be neutral (a condition of the study, not an annotation). ``split``:
-    official one, or "". ``order``: place in the person's session, None when it is not known.
-    ``environment``: visit, room or device, or "".
+    Args:
+        id: of the recording.
+        subject: who speaks.
+        question: what was asked.
+        neutral: elicited to be neutral (a condition of the study, not an annotation).
+        split: the official one, or "".
+        order: place in the person's session, None when it is not known.
+        environment: visit, room or device, or "".
+
+    Example:
+        >>> from twomind.datasets.protocols import Take
+        >>> Take("a1", "anna", question="7", split="test").neutral
+        False
     """
 
     id: str

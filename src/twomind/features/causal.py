@@ -35,7 +35,16 @@ _SAID_KINDS = (FILLED_PAUSE, WITHOUT_WORDS)
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """When a live stream is looked at, and how far back."""
+    """When a live stream is looked at, and how far back.
+
+    Raises:
+        BadInput: a time that must be above 0 is not, or cues settle later than is looked back.
+
+    Example:
+        >>> from twomind import LiveSettings
+        >>> LiveSettings(step_s=0.5).settle_s
+        2.0
+    """
 
     #: Seconds of media from one look to the next.
     step_s: float = 1.0

@@ -94,9 +94,12 @@ class LiveSession:
         MissingExtra: faces are asked for, and MediaPipe is not installed.
 
     Example:
-        >>> with LiveSession("clip-au", "t3a", drawn=True) as session:   # doctest: +SKIP
-        ...     for event in session.push_frame(0.04, rgb):
-        ...         print(event.to_dict())
+        >>> from twomind import LiveSession, Word
+        >>> said = (Word("um", 1.0, 1.4), Word("but", 1.6, 2.0), Word("why", 2.1, 2.4))
+        >>> with LiveSession(using=["words"]) as session:
+        ...     events = [*session.push_words(said), *session.finish()]
+        >>> [(event.kind, event.start_s) for event in events if event.event == "cue_began"]
+        [('filler', 1.0), ('contrast', 1.6)]
     """
 
     model: Model | str | Path | None = None
@@ -923,6 +926,19 @@ def replay(recording: Recording, session: LiveSession) -> Iterator[Event]:
 
     Yields:
         The events, the last of them ``finished``.
+
+    Example:
+        >>> import wave
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind import LiveSession, open_recording, replay
+        >>> with TemporaryDirectory() as folder, LiveSession(using=["voice"]) as session:
+        ...     path = Path(folder) / "a1.wav"
+        ...     with wave.open(str(path), "wb") as file:
+        ...         file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        ...         file.writeframes(bytes(32_000))
+        ...     [event.event for event in replay(open_recording(path), session)]
+        ['not_measured', 'finished']
     """
     if recording.words is not None:
         yield from session.push_words(recording.words, math.inf)
