@@ -156,6 +156,19 @@ def study(root: Path) -> dict[str, Any]:
 def is_drawn(root: Path) -> bool:
     """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in
     ``study.json``.
+
+    Args:
+        root: folder of the data set.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets.checking import is_drawn
+        >>> from twomind.datasets.fakes import mark_drawn
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = mark_drawn(Path(folder), "own", seed=1)
+        ...     is_drawn(Path(folder))
+        True
     """
     return (root / "DRAWN").exists() or study(root).get("drawn") is True
 
@@ -247,6 +260,15 @@ def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
 def film_length_s(path: Path) -> float:
     """Declared end of a film in seconds, without decoding; nan when undeclared, absent or
     unreadable.
+
+    Args:
+        path: the film.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from twomind.datasets.checking import film_length_s
+        >>> film_length_s(Path("absent.mp4"))
+        nan
     """
     try:
         with open_media(path) as container:

@@ -34,6 +34,11 @@ class Take:
     ``neutral``: elicited to be neutral (a condition of the study, not an annotation). ``split``:
     official one, or "". ``order``: place in the person's session, None when it is not known.
     ``environment``: visit, room or device, or "".
+
+    Example:
+        >>> from twomind.datasets.protocols import Take
+        >>> Take("kim.1", "kim", order=1.0).neutral
+        False
     """
 
     id: str
