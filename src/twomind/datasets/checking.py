@@ -154,17 +154,21 @@ def study(root: Path) -> dict[str, Any]:
 
 
 def is_drawn(root: Path) -> bool:
-    """Whether the folder says that its people are synthetic: a file ``DRAWN``, or ``"drawn": true``
-    in ``study.json``.
+    """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in
+    ``study.json``.
 
     Args:
-        root: the data set's folder.
+        root: folder of the data set.
 
     Example:
         >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
         >>> from twomind.datasets.checking import is_drawn
-        >>> is_drawn(Path("no such folder"))
-        False
+        >>> from twomind.datasets.fakes import mark_drawn
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = mark_drawn(Path(folder), "own", seed=1)
+        ...     is_drawn(Path(folder))
+        True
     """
     return (root / "DRAWN").exists() or study(root).get("drawn") is True
 
