@@ -21,7 +21,7 @@ from twomind.pipeline import personalise_settings
 VERBS = {
     "predict": {"redo"},
     "describe": {"redo"},
-    "score personalise": {"out", "store", "workers"},
+    "score personalise": {"out", "store", "workers", "engine"},
     "train fusion": {"out", "store", "workers"},
 }
 _IN_ALL = {"config", "sets", "as_json", "offline"}
