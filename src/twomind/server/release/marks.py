@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import select
 
 from twomind.annotations import Annotations, read_annotations
 from twomind.core.errors import BadInput
+from twomind.server import coding
 from twomind.server.place import Place
 from twomind.server.tables import Recording
 
 _ENDINGS = (".eaf", ".csv")
-#: The module of the study's own coding.
-_CODING = "twomind.server.coding"
 #: Kinds of tiers that go into a release.
 _KINDS = ("answer", "ah", "cue", "inconsistency")
 
@@ -37,10 +34,6 @@ class Settled:
 
 def of_study(place: Place) -> dict[str, Settled]:
     """What was coded on the study's own page, by recording."""
-    try:
-        coding: Any = importlib.import_module(_CODING)
-    except ModuleNotFoundError:
-        return {}
     found = {}
     for one in coding.settled(place):
         found[one.recording] = Settled(one.how, one.annotations)
