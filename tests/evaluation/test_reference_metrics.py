@@ -421,6 +421,8 @@ def test_one_figure_per_person_in_sorted_order() -> None:
         "war": ref.war,
         "uar": ref.uar,
         "brier": ref.brier_of_classes,
+        "ap": lambda t, r, w: ref.average_precision(t, [row[1] for row in r], w),
+        "ap_bah": lambda t, r, w: ref.ap_bah(t, [row[1] for row in r], w),
     }
     assert set(people.OF_ONE) == set(reference)
     for name, one in reference.items():

@@ -361,6 +361,7 @@ def test_a_coder_sees_what_is_assigned_and_nothing_of_who_it_is(
             "item": "q1",
             "prompt": {"en": "one?", "fr": "un ?"},
             "mime": "video/webm;codecs=vp8,opus",
+            "state": "new",
         }
     ]
     (coder,) = team.get("/api/researcher/coders").json()["coders"]
