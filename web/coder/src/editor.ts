@@ -33,6 +33,8 @@ export class Editor {
   private begun: Begun | null = null;
   private question: Question | null = null;
   private speed = 1;
+  private moving = false;
+  private readonly pending: (() => void)[] = [];
   private dragged: { from: Mark; now: Mark } | null = null;
   private readonly area: HTMLElement;
   private readonly place = el("p", { class: "place" });
@@ -245,7 +247,10 @@ export class Editor {
     const target = event.target as HTMLElement;
     const presses = target instanceof HTMLButtonElement && (event.key === "Enter" || event.key === " ");
     if (presses || target instanceof HTMLInputElement || event.altKey || event.metaKey) return;
-    if (this.pressed(event)) event.preventDefault();
+    if (this.moving) {
+      event.preventDefault();
+      this.pending.push(() => this.pressed(event));
+    } else if (this.pressed(event)) event.preventDefault();
   }
 
   /** Whether a key meant something here. */
@@ -502,11 +507,23 @@ export class Editor {
 
   // --- the server
 
+  /** One step back or on. What is asked for meanwhile waits, and is done in the order it was asked. */
   private async move(what: "undo" | "redo"): Promise<void> {
+    if (this.moving) {
+      this.pending.push(() => void this.move(what));
+      return;
+    }
+    this.moving = true;
     this.begun = null;
     this.question = null;
     await this.saver.settled();
     await this.server(() => this.desk.move(what, this.saver.state.revision));
+    this.moving = false;
+    while (!this.moving) {
+      const next = this.pending.shift();
+      if (next === undefined) return;
+      next();
+    }
   }
 
   private async done(): Promise<void> {
