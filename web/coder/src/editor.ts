@@ -324,7 +324,7 @@ export class Editor {
 
   private showKeys(): void {
     const rows = KEYS.map(([keys, message]) => el("tr", {}, el("td", {}, el("kbd", {}, keys)), el("td", {}, t(message))));
-    const dialog = el("dialog", { class: "keys", "aria-label": t("keys") }, el("h2", {}, t("keys")), el("table", {}, el("tbody", {}, ...rows)));
+    const dialog = el("dialog", { class: "keys", tabindex: 0, "aria-label": t("keys") }, el("h2", {}, t("keys")), el("table", {}, el("tbody", {}, ...rows)));
     dialog.addEventListener("keydown", (event) => {
       event.stopPropagation();
       dialog.close();
