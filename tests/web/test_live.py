@@ -9,6 +9,7 @@ import sys
 import wave
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -16,6 +17,9 @@ import pytest
 
 from patience import HANG_S
 from web_line import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.slow
 SECONDS, RATE = 8, 25
@@ -52,11 +56,10 @@ def write_voice(path: Path) -> None:
         file.writeframes((loud * buzz * 20000).astype("<i2").tobytes())
 
 
-def test_the_example_page_tells_cues_while_a_person_is_seen(web: Path, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+def test_the_example_page_tells_cues_while_a_person_is_seen(
+    web: Path, chromium: Browser, tmp_path: Path
+) -> None:
     program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs Debian's chromium")
     write_person(tmp_path / "camera.mjpeg")
     write_voice(tmp_path / "microphone.wav")
     service = tmp_path / "live"
@@ -79,25 +82,25 @@ def test_the_example_page_tells_cues_while_a_person_is_seen(web: Path, tmp_path:
     try:
         assert server.stdout is not None
         assert f":{port}" in server.stdout.readline()
-        with playwright.sync_playwright() as p:
-            browser = p.chromium.launch(executable_path=program, args=arguments)
-            page = browser.new_page(viewport={"width": 700, "height": 900})
-            faults: list[str] = []
-            page.on("pageerror", lambda error: faults.append(str(error)))
-            page.goto(f"http://127.0.0.1:{port}/")
-            page.fill("#token", token)
-            page.fill("#purpose", "We try the page with a synthetic person.")
-            page.check("#synthetic")
-            page.click("#begin")
-            page.get_by_text("connected", exact=True).wait_for(timeout=1000 * HANG_S)
-            for number in range(12):
-                page.wait_for_timeout(2000)
-                page.screenshot(path=pictures / f"live-{number:02d}.png")
-            page.click("#end")
-            page.wait_for_selector("li.finished", timeout=1000 * HANG_S)
-            page.screenshot(path=pictures / "live-end.png")
-            told = page.locator("#events li").all_inner_texts()
-            browser.close()
+        # Another browser of the same driver: of that there can be one alone.
+        browser = chromium.browser_type.launch(executable_path=program, args=arguments)
+        page = browser.new_page(viewport={"width": 700, "height": 900})
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.fill("#token", token)
+        page.fill("#purpose", "We try the page with a synthetic person.")
+        page.check("#synthetic")
+        page.click("#begin")
+        page.get_by_text("connected", exact=True).wait_for(timeout=1000 * HANG_S)
+        for number in range(12):
+            page.wait_for_timeout(2000)
+            page.screenshot(path=pictures / f"live-{number:02d}.png")
+        page.click("#end")
+        page.wait_for_selector("li.finished", timeout=1000 * HANG_S)
+        page.screenshot(path=pictures / "live-end.png")
+        told = page.locator("#events li").all_inner_texts()
+        browser.close()
     finally:
         server.terminate()
         server.wait(HANG_S)
