@@ -75,12 +75,15 @@ navigator.mediaDevices.getUserMedia = async () => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [320, 240];
   const context = canvas.getContext("2d");
+  const stream = canvas.captureStream(0);
+  const [camera] = stream.getVideoTracks();
   draw = () => {
     context.drawImage(face, 0, 0, 320, 240);
     context.fillStyle = white ? "white" : `rgb(${Math.random() * 255} 120 120)`;
     context.fillRect(0, 0, white ? 320 : 6, white ? 240 : 6);
+    // A picture when it is drawn: one that waits for the camera's own turn says nothing of the recorder.
+    camera.requestFrame();
   };
-  setInterval(draw, 10);
   const audio = new AudioContext({ sampleRate: 48000 });
   await audio.resume();
   // Not from a blob: the pages' policy forbids it.
@@ -88,7 +91,7 @@ navigator.mediaDevices.getUserMedia = async () => {
   tone = new AudioWorkletNode(audio, "tone");
   const out = audio.createMediaStreamDestination();
   tone.connect(out);
-  const stream = canvas.captureStream(30);
+  setInterval(draw, 1000 / 30);
   stream.addTrack(out.stream.getAudioTracks()[0]);
   return stream;
 };
