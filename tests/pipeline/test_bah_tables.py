@@ -5,11 +5,7 @@ the same after any kill.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -26,6 +22,7 @@ pytest.importorskip("transformers")
 from tests import bah_tiny
 from tests.reproduce_smoke_bah import asked_for, folder_of, one_table
 
+from kill_when import kill_when
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets import open_dataset
@@ -201,28 +198,12 @@ def test_killed_at_three_places_it_ends_at_the_same_table(
             bah_tiny.vggish(tmp_path / "vggish")
         else:
             for there in reached(root):
-                _kill_when([sys.executable, "-m", "twomind", *asked], there)
+                kill_when([sys.executable, "-m", "twomind", *asked], there)
                 assert not (root / table / "table.json").exists()
         done = CliRunner().invoke(main, asked)
         assert done.exit_code == 0, done.output[-2000:]
         tables[name] = (root / table / "table.json").read_text()
     assert tables["killed"] == tables["whole"]
-
-
-def _kill_when(command: list[str], there: Callable[[], bool]) -> None:
-    """Start a command and kill it as soon as something is there."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    started = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + 240
-    while started.poll() is None and time.monotonic() < until:
-        if there():
-            started.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.005)
-    started.wait(timeout=60)
-    assert started.returncode == -signal.SIGKILL
 
 
 def test_a_film_without_sound_loses_its_sound_alone(tmp_path: Path) -> None:

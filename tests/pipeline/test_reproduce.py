@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +16,7 @@ pytest.importorskip("twomind_synth")
 
 from tests.reproduce_smoke import make_folders
 
+from kill_when import kill_when
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 
@@ -86,7 +83,7 @@ def test_killed_at_any_point_it_ends_at_the_same_table(
         lambda: len(list((root / "out").rglob("run.json"))) > 2,  # methods
     )
     for there in reached:
-        _kill_when(command, there)
+        kill_when(command, there)
         assert not (tmp_path / "killed" / "out" / "table.json").exists()
     again = CliRunner().invoke(main, killed)
     assert again.exit_code == 0, again.output
@@ -96,22 +93,6 @@ def test_killed_at_any_point_it_ends_at_the_same_table(
     refused = CliRunner().invoke(main, other)
     assert refused.exit_code == BadInput.exit_code
     assert "another recipe" in refused.output
-
-
-def _kill_when(command: list[str], there: Callable[[], bool]) -> None:
-    """Start a command and kill it as soon as something is there."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    started = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + 240
-    while started.poll() is None and time.monotonic() < until:
-        if there():
-            started.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.01)
-    started.wait(timeout=60)
-    assert started.returncode == -signal.SIGKILL
 
 
 def test_across_data_sets(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.adaptation.state import load_state, save_state
+from twomind.adaptation.state import save_state
 from twomind.core.errors import BadInput
-from twomind.core.spool import Spool
 from twomind.features import causal
 from twomind.features.causal import Known, Ledger, LiveSettings, Reference, Told
 from twomind.features.describe import (
@@ -34,15 +33,13 @@ from twomind.features.face.reader import FaceReader
 from twomind.features.one_pass import SOUND_HZ, Measuring, Pass
 from twomind.features.profile import Profile
 from twomind.features.settings import Settings
-from twomind.features.voice.track import NAMES as VOICE_NAMES
-from twomind.features.voice.track import UNITS as VOICE_UNITS
 from twomind.features.words.text import describe_words
 from twomind.media import stream as media
-from twomind.media.audio import Resampling, SoundTail
 from twomind.models import load
 from twomind.models.base import Model, complete
 from twomind.pipeline.adapt import Adaptation
 from twomind.pipeline.answer import heard_by
+from twomind.pipeline.live_arrived import Came, Tables
 from twomind.pipeline.live_events import (
     CueBegan,
     CueDropped,
@@ -54,14 +51,19 @@ from twomind.pipeline.live_events import (
     WasAdapted,
     WindowScored,
 )
+from twomind.pipeline.live_state import (
+    KIND,
+    fill_ledger,
+    finite,
+    plain_ledger,
+    plain_word,
+    read_state,
+)
 from twomind.pipeline.live_windows import About, Scored, Scoring, plain_track, track_of_plain
-from twomind.types import Cue, Features, Prediction, Recording, State, Status, Track, Word
+from twomind.types import Features, Prediction, Recording, State, Status, Track, Word
 
-#: What a state of a session is marked with.
-KIND = "twomind.live/1"
 #: Sound and face rows of the causal tables: what is known of a row when its second is over.
 _FACE, _VOICE = "face", "voice"
-_Spoken = Sequence[Word]
 
 
 @dataclass(eq=False)
@@ -133,11 +135,11 @@ class LiveSession:
         self._reference = Reference(self.neutral, self.profile, self.drawn)
         self._made = Pass()
         self._measuring = self._open_measuring()
-        self._came = _Came(self.live, self.using)
+        self._came = Came(self.live, self.using)
         self._n_cues = 0
         self._shown = self._ledger(causal.is_shown)
         self._said = self._ledger(causal.is_said)
-        self._tables = _Tables(self._face_names())
+        self._tables = Tables(self._face_names())
         self._before: Track | None = None
         self._trouble: dict[str, str] = {}
         self._looked_s = self._said_s = 0.0
@@ -201,7 +203,7 @@ class LiveSession:
                 self._measuring.push(samples)
         return self._go_on()
 
-    def push_words(self, words: _Spoken, until_s: float | None = None) -> list[Event]:
+    def push_words(self, words: Sequence[Word], until_s: float | None = None) -> list[Event]:
         """Words that were recognised, in order of time.
 
         Args:
@@ -525,15 +527,15 @@ class LiveSession:
         state = {
             "looked_s": self._looked_s,
             "said_s": self._said_s,
-            "shown": _plain_ledger(self._shown),
-            "said": _plain_ledger(self._said),
+            "shown": plain_ledger(self._shown),
+            "said": plain_ledger(self._said),
             "trouble": dict(self._trouble),
             "n_cues": self._n_cues,
             "face": None if face is None else plain_track(face),
             "sound": sound.values.copy() if has_sound else None,
             "sound_s": sound.start_s if has_sound else None,
-            "words": [_plain_word(word) for word in came.words],
-            "words_until_s": _finite(came.words_until_s),
+            "words": [plain_word(word) for word in came.words],
+            "words_until_s": finite(came.words_until_s),
             "scoring": None if self._scoring is None else self._scoring.place(),
         }
         with tempfile.TemporaryDirectory(prefix="twomind-live-") as folder:
@@ -563,7 +565,7 @@ class LiveSession:
         self._said_s = float(found["said_s"])
         self._n_cues = int(found["n_cues"])
         for ledger, name in ((self._shown, "shown"), (self._said, "said")):
-            _fill_ledger(ledger, found[name])
+            fill_ledger(ledger, found[name])
         self._trouble = dict(found["trouble"])
         if found["face"] is not None:
             self._before = track_of_plain(found["face"])
@@ -577,227 +579,6 @@ class LiveSession:
 
 
 _FACE_TRACKS = ("face", "face_relative")
-
-
-class _Came:
-    """What has come in: up to when, how much, and what of it is still at hand."""
-
-    def __init__(self, live: LiveSettings, using: Sequence[str]) -> None:
-        self._live = live
-        self._using = using
-        self.tail = SoundTail(SOUND_HZ, live.voice_s + live.words_late_s)
-        self.n_pictures = 0
-        self.first_picture_s = self.last_picture_s = math.nan
-        self.words: list[Word] = []
-        self.words_until_s = -math.inf
-        self.has_words = False
-        self.over = False
-        self._sound_start_s = math.nan
-        self._n_samples = 0
-        self._gaps: list[tuple[float, float]] = []
-        self._resampling: tuple[int, Resampling] | None = None
-        self._marks: list[tuple[float, int]] = []
-
-    def picture(self, time_s: float) -> None:
-        """A picture has come.
-
-        Raises:
-            BadInput: its time is not finite, or before that of the last.
-        """
-        before_s = 0.0 if math.isnan(self.last_picture_s) else self.last_picture_s
-        if not math.isfinite(time_s) or time_s < before_s:
-            raise BadInput(
-                f"live: a picture at {time_s} s: expected times in order, from 0 s on; the last was "
-                f"{before_s} s"
-            )
-        if not self.n_pictures:
-            self.first_picture_s = time_s
-        second = math.floor(time_s)
-        if not self._marks or second > self._marks[-1][0]:
-            self._marks.append((second, self.n_pictures))
-            oldest_s = time_s - self._live.face_s - self._live.words_late_s - 2
-            self._marks = [mark for mark in self._marks if mark[0] >= oldest_s]
-        self.last_picture_s = time_s
-        self.n_pictures += 1
-
-    def first_picture_at(self, start_s: float) -> int:
-        """Number of a picture not after the first one from ``start_s`` on, and near it."""
-        found = self._marks[0][1] if self._marks else 0
-        for second, number in self._marks:
-            if second <= start_s:
-                found = number
-        return found
-
-    def sound(self, time_s: float, block: np.ndarray, rate_hz: int) -> Iterator[media.Samples]:
-        """A block of sound as runs of the rate at which it is measured."""
-        for samples in self._resampled(time_s, block, rate_hz):
-            if math.isnan(self._sound_start_s):
-                self._sound_start_s = samples.time_s
-            self._n_samples += len(samples.values)
-            self.tail.push(samples.time_s, samples.values)
-            yield samples
-
-    def _resampled(self, time_s: float, block: np.ndarray, rate_hz: int) -> Iterator[media.Samples]:
-        if rate_hz == SOUND_HZ:
-            yield media.Samples(time_s, block)
-            return
-        if not 8000 <= rate_hz <= 192000:
-            raise BadInput(f"live: expected 8000 to 192000 samples a second, got {rate_hz}")
-        import av
-
-        if self._resampling is None or self._resampling[0] != rate_hz:
-            self._resampling = (rate_hz, Resampling(SOUND_HZ))
-        if not len(block):
-            return
-        frame = av.AudioFrame.from_ndarray(block[None], format="flt", layout="mono")
-        frame.sample_rate = rate_hz
-        yield from self._resampling[1].push(frame, time_s)
-
-    def said(self, words: _Spoken, until_s: float | None) -> None:
-        """Words have come.
-
-        Raises:
-            BadInput: they are not in order.
-        """
-        for word in words:
-            if self.words and word.start_s < self.words[-1].start_s:
-                raise BadInput(
-                    f"live: a word at {word.start_s} s: expected words in order; the last begins at "
-                    f"{self.words[-1].start_s} s"
-                )
-            self.words.append(word)
-            self.words_until_s = max(self.words_until_s, word.end_s)
-        self.has_words = self.has_words or bool(words) or until_s is not None
-        if until_s is not None:
-            self.words_until_s = max(self.words_until_s, until_s)
-
-    def words_between(self, start_s: float, end_s: float) -> tuple[Word, ...]:
-        """Words that begin in a span."""
-        return tuple(word for word in self.words if start_s <= word.start_s < end_s)
-
-    @property
-    def reached_s(self) -> float:
-        """Up to where pictures and sound are there, or can be waited for no longer."""
-        if self.over:
-            return self.end_s
-        ends = []
-        if "face" in self._using:
-            ends.append(self.last_picture_s)
-        if "voice" in self._using:
-            ends.append(self.tail.end_s)
-        known = [0.0 if math.isnan(end_s) else end_s for end_s in ends]
-        if not known:
-            return self.end_s
-        return max(min(known), max(known) - self._live.most_lag_s)
-
-    @property
-    def said_s(self) -> float:
-        """Up to where all words are there."""
-        return math.inf if self.over else self.words_until_s
-
-    def complete_s(self, scoring: Scoring, looked_s: float) -> float:
-        """Up to where all is there that a model reads."""
-        ends = []
-        if scoring.windows is not None:
-            ends.append(self.last_picture_s if self.n_pictures else 0.0)
-        if scoring.needs_tables:
-            ends.append(looked_s)
-        if scoring.needs_words:
-            ends.append(min(self.said_s, self.reached_s))
-        return min(ends) if ends else looked_s
-
-    def last_row_s(self, scoring: Scoring, end_s: float) -> float:
-        """The last row of what a model reads."""
-        is_seen = scoring.needs_pictures and self.n_pictures
-        return self.last_picture_s if is_seen else end_s
-
-    @property
-    def sound_s(self) -> float:
-        """Seconds of sound that came."""
-        return self._n_samples / SOUND_HZ
-
-    @property
-    def end_s(self) -> float:
-        """Where pictures, sound and words end."""
-        until_s = self.words_until_s if math.isfinite(self.words_until_s) else 0.0
-        last_word_s = self.words[-1].end_s if self.words else until_s
-        ends = [self.last_picture_s, self.tail.end_s, last_word_s, 0.0]
-        return max(end_s for end_s in ends if math.isfinite(end_s))
-
-    @property
-    def anything(self) -> bool:
-        """Whether a picture or a sample came."""
-        return bool(self.n_pictures or self._n_samples)
-
-    def report(self) -> media.StreamReport:
-        """What came in, as a pass over a file tells it."""
-        n = self.n_pictures
-        step_s = 0.0
-        if n > 1:
-            step_s = (self.last_picture_s - self.first_picture_s) / (n - 1)
-        ends = [self.last_picture_s + step_s, self.tail.end_s]
-        known = [end_s for end_s in ends if math.isfinite(end_s)]
-        return media.StreamReport(
-            n_frames=n,
-            n_bad_packets=0,
-            first_frame_s=self.first_picture_s,
-            last_frame_s=self.last_picture_s,
-            n_samples=self._n_samples,
-            audio_start_s=self._sound_start_s,
-            audio_end_s=self.tail.end_s,
-            truncated=False,
-            gaps=tuple(self._gaps),
-            problems=(),
-            duration_s=max(known) if known else math.nan,
-        )
-
-
-class _Rows:
-    """Rows of a causal table, in a temporary file."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._spool = Spool((len(names) + 2,), np.float64)
-        self._like: Track | None = None
-
-    def append(self, track: Track) -> None:
-        """Rows that follow those that are there."""
-        self._like = track.rows(slice(0, 0))
-        assert track.reason_code is not None
-        beside = np.stack([track.times_s, track.reason_code.astype(float)], axis=1)
-        known = np.array(track.values, float)
-        self._spool.append(np.concatenate([beside, known], axis=1))
-
-    def between(self, start_s: float, end_s: float) -> Track | None:
-        """The rows of a span; None where there never were any."""
-        if self._like is None:
-            return None
-        rows = self._spool.read()
-        first, last = np.searchsorted(rows[:, 0], [start_s, end_s])
-        cut = np.array(rows[first:last])
-        codes = cut[:, 1].astype(np.uint8)
-        values = cut[:, 2:].astype(np.float32)
-        valid = codes == 0
-        return replace(self._like, values=values, times_s=cut[:, 0], valid=valid, reason_code=codes)
-
-
-class _Tables:
-    """The causal tables: each row as it was known when its step was over."""
-
-    def __init__(self, face_names: tuple[str, ...]) -> None:
-        self.face = _Rows(face_names)
-        self.face_relative = _Rows(face_names)
-        self.voice = _Rows(VOICE_NAMES)
-        assert len(VOICE_NAMES) == len(VOICE_UNITS)
-
-    def between(self, start_s: float, end_s: float) -> dict[str, Track]:
-        """Tracks of a span, those that there are."""
-        found = {}
-        for name in ("face", "face_relative", "voice"):
-            rows: _Rows = getattr(self, name)
-            track = rows.between(start_s, end_s)
-            if track is not None:
-                found[name] = track
-        return found
 
 
 def _next_step(now_s: float, step_s: float) -> float:
@@ -852,69 +633,16 @@ def _ended(now_s: float, one: Told) -> CueEnded:
         modality=cue.modality,
         start_s=cue.start_s,
         end_s=cue.end_s,
-        value=_finite(cue.value),
+        value=finite(cue.value),
         unit=cue.unit,
         detail=cue.detail,
     )
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _probs(prediction: Prediction) -> tuple[float, ...] | None:
     if prediction.status is Status.NOT_MEASURED:
         return None
     return tuple(prediction.probs.tolist())
-
-
-def _plain_cue(cue: Cue) -> dict[str, Any]:
-    return {**asdict(cue), "value": _finite(cue.value)}
-
-
-def _cue_of(entry: Mapping[str, Any]) -> Cue:
-    value = math.nan if entry["value"] is None else entry["value"]
-    return Cue(**{**entry, "value": value})
-
-
-def _plain_word(word: Word) -> dict[str, Any]:
-    known = {"text": word.text, "start_s": word.start_s, "end_s": word.end_s}
-    if math.isfinite(word.confidence):
-        known["confidence"] = word.confidence
-    return known
-
-
-def _plain_ledger(ledger: Ledger) -> dict[str, Any]:
-    return {
-        "open": {str(number): _plain_cue(cue) for number, cue in ledger.open.items()},
-        "ended": [_plain_cue(cue) for cue in ledger.ended],
-        "over_s": _finite(ledger.over_s),
-    }
-
-
-def _fill_ledger(ledger: Ledger, entry: Mapping[str, Any]) -> None:
-    ledger.open = {int(number): _cue_of(cue) for number, cue in entry["open"].items()}
-    ledger.ended = [_cue_of(cue) for cue in entry["ended"]]
-    over_s = entry["over_s"]
-    ledger.over_s = -math.inf if over_s is None else float(over_s)
-
-
-def read_state(state: bytes | Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """A session's state of bytes or of a file.
-
-    Raises:
-        BadInput: it is damaged, or no state of a session.
-    """
-    if isinstance(state, Path):
-        found, meta = load_state(state)
-    else:
-        with tempfile.TemporaryDirectory(prefix="twomind-live-") as folder:
-            path = Path(folder) / "state.safetensors"
-            path.write_bytes(state)
-            found, meta = load_state(path)
-    if meta.get("kind") != KIND:
-        raise BadInput("live: expected what LiveSession.export gave, got another state")
-    return found, meta
 
 
 def replay(recording: Recording, session: LiveSession) -> Iterator[Event]:
@@ -951,4 +679,4 @@ def replay(recording: Recording, session: LiveSession) -> Iterator[Event]:
     yield from session.finish()
 
 
-__all__ = ["LiveSession", "LiveSettings", "read_state", "replay"]
+__all__ = ["LiveSession", "LiveSettings", "replay"]

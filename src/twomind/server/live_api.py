@@ -172,7 +172,7 @@ async def import_state(request: Request, live: TheLive, owner: Owner) -> dict[st
     content = await request.body()
 
     def keep() -> dict[str, Any]:
-        from twomind.pipeline.live import read_state
+        from twomind.pipeline.live_state import read_state
 
         try:
             read_state(content)
