@@ -321,6 +321,10 @@ def test_one_bad_file_never_stops_the_rest(answer, store, tmp_path) -> None:
     assert rows["beside"]["probability"] == ""
     assert "beside.json" in rows["beside"]["words_remarks"]
     assert "failed" in err
+    # Who opens the page alone must not take four of six files for all there was.
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Could not be described: 4" in page
+    assert "empty.mp4: the file is empty" in page
 
 
 def test_a_transcript_among_recordings_is_left_out_and_no_failure(answer, store, tmp_path) -> None:

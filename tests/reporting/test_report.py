@@ -571,6 +571,21 @@ def test_many_answers_are_an_overview_with_links_and_no_recording(tmp_path: Path
     assert Page(again).count("rows") == 1
 
 
+def test_files_that_could_not_be_described_stand_on_the_page(tmp_path: Path) -> None:
+    reasons = [f"{k}.mp4: <b>broken</b>" for k in range(23)]
+    one = write_pages([shown(made())], tmp_path / "one.html", failed=reasons[:1])
+    rows = [overview_row(made(), "x"), overview_row(made(), "y")]
+    many = write_overview(rows, tmp_path / "many.html", failed=reasons)
+    none = write_overview(rows, tmp_path / "none.html").read_text("utf-8")
+    text = one.read_text("utf-8")
+    assert "Could not be described: 1" in text
+    assert "0.mp4: &lt;b&gt;broken" in text
+    text = many.read_text("utf-8")
+    assert ("Could not be described: 23" in text, "3 more, in answers.csv" in text) == (True, True)
+    assert text.count("&lt;b&gt;broken") == 20
+    assert "Could not be described" not in none
+
+
 def test_the_counts_of_the_overview_are_by_modality() -> None:
     assert overview_row(made(), "x")["counts"] == {"words": 1, "voice": 1, "face": 1, "head": 0}
 

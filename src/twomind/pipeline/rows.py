@@ -92,6 +92,12 @@ class Row:
     def scored(self) -> bool:
         return self.has_result and self.status != str(Status.NOT_MEASURED)
 
+    @property
+    def failure(self) -> str:
+        """Why the file failed, with its path once."""
+        path = str(self.job.media)
+        return self.error if path in self.error else f"{path}: {self.error}"
+
 
 def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.0) -> Row:
     """The row of an answer.
@@ -254,7 +260,8 @@ def write_overviews(rows: Sequence[Row], out: Path, options: Options | None = No
         _write_tables(made, rows, options)
     there = [row for row in rows if row.has_result]
     if there:
-        _write_report(there, out, options.report)
+        failed = [row.failure for row in rows if row.state == "failed"]
+        _write_report(there, failed, out, options.report)
 
 
 def _write_tables(made: Book, rows: Sequence[Row], options: Options) -> None:
@@ -311,11 +318,13 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     return [*who, *score, *of_parts, *counts, row.reason, *of_words, job.media]
 
 
-def _write_report(rows: Sequence[Row], out: Path, report: ReportSettings) -> None:
+def _write_report(
+    rows: Sequence[Row], failed: Sequence[str], out: Path, report: ReportSettings
+) -> None:
     path = out / "report.html"
     if len(rows) <= MAX_TOGETHER:
         pages = [_shown(row, out) for row in rows]
-        write_pages(pages, path, settings=report)
+        write_pages(pages, path, settings=report, failed=failed)
         return
     lines = []
     for row in rows:
@@ -325,7 +334,7 @@ def _write_report(rows: Sequence[Row], out: Path, report: ReportSettings) -> Non
         if why_not_shown(row.job.media, row.job.subject, bool(line["drawn"]), report):
             line["still"] = ""
         lines.append(line)
-    write_overview(lines, path, settings=report)
+    write_overview(lines, path, settings=report, failed=failed)
 
 
 def _shown(row: Row, out: Path) -> Shown:

@@ -115,15 +115,9 @@ def overlays(rows: Sequence[Row]) -> list[str]:
 
 def not_done(rows: Sequence[Row]) -> list[str]:
     """A line per file that failed, and per file that was left out."""
-    failed = [f"failed: {_with_path(row)}" for row in rows if row.state == "failed"]
+    failed = [f"failed: {row.failure}" for row in rows if row.state == "failed"]
     skipped = [row.job.media for row in rows if row.state == "skipped"]
     return failed + [f"not a recording, left out: {media}" for media in skipped]
-
-
-def _with_path(row: Row) -> str:
-    """Why a file failed, with its path once."""
-    path = str(row.job.media)
-    return row.error if path in row.error else f"{path}: {row.error}"
 
 
 def adapted(rows: Sequence[Row], out: Path) -> list[str]:

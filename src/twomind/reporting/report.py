@@ -140,6 +140,7 @@ def write_pages(
     *,
     settings: ReportSettings | None = None,
     title: str = "",
+    failed: Sequence[str] = (),
 ) -> Path:
     """Write one self-contained page. The same answers give the same bytes.
 
@@ -148,6 +149,7 @@ def write_pages(
         path: of the page.
         settings: which recordings are embedded; others are linked relative to ``path``.
         title: of the page.
+        failed: files that could not be described, each with its reason.
 
     Returns:
         The page's path.
@@ -169,11 +171,16 @@ def write_pages(
         parts.append(part)
         small = answer.row.get("still", "") if may_show else ""
         rows.append({**answer.row, "link": f"#answer-{number}", "still": small})
-    return _write(path, _Page(title, rows, parts, embedded, Texts(how.language)))
+    return _write(path, _Page(title, rows, parts, embedded, Texts(how.language), failed))
 
 
 def write_overview(
-    rows: Sequence[Values], path: Path, *, title: str = "", settings: ReportSettings | None = None
+    rows: Sequence[Values],
+    path: Path,
+    *,
+    title: str = "",
+    settings: ReportSettings | None = None,
+    failed: Sequence[str] = (),
 ) -> Path:
     """A page of lines alone, each linking to its own page.
 
@@ -182,9 +189,10 @@ def write_overview(
         path: of the page.
         title: of the page.
         settings: in which language.
+        failed: files that could not be described, each with its reason.
     """
     how = settings or ReportSettings()
-    return _write(path, _Page(title, rows, [], [], Texts(how.language)))
+    return _write(path, _Page(title, rows, [], [], Texts(how.language), failed))
 
 
 #: Number of the answer, file and MIME type of each recording that is embedded.
@@ -380,6 +388,7 @@ class _Page:
     answers: Sequence[Values]
     embedded: _Embedded
     texts: Texts
+    failed: Sequence[str] = ()
 
 
 def _write(path: Path, page: _Page) -> Path:
@@ -421,6 +430,7 @@ def _told(page: _Page) -> Plain:
     told["meaning"] = _meaning(rows, t)
     told["sentence"] = overview.sentence(rows, t)
     told["banner"] = overview.banner(rows, t)
+    told["failed"] = page.failed
     told["printed_words"] = PRINTED_WORDS
     told["printed_cues"] = PRINTED_CUES
     return told
