@@ -15,7 +15,7 @@ ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 # The tests start hundreds of processes: compiled modules are kept, whatever the machine's setting.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: lock demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
+.PHONY: lock test-postgresql demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
 
@@ -112,6 +112,10 @@ test: system-test install-dev test-web
 test-slow: system-test system-slow install-dev web
 	$(PYTEST) -m slow $(SLOW)
 
+# The tests of the study server once more, each study with a database of a real PostgreSQL 15.
+test-postgresql: system-test install-dev
+	TWOMIND_TEST_POSTGRESQL=1 $(PYTEST) tests/server
+
 # Ten thousand damaged files for each reader of transcripts and annotations: some five minutes on two cores.
 fuzz: install-dev
 	$(BIN)/pytest -m slow -n $(JOBS) --dist worksteal tests/transcripts/test_fuzz_readers.py
@@ -139,7 +143,7 @@ study-cuts: system-test system-slow install-dev web
 	$(BIN)/python tests/web_cuts.py
 
 # What takes too long for every change.
-nightly: test-slow study-cuts demo-study reproduce-smoke pythons freeze mutants
+nightly: test-slow test-postgresql study-cuts demo-study reproduce-smoke pythons freeze mutants
 
 lint: install-dev
 	$(BIN)/ruff check .

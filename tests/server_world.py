@@ -97,6 +97,11 @@ sign_ins_per_minute = 100000
 """
 
 
+def fresh_database() -> str:
+    """Where a new study keeps its rows: SQLite in its folder. `make test-postgresql` puts in another."""
+    return ""
+
+
 @dataclass
 class Clock:
     """A clock that a test turns."""
@@ -113,7 +118,7 @@ class World:
 
     folder: Path
     clock: Clock = field(default_factory=Clock)
-    database: str = ""
+    database: str | None = None
     extra: str = ""
     thoughts: int = 0
     text: Callable[[str], str] = str
@@ -124,11 +129,13 @@ class World:
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.keys = self.folder.parent / f"{self.folder.name}-keys"
+        if self.database is None:
+            self.database = fresh_database()
         self.start()
 
     def start(self) -> None:
         """Start, or start again with what is on the disk."""
-        text = STUDY.replace("KEYS", str(self.keys)).replace("DATABASE", self.database)
+        text = STUDY.replace("KEYS", str(self.keys)).replace("DATABASE", self.database or "")
         text = text.replace("EXTRA", self.extra).replace("THOUGHTS", str(self.thoughts))
         (self.folder / "study.toml").write_text(self.text(text), encoding="utf-8")
         self.place = open_place(self.folder, self.clock)

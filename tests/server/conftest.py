@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +15,24 @@ pytest.importorskip("httpx2", reason="starlette's test client needs it")
 
 from argon2 import PasswordHasher
 
+import postgres_tools
+import server_world
 from server_world import World
 from twomind.server import access
 
 #: Every write is flushed to the disk, which a folder in memory does at once.
 _MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _database() -> Iterator[None]:
+    """With TWOMIND_TEST_POSTGRESQL=1 every study of these tests has a PostgreSQL database of its own."""
+    if os.environ.get("TWOMIND_TEST_POSTGRESQL") != "1":
+        yield
+        return
+    with postgres_tools.running() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server_world, "fresh_database", lambda: postgres_tools.fresh(server))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)

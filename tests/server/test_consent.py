@@ -156,16 +156,15 @@ def everything(guest: Guest) -> str:
 
 
 def found(world: World, needles: list[str]) -> list[str]:
-    """Which needles stand in any file of the study or of its keys."""
+    """Which needles stand in any file of the study or of its keys, or in a row of its database."""
     roots = (world.folder, world.keys)
     files = [path for root in roots for path in root.rglob("*") if path.is_file()]
     contents = [path.read_bytes() for path in files]
-    names = " ".join(map(str, files)).encode()
-    return [
-        needle
-        for needle in needles
-        if any(needle.encode() in content for content in [*contents, names])
-    ]
+    contents.append(" ".join(map(str, files)).encode())
+    with world.place.database.reading() as reading:
+        for table in Table.metadata.tables.values():
+            contents += [repr(row).encode() for row in reading.execute(select(table))]
+    return [needle for needle in needles if any(needle.encode() in one for one in contents)]
 
 
 def test_what_is_erased_is_nowhere(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import subprocess
 import tarfile
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,16 +14,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from click.testing import CliRunner
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+import postgres_tools
 import server_traces
-from patience import HANG_S
 from server_world import PASSWORD, World, as_film
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
-from twomind.server import keeping, withdrawal, worker
+from twomind.server import audit, keeping, withdrawal, worker
 from twomind.server.place import open_place
-from twomind.server.tables import Table
+from twomind.server.tables import Audit, Researcher, Table
 
 
 def said(_text: str) -> None:
@@ -152,54 +148,47 @@ def test_a_database_that_cannot_be_opened_is_told(world: World) -> None:
             world.start()
 
 
-# --- PostgreSQL
+def test_no_database_takes_a_text_that_another_would_refuse(world: World) -> None:
+    with (
+        pytest.raises(ValueError, match=r"researcher\.name: 65 characters where 64 have room"),
+        world.place.database.writing() as writing,
+    ):
+        writing.add(Researcher(name="n" * 65, password="-"))
 
-_BIN = Path("/usr/lib/postgresql/15/bin")
+
+def test_a_long_reason_is_cut_in_the_log(world: World) -> None:
+    with world.place.database.writing() as writing:
+        audit.note(world.place, writing, "somebody", "sign-in refused", "why " * 100)
+    with world.place.database.reading() as reading:
+        line = reading.scalars(select(Audit).order_by(Audit.id.desc())).first()
+        assert audit.first_broken(reading) is None
+    assert line is not None
+    assert len(line.about) == 80
+    assert line.about.endswith("…")
+
+
+def test_files_of_nobody_do_not_come_back(world: World, tmp_path: Path) -> None:
+    """A database of its own knows nothing any more of who withdrew, and a backup of the files does."""
+    strays = world.place.folder_of("gone")
+    strays.mkdir(parents=True)
+    (strays / "film").write_bytes(b"sealed")
+    keeping.backup(world.folder, tmp_path / "backup.tar")
+    keeping.restore(tmp_path / "backup.tar", tmp_path / "again")
+    assert not (tmp_path / "again" / "data" / "people" / "gone").exists()
+
+
+# --- PostgreSQL
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL of this test's own, reached by a socket only."""
-    pytest.importorskip("psycopg", reason="needs the extra 'postgres'")
-    if not _BIN.is_dir():
-        pytest.skip("needs PostgreSQL 15")
-    # A socket's path may have 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="tmpg", dir="/tmp"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        shutil.chown(folder, "postgres", "postgres")
-    data = folder / "d"
-    initdb = [*as_user, str(_BIN / "initdb"), "-D", str(data), "-U", "study", "-A", "trust", "-N"]
-    subprocess.run([*initdb, "--locale=C", "-E", "UTF8"], check=True, capture_output=True)
-    command = [*as_user, str(_BIN / "postgres"), "-D", str(data), "-k", str(folder), "-h", ""]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"postgresql://study@/postgres?host={folder}"
-    try:
-        _wait_for(address)
-        yield address
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_for(address: str) -> None:
-    import psycopg
-
-    deadline = time.monotonic() + HANG_S
-    while True:
-        try:
-            psycopg.connect(address).close()
-            return
-        except psycopg.OperationalError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    with postgres_tools.running() as server:
+        yield server
 
 
 def test_a_study_in_postgresql(postgres: str, tmp_path: Path) -> None:
     """The whole way once: agree, record, be refused, correct, withdraw."""
-    world = World(tmp_path / "study", database=postgres)
+    world = World(tmp_path / "study", database=postgres_tools.fresh(postgres))
     assert not (world.folder / "data" / "study.db").exists()
     stays, goes = world.person("P1"), world.person("P2")
     for guest in (stays, goes):

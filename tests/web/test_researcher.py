@@ -352,6 +352,10 @@ def test_axe_finds_nothing_serious(
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if wide > 0:
             found.append(f"{name}: {wide} pixels wider than the window")
+        for badge in page.locator(".badge").all():
+            # A class of another page's would take it out of its line.
+            if badge.evaluate("badge => getComputedStyle(badge).position") != "static":
+                found.append(f"{name}: the badge {badge.inner_text()} is out of its place")
 
     page.wait_for_selector("#name")
     look("sign-in")

@@ -142,3 +142,5 @@ def _erase_again(folder: Path) -> None:
     for person in people:
         if not place.keys.has(person):
             withdrawal.erase(place, person)
+    # A database of its own already knows nothing of them, and their files came back.
+    withdrawal.forget_strays(place)

@@ -10,14 +10,16 @@ from typing import Any, ClassVar
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Connection,
     DateTime,
     ForeignKey,
     LargeBinary,
     String,
     TypeDecorator,
+    event,
     false,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 
 
 class Moment(TypeDecorator[datetime]):
@@ -274,3 +276,17 @@ class Audit(Table):
     what: Mapped[str] = mapped_column(String(40))
     about: Mapped[str] = mapped_column(String(80))
     hash: Mapped[str] = mapped_column(String(64))
+
+
+def _refuse_long_texts(mapper: Mapper[Any], _connection: Connection, row: Table) -> None:
+    """SQLite keeps a text that is longer than its column, PostgreSQL refuses it: here both refuse it."""
+    for attribute in mapper.column_attrs:
+        column = attribute.columns[0]
+        most = getattr(column.type, "length", None)
+        value = getattr(row, attribute.key)
+        if isinstance(value, str) and most is not None and len(value) > most:
+            raise ValueError(f"{column}: {len(value)} characters where {most} have room")
+
+
+for _moment in ("before_insert", "before_update"):
+    event.listen(Table, _moment, _refuse_long_texts, propagate=True)
