@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,3 +108,24 @@ def test_a_mediapipe_without_face_mesh_says_what_to_do(monkeypatch: pytest.Monke
     monkeypatch.setattr(tracker_mesh, "import_mediapipe", lambda: bare)
     with pytest.raises(MissingWeights, match=r"0\.10\.35 carries no face mesh.*landmarker"):
         tracker_mesh.MeshFinder()
+
+
+def test_a_mediapipe_that_is_its_newer_interface_starts(tmp_path: Path) -> None:
+    """As 0.10.35 is laid out: it imports at its start what the face mesh of 0.10.14 never calls."""
+    package = tmp_path / "mediapipe"
+    inside = package / "tasks" / "python" / "vision"
+    inside.mkdir(parents=True)
+    for folder in (package / "tasks", package / "tasks" / "python"):
+        (folder / "__init__.py").touch()
+    (inside / "__init__.py").write_text("class Image: ...\n")
+    (package / "__init__.py").write_text("from mediapipe.tasks.python.vision import Image\n")
+    code = (
+        "from twomind.features.face.tracker_mesh import import_mediapipe\n"
+        "print(import_mediapipe().Image.__name__)"
+    )
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.stdout == "Image\n", run.stderr

@@ -112,9 +112,17 @@ def _face(parts: dict[str, Any], states: dict[str, str]) -> str:
     lacking = _lacking(parts, "face")
     if lacking:
         return lacking
-    if states.get("mediapipe-face") not in _WHOLE:
+    mesh = states.get("mediapipe-face")
+    if mesh in _WHOLE:
+        return "yes"
+    if mesh != "absent":
         return "no: the face models are damaged; reinstall mediapipe"
-    return "yes"
+    if states.get("face-landmarker") in _WHOLE:
+        return "yes, with --set features.face=landmarker"
+    return (
+        "no: this MediaPipe carries no face mesh; twomind weights add face-landmarker, then "
+        "--set features.face=landmarker"
+    )
 
 
 def _speech(parts: dict[str, Any], states: dict[str, str]) -> str:

@@ -13,6 +13,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
@@ -88,9 +90,10 @@ def import_mediapipe() -> ModuleType:
     try:
         with _not_called_later():
             import mediapipe
-    except ModuleNotFoundError as error:
-        raise MissingExtra("face", "tracking a face") from error
-    except ImportError as error:  # installed, but a system library such as libGL is absent
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "mediapipe":
+            raise MissingExtra("face", "tracking a face") from error
+        # Installed, but a system library such as libGL is absent, or a part of the package.
         raise MissingExtra(
             "face",
             f"mediapipe cannot start ({error}; on Debian: libgl1 libglib2.0-0); tracking a face",
@@ -120,11 +123,19 @@ _NOT_CALLED = (
 )
 
 
+def _carries_the_mesh() -> bool:
+    """From 0.10.30 on MediaPipe consists of its newer interface, and imports it at its start."""
+    found = find_spec("mediapipe")
+    if found is None or found.origin is None:
+        return False
+    return Path(found.origin).with_name("python").is_dir()
+
+
 @contextlib.contextmanager
 def _not_called_later() -> Iterator[None]:
     """Import what is not called when it is."""
     stands: dict[str, ModuleType] = {}
-    for package in ("matplotlib", "mediapipe.tasks"):
+    for package in ("matplotlib", "mediapipe.tasks") if _carries_the_mesh() else ():
         inside = [name for name in _NOT_CALLED if name.startswith(package)]
         if not any(name in sys.modules for name in inside):
             stands |= {name: _Later(name) for name in inside}
