@@ -60,8 +60,8 @@ export class Editor {
       () => this.moved(),
       () => this.say(t("inexact")),
     );
-    this.timeline = new Timeline(clip, codebook.tiers, {
-      seek: (at) => this.film.jump(at - this.video.currentTime * 1000),
+    this.timeline = new Timeline(clip, codebook, {
+      seek: (at) => this.film.jump(at - this.film.at_ms),
       choose: (mark) => this.choose(mark),
       drag: (mark, edge, at, done) => this.drag(mark, edge, at, done),
     });
@@ -85,16 +85,15 @@ export class Editor {
 
   private built(): HTMLElement {
     const left = el("div", { class: "left-side" }, this.video, this.place, this.controls());
-    const top = el("div", { class: "top-row" }, left, el("section", { class: "words" }, el("h2", {}, t("words")), this.said));
+    // What is asked, and what went wrong, stands where it is seen without scrolling.
+    const right = el("div", { class: "right-side" }, el("h2", {}, t("words")), this.said, this.status, this.alert, this.asked);
+    const top = el("div", { class: "top-row" }, left, right);
     const area = el(
       "div",
       // Keys of one letter work only in here, so that nothing else loses them.
       { class: "area", tabindex: 0, role: "application", "aria-label": t("desk") },
       top,
       this.timeline.element,
-      this.asked,
-      this.alert,
-      this.status,
     );
     const marks = el("section", {}, el("h2", {}, t("marks")), this.list);
     area.append(marks);
@@ -130,7 +129,7 @@ export class Editor {
     }
     for (const word of this.clip.words) {
       const one = el("span", { class: "word" }, word.text);
-      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.video.currentTime * 1000));
+      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.film.at_ms));
       this.said.append(one, " ");
     }
   }
@@ -374,7 +373,7 @@ export class Editor {
         this.add({ tier: tier.id, start_ms: segment.start_ms, end_ms: segment.end_ms, label, certainty: "" });
       });
     }
-    this.begun = { tier, frame: this.film.frame };
+    this.begun = { tier, frame: this.film.meant };
     this.render();
   }
 
@@ -382,7 +381,7 @@ export class Editor {
     if (this.begun === null) return;
     const { tier, frame } = this.begun;
     this.begun = null;
-    const [start_ms, end_ms] = span(this.clip.times_ms, frame, this.film.frame, this.clip.length_ms);
+    const [start_ms, end_ms] = span(this.clip.times_ms, frame, this.film.meant, this.clip.length_ms);
     this.add({ tier: tier.id, start_ms, end_ms, label: "", certainty: "" });
     this.labelAgain(true);
   }

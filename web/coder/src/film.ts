@@ -32,8 +32,13 @@ export class Film {
     return !this.video.paused && !this.video.ended;
   }
 
+  /** The picture that somebody means now: the one that was asked for, while the film is on its way to it. */
+  get meant(): number {
+    return this.wanted ?? this.frame;
+  }
+
   get at_ms(): number {
-    return this.playing ? this.video.currentTime * 1000 : (this.times_ms[this.frame] ?? 0);
+    return this.playing ? this.video.currentTime * 1000 : (this.times_ms[this.meant] ?? 0);
   }
 
   /** Follows the pictures that a playing film shows. */
@@ -78,12 +83,11 @@ export class Film {
 
   step(by: number): void {
     if (this.playing) this.video.pause();
-    const from = this.wanted ?? this.frame;
-    void this.show(from + by);
+    void this.show(this.meant + by);
   }
 
   jump(by_ms: number): void {
-    const at = clamp(this.video.currentTime * 1000 + by_ms, 0, this.length_ms);
+    const at = clamp(this.at_ms + by_ms, 0, this.length_ms);
     if (this.playing) this.video.currentTime = at / 1000;
     else void this.show(frameAt(this.times_ms, at));
   }
