@@ -1,7 +1,7 @@
 import { el } from "../../participant/src/dom.js";
 import { Film } from "./film.js";
 import { KEYS } from "./keys.js";
-import { belongsToSegments, type Edge, inTime, nextSpeed, nudged, same, span, withEdge } from "./marks.js";
+import { belongsToSegments, type Edge, frameAt, inTime, nextSpeed, nudged, same, span, withEdge } from "./marks.js";
 import { isRefusal, Saver } from "./saver.js";
 import { Timeline } from "./timeline.js";
 import type { Choice, Clip, Codebook, Desk, Mark, State, Tier } from "./types.js";
@@ -64,6 +64,7 @@ export class Editor {
       seek: (at) => this.film.jump(at - this.film.at_ms),
       choose: (mark) => this.choose(mark),
       drag: (mark, edge, at, done) => this.drag(mark, edge, at, done),
+      borrow: (mark) => this.borrow(mark),
     });
     this.area = this.built();
     this.area.addEventListener("keydown", (event) => this.key(event));
@@ -264,9 +265,16 @@ export class Editor {
     }
     if (event.ctrlKey || this.readOnly) return false;
     const tier = this.codebook.tiers.find((one) => one.key === key);
-    if (tier === undefined) return false;
+    if (tier === undefined) return this.tookOf(Number(key));
     this.tierKey(tier, event.shiftKey);
     return true;
+  }
+
+  /** Whether a number named a coder whose marks are taken over. */
+  private tookOf(number: number): boolean {
+    const other = this.clip.others?.[number - 1];
+    if (other !== undefined) void this.take(other.marks);
+    return other !== undefined;
   }
 
   private answered(key: string): boolean {
@@ -450,6 +458,19 @@ export class Editor {
     this.act(this.marks.map((one) => (one === mark ? to : one)));
   }
 
+  /** A segment with other times; what took its times goes with it. */
+  private reshape(mark: Mark, to: Mark): void {
+    if (this.chosen === mark) this.chosen = to;
+    const [segment, { start_ms, end_ms }] = [this.tier(mark.tier), to];
+    const follows = (one: Mark): boolean => {
+      const tier = this.tier(one.tier);
+      if (segment === undefined || tier === undefined || belongsToSegments(segment)) return false;
+      return belongsToSegments(tier) && one.start_ms === mark.start_ms && one.end_ms === mark.end_ms;
+    };
+    const moved = (one: Mark): Mark => (follows(one) ? { ...one, start_ms, end_ms } : one);
+    this.act(this.marks.map((one) => (one === mark ? to : moved(one))));
+  }
+
   private remove(): void {
     if (this.chosen === null) return;
     const gone = this.chosen;
@@ -490,7 +511,14 @@ export class Editor {
     const mark = this.chosen;
     if (mark === null || this.tier(mark.tier)?.kind === "answer") return;
     const moved = nudged(this.clip.times_ms, mark, edge, by, this.clip.length_ms);
-    if (!same(moved, mark)) this.change(mark, moved);
+    if (!same(moved, mark)) this.reshape(mark, moved);
+    this.look(moved, edge);
+  }
+
+  /** The picture at an edge that is moved: the first of a mark, or its last. */
+  private look(mark: Mark, edge: Edge): void {
+    if (this.film.playing) this.film.toggle();
+    void this.film.show(frameAt(this.clip.times_ms, edge === "start" ? mark.start_ms + 0.5 : mark.end_ms - 1));
   }
 
   private drag(mark: Mark, edge: Edge, at_ms: number, done: boolean): void {
@@ -500,8 +528,9 @@ export class Editor {
     const now = withEdge(mark, edge, edge === "start" ? frame[0] : frame[1]);
     this.chosen = mark;
     this.dragged = done ? null : { from: mark, now };
-    if (done && !same(mark, now)) this.change(mark, now);
+    if (done && !same(mark, now)) this.reshape(mark, now);
     else this.render();
+    this.look(now, edge);
   }
 
   // --- the server
@@ -535,6 +564,17 @@ export class Editor {
     await this.saver.settled();
     this.chosen = null;
     this.act(marks.map((one) => ({ ...one })));
+  }
+
+  /** One mark of a coder, besides one's own. */
+  private borrow(mark: Mark): void {
+    const again = this.marks.some((one) => same(one, mark));
+    const answer = this.tier(mark.tier)?.kind === "answer";
+    const before = answer ? this.marks.find((one) => one.tier === mark.tier) : undefined;
+    if (again || this.readOnly) return;
+    if (before === undefined) this.add({ ...mark });
+    else this.change(before, { ...mark });
+    this.focus();
   }
 
   async takeEaf(file: Blob): Promise<void> {

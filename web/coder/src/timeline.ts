@@ -16,9 +16,13 @@ export interface Hands {
   seek(at_ms: number): void;
   choose(mark: Mark): void;
   drag(mark: Mark, edge: Edge, at_ms: number, done: boolean): void;
+  /** Of what another coder marked. */
+  borrow(mark: Mark): void;
 }
 
 const HEIGHT = 72;
+/** Below 1: speech is seen beside a cough. */
+const SOFT = 0.6;
 const LEAST_PX_PER_S = 8;
 const MOST_PX_PER_S = 800;
 
@@ -135,14 +139,15 @@ export class Timeline {
     const certainty = of(this.codebook.certainty.find((one) => one.id === mark.certainty)?.text, mark.certainty);
     const text = certainty === "" ? label : `${label} (${certainty})`;
     const title = `${lane.name}: ${text} ${clock(mark.start_ms)} – ${clock(mark.end_ms)}`;
-    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, text || lane.name));
+    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, text || (lane.tier.labels.length > 0 ? "?" : lane.name)));
     shown.style.left = this.share(mark.start_ms);
     shown.style.width = this.share(mark.end_ms - mark.start_ms);
-    if (!lane.own || lane.tier.kind === "answer") return shown;
     shown.addEventListener("pointerdown", (event) => {
       event.stopPropagation();
-      this.hands.choose(mark);
+      if (lane.own) this.hands.choose(mark);
+      else this.hands.borrow(mark);
     });
+    if (!lane.own || lane.tier.kind === "answer") return shown;
     for (const edge of ["start", "end"] as const) shown.append(this.handle(mark, edge));
     return shown;
   }
@@ -184,7 +189,7 @@ export class Timeline {
     context.fillStyle = getComputedStyle(this.view).getPropertyValue("--wave") || "#446";
     for (let x = 0; x < clientWidth; x += 1) {
       const loud = this.loudest((scrollLeft + x) / this.px_per_s, (scrollLeft + x + 1) / this.px_per_s);
-      const height = Math.max(1, Math.min(1, loud / this.loud) * (HEIGHT - 4));
+      const height = Math.max(1, Math.min(1, loud / this.loud) ** SOFT * (HEIGHT - 4));
       context.fillRect(x, (HEIGHT - height) / 2, 1, height);
     }
   }
