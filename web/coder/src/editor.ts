@@ -234,6 +234,8 @@ export class Editor {
 
   private saved(): void {
     const { saving, state } = this.saver;
+    this.area.dataset.recording = this.clip.id;
+    this.area.dataset.done = state.done === null ? "" : "yes";
     this.area.dataset.saving = saving;
     this.area.dataset.revision = String(state.revision);
     const done = this.clip.others === undefined ? t("is_done") : t("team_done");
