@@ -496,16 +496,20 @@ def adjudicate(
 ) -> dict[str, bool]:
     """Side by side, the team takes over who made no error; what was settled is what is so there."""
     refused = CliRunner().invoke(main, ["prevalence", str(world.server.folder)])
-    assert "8 answers were coded by several and are not settled" in refused.output
-    for case in cases[:N_BOTH]:
+    differ = [case for case in cases[:N_BOTH] if case.says[0] != case.says[1]]
+    assert f"{len(differ)} answers were coded by several and are not settled" in refused.output
+    to_do = [one["id"] for one in team.ask("GET", "coding")["recordings"] if not one["agreed"]]
+    assert set(to_do) >= {case.recording for case in differ}
+    for case in differ:
         team.agree(case.recording, case.right + 1)
     settled = {}
     by_name = {case.recording: case for case in cases}
     for one in coding.settled(world.place):
         case = by_name[one.recording]
         assert one.annotations is not None
-        assert one.how == ("adjudicated" if len(case.says) == 2 else "one coder")
-        coder = coding.TEAM if len(case.says) == 2 else f"coder{case.right + 1:02d}"
+        how = "one coder" if len(case.says) == 1 else "coders agree"
+        assert one.how == ("adjudicated" if case in differ else how)
+        coder = coding.TEAM if case in differ else f"coder{case.right + 1:02d}"
         marks = found_marks(world.place, one.annotations, coder)
         assert marks == made[case.recording, case.right]
         if len(case.says) == 2:

@@ -81,9 +81,9 @@ def code_all(place: Place, url: str, said: str, say: Say) -> list[str]:
         plan = {"coders": len(CODERS), "share": _BOTH, "seed": 1}
         team.ask("POST", "coding/assignments", plan)
         lines = [_code(place, browser, url, link, number, say) for number, link in enumerate(links)]
-        both = _coded_by_both(team)
+        both = _to_agree_on(team)
         lines.append(_agreement(team))
-        say(f"the team agrees on {len(both)} answers that both coded, side by side")
+        say(f"the team agrees on {len(both)} answers that both coded otherwise, side by side")
         for recording in both:
             team.agree(recording, 1)
         browser.close()
@@ -141,11 +141,11 @@ def _plan(present: bool, n_pictures: int, number: int, chance: random.Random) ->
     return Plan("y", "1", (segment, Stretch("f", "g"), Stretch("w", "h")))
 
 
-def _coded_by_both(team: TeamVisit) -> list[str]:
+def _to_agree_on(team: TeamVisit) -> list[str]:
     found = []
     for one in team.ask("GET", "coding")["recordings"]:
         done = [coder for coder in one["coders"] if coder["state"] == "done"]
-        if len(done) > 1:
+        if len(done) > 1 and not one["agreed"]:
             found.append(str(one["id"]))
     return found
 
