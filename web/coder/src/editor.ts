@@ -69,9 +69,15 @@ export class Editor {
     this.area = this.built();
     this.area.addEventListener("keydown", (event) => this.key(event));
     this.element.append(this.area);
-    this.video.addEventListener("loadeddata", () => void this.film.show(0), { once: true });
+    this.video.addEventListener("loadeddata", () => void this.begin(), { once: true });
     this.words();
     this.render();
+  }
+
+  /** The first picture, or the one that somebody asked for meanwhile. */
+  private async begin(): Promise<void> {
+    await this.film.show(this.film.meant);
+    this.area.dataset.ready = "yes";
   }
 
   focus(): void {

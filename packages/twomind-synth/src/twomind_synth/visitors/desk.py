@@ -7,6 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+#: How long the server may take for one answer.
+_PATIENCE_MS = 600_000
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -60,7 +63,8 @@ class CoderVisit:
 
     def clip(self, recording: str) -> dict[str, Any]:
         """What the page knows of a recording: times of its pictures, words, one's own marks."""
-        answer = self.page.request.get(f"{self.url}/api/coder/recordings/{recording}")
+        address = f"{self.url}/api/coder/recordings/{recording}"
+        answer = self.page.request.get(address, timeout=_PATIENCE_MS)
         told: dict[str, Any] = answer.json()
         return told
 
@@ -68,9 +72,7 @@ class CoderVisit:
         """A recording on the desk, at its first picture."""
         self.page.evaluate("(id) => { location.hash = id; }", recording)
         self.page.wait_for_function(
-            """(id) => location.hash === '#' + id
-                && document.querySelector(`.area[data-recording="${id}"][data-frame="0"]`) !== null
-                && document.querySelector('video').readyState >= 2""",
+            """(id) => document.querySelector(`.area[data-recording="${id}"][data-ready]`) !== null""",
             arg=recording,
         )
         self._at = 0
@@ -148,7 +150,8 @@ class TeamVisit:
             f"{self.url}/api/researcher/{path}",
             method=method,
             headers={"X-CSRF-Token": self._csrf},
-            data=None if body is None else body,
+            data=body,
+            timeout=_PATIENCE_MS,
         )
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.text()}")
