@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -24,11 +25,11 @@ def webm(film: Path, start_s: float, length_s: float) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="webm", options={"live": "1"}) as out:
         fast = {"deadline": "realtime", "cpu-used": "8"}
-        video = out.add_stream("libvpx", rate=25, options=fast)
+        video: Any = out.add_stream("libvpx", rate=25, options=fast)
         video.pix_fmt, video.bit_rate = "yuv420p", 600_000
         video.time_base = video.codec_context.time_base = _MS
-        sound = out.add_stream("libopus", rate=_RATE_HZ, layout="mono")
-        packets = []
+        sound: Any = out.add_stream("libopus", rate=_RATE_HZ, layout="mono")
+        packets: list[Any] = []
         for frame in _pictures(film, start_s, length_s):
             if not packets:
                 video.width, video.height = frame.width, frame.height
@@ -42,10 +43,14 @@ def webm(film: Path, start_s: float, length_s: float) -> bytes:
     return buffer.getvalue()
 
 
+def _time_s(frame: Any) -> float:
+    return float(frame.time)
+
+
 def _pictures(film: Path, start_s: float, length_s: float) -> Iterator[av.VideoFrame]:
     with av.open(str(film)) as opened:
         for frame in opened.decode(video=0):
-            at_s = frame.time - start_s
+            at_s = _time_s(frame) - start_s
             if not -1e-6 <= at_s < length_s - 1e-6:
                 continue
             picture = frame.reformat(format="yuv420p")
@@ -58,7 +63,7 @@ def _sound(film: Path, start_s: float, length_s: float) -> Iterator[av.AudioFram
     with av.open(str(film)) as opened:
         n_sent = 0
         for frame in opened.decode(audio=0):
-            at_s = frame.time - start_s
+            at_s = _time_s(frame) - start_s
             if not -1e-6 <= at_s < length_s - 1e-6:
                 continue
             for heard in resampler.resample(frame):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 #: How long the server may take for one answer.
 _PATIENCE_MS = 600_000
+_TOO_MANY = 429
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -153,6 +154,10 @@ class TeamVisit:
             data=body,
             timeout=_PATIENCE_MS,
         )
+        if answer.status == _TOO_MANY:
+            # So many requests a second are answered, and no more.
+            self.page.wait_for_timeout(1000)
+            return self.ask(method, path, body)
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.text()}")
         return answer.json() if answer.body() else None

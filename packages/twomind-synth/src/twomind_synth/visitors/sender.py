@@ -7,11 +7,14 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
 _CHUNK_BYTES = 60_000
+_TOO_MANY = 429
 
 
 @dataclass
@@ -36,16 +39,24 @@ class Sender:
             body: Bytes as they are, else JSON.
             headers: Besides.
         """
-        content = body
-        kind = "application/octet-stream"
-        if not isinstance(body, bytes):
-            content = None if body is None else json.dumps(body).encode()
-            kind = "application/json"
+        content: bytes | None = None
+        kind = "application/json"
+        if isinstance(body, bytes):
+            content, kind = body, "application/octet-stream"
+        elif body is not None:
+            content = json.dumps(body).encode()
         sent = {**self._headers, "Content-Type": kind, **headers}
         request = urllib.request.Request(f"{self.url}/api/{path}", content, sent, method=method)
-        with urllib.request.urlopen(request) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        while True:
+            try:
+                with urllib.request.urlopen(request) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                # So many requests a second are answered, and no more.
+                if error.code != _TOO_MANY:
+                    raise
+                time.sleep(1)
 
     def enter(self) -> None:
         """Open the link, and say yes to everything."""
