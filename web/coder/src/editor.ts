@@ -42,7 +42,8 @@ export class Editor {
   private readonly asked = el("div", { class: "asked", role: "group", "aria-live": "polite" });
   private readonly alert = el("p", { class: "missing", role: "alert" });
   private readonly list = el("div", { class: "list" });
-  private readonly said = el("div", { class: "said" });
+  // It can be scrolled by keyboard.
+  private readonly said = el("div", { class: "said", tabindex: 0, role: "group", "aria-label": t("words") });
 
   constructor(
     private readonly desk: Desk,
