@@ -76,7 +76,7 @@ demo: system-demo install
 
 # Three synthetic people take part in a study on this machine, with a real Chromium each: one loses the network, one closes the
 # tab, one withdraws; a fourth sends films. Two coders code the answers, and a release is built and opened. Afterwards it is told
-# what each left, and where to look. Four to six minutes on two cores.
+# what each left, and where to look. Some minutes on two cores.
 demo-study: system-test install-dev web
 	$(BIN)/python -m twomind_synth.visitors.demo $(DEMO)/study
 
