@@ -75,7 +75,8 @@ demo: system-demo install
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
 
 # Three synthetic people take part in a study on this machine, with a real Chromium each: one loses the network, one closes the
-# tab, one withdraws. Afterwards it is told what each left, and where to look. Some four minutes on two cores.
+# tab, one withdraws; a fourth sends films. Two coders code the answers, and a release is built and opened. Afterwards it is told
+# what each left, and where to look. Some minutes on two cores.
 demo-study: system-test install-dev web
 	$(BIN)/python -m twomind_synth.visitors.demo $(DEMO)/study
 

@@ -69,6 +69,12 @@ class Desk:
     def code(self, coder: int, recording: str, marks: list[dict[str, Any]]) -> None:
         code(self.coders[coder], f"/api/coder/recordings/{recording}", marks)
 
+    def code_again(self, coder: int, recording: str, marks: list[dict[str, Any]]) -> None:
+        path = f"/api/coder/recordings/{recording}"
+        after = self.coders[coder].get(path).json()["coding"]["revision"]
+        after = save(self.coders[coder], path, after, marks)["revision"]
+        assert self.coders[coder].post(f"{path}/done", json={"after": after}).status_code == 200
+
     def agree(self, recording: str, marks: list[dict[str, Any]]) -> None:
         code(self.team, f"/api/researcher/coding/recordings/{recording}", marks)
 
@@ -365,6 +371,27 @@ def test_without_gold_clips_nobody_is_tested(desk: Desk) -> None:
     told = desk.coders[0].get("/api/coder/recordings").json()
     assert told["admission"] == {"admitted": True}
     assert len(told["recordings"]) == 1
+
+
+def test_the_very_same_marks_of_all_need_no_agreeing(desk: Desk) -> None:
+    (recording,) = desk.record()
+    for number, name in enumerate(("Ann", "Ben")):
+        desk.coder(name)
+        desk.assign(number, recording)
+        desk.code(number, recording, whole((1000, 2000)))
+    (one,) = coding.settled(desk.world.place)
+    assert one.how == "coders agree"
+    assert one.annotations is not None
+    assert [(mark.start_s, mark.end_s) for mark in one.annotations.segments()] == [(1.0, 2.0)]
+    (row,) = desk.team.get("/api/researcher/coding").json()["recordings"]
+    assert row["agreed"]
+    back = f"/api/researcher/coding/recordings/{recording}/done/{desk.ids[1]}"
+    desk.team.delete(back)
+    desk.code_again(1, recording, whole((1000, 2001)))
+    (one,) = coding.settled(desk.world.place)
+    assert (one.how, one.annotations) == ("open", None)
+    (row,) = desk.team.get("/api/researcher/coding").json()["recordings"]
+    assert not row["agreed"]
 
 
 # --- who is shown to whom

@@ -288,6 +288,9 @@ def test_every_picture_is_the_one_whose_number_is_shown(
     look(n_frames - 1)
     desk.press("Home")
     look(0)
+    # Of a picture that is shown already a browser says nothing.
+    desk.press("Home", "Home", "ArrowRight")
+    look(1)
     box = desk.page.locator(".timeline").bounding_box()
     assert box is not None
     chance = random.Random(3)

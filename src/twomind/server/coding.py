@@ -55,14 +55,15 @@ class Coded:
 class Settled:
     """What counts as the coding of one recording, and how that was settled.
 
-    ``how`` is ``adjudicated`` (the team agreed on it), ``one coder`` (nobody else coded it), or
-    ``open``: several coded it and the team has not agreed yet; then ``annotations`` is None.
+    ``how`` is ``adjudicated`` (the team agreed on it), ``one coder`` (nobody else coded it),
+    ``coders agree`` (several coded it, all with the very same marks), or ``open``: several coded it
+    otherwise and the team has not agreed yet; then ``annotations`` is None.
     """
 
     recording: str
     person: str
     item: str
-    how: Literal["adjudicated", "one coder", "open"]
+    how: Literal["adjudicated", "one coder", "coders agree", "open"]
     annotations: Annotations | None
 
 
@@ -112,7 +113,18 @@ def _settled(group: Sequence[Coded]) -> Settled:
         return Settled(*names, "adjudicated", agreed[0].annotations)
     if len(group) == 1:
         return Settled(*names, "one coder", first.annotations)
+    if all(_marks_alone(one) == _marks_alone(first) for one in group):
+        return Settled(*names, "coders agree", first.annotations)
     return Settled(*names, "open", None)
+
+
+def _marks_alone(one: Coded) -> set[tuple[str, str, str, Mark]]:
+    """What somebody marked, without who they are."""
+    found = set()
+    for tier in one.annotations.tiers:
+        for mark in tier.marks:
+            found.add((tier.kind, tier.modality, tier.name, mark))
+    return found
 
 
 def is_shown(place: Place, person: Person) -> bool:

@@ -52,6 +52,9 @@ def agreement(place: Place, tier: str = "") -> dict[str, Any]:
         tier: What is compared; the codebook's measured tier if left out.
     """
     theirs = [one for one in coding.coded(place) if one.coder != TEAM]
+    if not theirs:
+        chosen = tier or place.codebook.agreed_on()
+        return {"not_yet": "nobody is done with a recording", "tier": chosen}
     try:
         found = agreement_of(place, theirs, tier)
     except BadInput as error:

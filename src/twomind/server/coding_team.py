@@ -40,12 +40,16 @@ def overview(place: Place) -> dict[str, Any]:
         rows = _recordings(place, reading)
         assigned = list(reading.execute(select(Assignment.recording, Assignment.coder)))
         states = list(reading.scalars(select(Coding)))
+    settled = {one.recording for one in coding.settled(place) if one.annotations is not None}
     known = {recording.id: (recording, person) for recording, person in rows}
     told = []
     for recording, _person in known.values():
         own = [one for one in states if one.recording == recording.id]
         theirs = [coder for name, coder in assigned if name == recording.id]
-        told.append(_recording_told(recording, own, theirs, names, recording.id in gold))
+        line = _recording_told(recording, own, theirs, names, recording.id in gold)
+        several = sum(coder["state"] == "done" for coder in line["coders"]) > 1
+        line["agreed"] = line["agreed"] or (several and recording.id in settled)
+        told.append(line)
     people = []
     for one in sorted(team, key=lambda coder: names[coder.id]):
         line: dict[str, Any] = {"id": one.id, "name": one.name, "pseudonym": names[one.id]}

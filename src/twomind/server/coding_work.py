@@ -257,9 +257,12 @@ def _refuse_incomplete(place: Place, marks: Sequence[Made]) -> None:
             present["answer"] = _says_present(own[0])
         elif tier.kind == "ah":
             present["ah"] = any(_says_present(mark) for mark in own)
-        elif tier.labels and any(not mark.label for mark in own):
+        elif tier.labels:
             name = next(iter(tier.text.values()), tier.id)
-            raise Refused(422, "incomplete", f"{name}: a mark has no label.")
+            for mark in own:
+                if not mark.label:
+                    at = f"{mark.start_ms / 1000:.3f} s"
+                    raise Refused(422, "incomplete", f"{name}: the mark at {at} has no label.")
     if present.get("ah") and present.get("answer") is False:
         raise Refused(422, "contradicts", "The answer says no, and there are segments.")
 

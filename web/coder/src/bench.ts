@@ -8,8 +8,8 @@ export function bench(desk: Desk, codebook: Codebook, clip: Clip, finished: () =
   const editor = new Editor(desk, codebook, clip, finished);
   const finish = el("button", { type: "button", class: "main" }, t("finish"));
   finish.addEventListener("click", () => editor.finish());
-  const takes = (clip.others ?? []).map(({ coder, marks }) => {
-    const take = el("button", { type: "button", class: "plain" }, t("take", { coder }));
+  const takes = (clip.others ?? []).map(({ coder, marks }, k) => {
+    const take = el("button", { type: "button", class: "plain pick" }, el("kbd", {}, String(k + 1)), ` ${t("take", { coder })}`);
     take.addEventListener("click", () => void editor.take(marks).then(() => editor.focus()));
     return take;
   });

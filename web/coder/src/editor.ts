@@ -1,7 +1,7 @@
 import { el } from "../../participant/src/dom.js";
 import { Film } from "./film.js";
 import { KEYS } from "./keys.js";
-import { belongsToSegments, type Edge, inTime, nextSpeed, nudged, same, span, withEdge } from "./marks.js";
+import { belongsToSegments, type Edge, frameAt, inTime, nextSpeed, nudged, same, span, withEdge } from "./marks.js";
 import { isRefusal, Saver } from "./saver.js";
 import { Timeline } from "./timeline.js";
 import type { Choice, Clip, Codebook, Desk, Mark, State, Tier } from "./types.js";
@@ -42,7 +42,8 @@ export class Editor {
   private readonly asked = el("div", { class: "asked", role: "group", "aria-live": "polite" });
   private readonly alert = el("p", { class: "missing", role: "alert" });
   private readonly list = el("div", { class: "list" });
-  private readonly said = el("div", { class: "said" });
+  // It can be scrolled by keyboard.
+  private readonly said = el("div", { class: "said", tabindex: 0, role: "group", "aria-label": t("words") });
 
   constructor(
     private readonly desk: Desk,
@@ -60,17 +61,24 @@ export class Editor {
       () => this.moved(),
       () => this.say(t("inexact")),
     );
-    this.timeline = new Timeline(clip, codebook.tiers, {
-      seek: (at) => this.film.jump(at - this.video.currentTime * 1000),
+    this.timeline = new Timeline(clip, codebook, {
+      seek: (at) => this.film.jump(at - this.film.at_ms),
       choose: (mark) => this.choose(mark),
       drag: (mark, edge, at, done) => this.drag(mark, edge, at, done),
+      borrow: (mark) => this.borrow(mark),
     });
     this.area = this.built();
     this.area.addEventListener("keydown", (event) => this.key(event));
     this.element.append(this.area);
-    this.video.addEventListener("loadeddata", () => void this.film.show(0), { once: true });
+    this.video.addEventListener("loadeddata", () => void this.begin(), { once: true });
     this.words();
     this.render();
+  }
+
+  /** The first picture, or the one that somebody asked for meanwhile. */
+  private async begin(): Promise<void> {
+    await this.film.show(this.film.meant);
+    this.area.dataset.ready = "yes";
   }
 
   focus(): void {
@@ -85,16 +93,15 @@ export class Editor {
 
   private built(): HTMLElement {
     const left = el("div", { class: "left-side" }, this.video, this.place, this.controls());
-    const top = el("div", { class: "top-row" }, left, el("section", { class: "words" }, el("h2", {}, t("words")), this.said));
+    // What is asked, and what went wrong, stands where it is seen without scrolling.
+    const right = el("div", { class: "right-side" }, el("h2", {}, t("words")), this.said, this.status, this.alert, this.asked);
+    const top = el("div", { class: "top-row" }, left, right);
     const area = el(
       "div",
       // Keys of one letter work only in here, so that nothing else loses them.
       { class: "area", tabindex: 0, role: "application", "aria-label": t("desk") },
       top,
       this.timeline.element,
-      this.asked,
-      this.alert,
-      this.status,
     );
     const marks = el("section", {}, el("h2", {}, t("marks")), this.list);
     area.append(marks);
@@ -130,7 +137,7 @@ export class Editor {
     }
     for (const word of this.clip.words) {
       const one = el("span", { class: "word" }, word.text);
-      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.video.currentTime * 1000));
+      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.film.at_ms));
       this.said.append(one, " ");
     }
   }
@@ -234,6 +241,8 @@ export class Editor {
 
   private saved(): void {
     const { saving, state } = this.saver;
+    this.area.dataset.recording = this.clip.id;
+    this.area.dataset.done = state.done === null ? "" : "yes";
     this.area.dataset.saving = saving;
     this.area.dataset.revision = String(state.revision);
     const done = this.clip.others === undefined ? t("is_done") : t("team_done");
@@ -265,9 +274,16 @@ export class Editor {
     }
     if (event.ctrlKey || this.readOnly) return false;
     const tier = this.codebook.tiers.find((one) => one.key === key);
-    if (tier === undefined) return false;
+    if (tier === undefined) return this.tookOf(Number(key));
     this.tierKey(tier, event.shiftKey);
     return true;
+  }
+
+  /** Whether a number named a coder whose marks are taken over. */
+  private tookOf(number: number): boolean {
+    const other = this.clip.others?.[number - 1];
+    if (other !== undefined) void this.take(other.marks);
+    return other !== undefined;
   }
 
   private answered(key: string): boolean {
@@ -374,7 +390,7 @@ export class Editor {
         this.add({ tier: tier.id, start_ms: segment.start_ms, end_ms: segment.end_ms, label, certainty: "" });
       });
     }
-    this.begun = { tier, frame: this.film.frame };
+    this.begun = { tier, frame: this.film.meant };
     this.render();
   }
 
@@ -382,7 +398,7 @@ export class Editor {
     if (this.begun === null) return;
     const { tier, frame } = this.begun;
     this.begun = null;
-    const [start_ms, end_ms] = span(this.clip.times_ms, frame, this.film.frame, this.clip.length_ms);
+    const [start_ms, end_ms] = span(this.clip.times_ms, frame, this.film.meant, this.clip.length_ms);
     this.add({ tier: tier.id, start_ms, end_ms, label: "", certainty: "" });
     this.labelAgain(true);
   }
@@ -451,6 +467,19 @@ export class Editor {
     this.act(this.marks.map((one) => (one === mark ? to : one)));
   }
 
+  /** A segment with other times; what took its times goes with it. */
+  private reshape(mark: Mark, to: Mark): void {
+    if (this.chosen === mark) this.chosen = to;
+    const [segment, { start_ms, end_ms }] = [this.tier(mark.tier), to];
+    const follows = (one: Mark): boolean => {
+      const tier = this.tier(one.tier);
+      if (segment === undefined || tier === undefined || belongsToSegments(segment)) return false;
+      return belongsToSegments(tier) && one.start_ms === mark.start_ms && one.end_ms === mark.end_ms;
+    };
+    const moved = (one: Mark): Mark => (follows(one) ? { ...one, start_ms, end_ms } : one);
+    this.act(this.marks.map((one) => (one === mark ? to : moved(one))));
+  }
+
   private remove(): void {
     if (this.chosen === null) return;
     const gone = this.chosen;
@@ -491,7 +520,14 @@ export class Editor {
     const mark = this.chosen;
     if (mark === null || this.tier(mark.tier)?.kind === "answer") return;
     const moved = nudged(this.clip.times_ms, mark, edge, by, this.clip.length_ms);
-    if (!same(moved, mark)) this.change(mark, moved);
+    if (!same(moved, mark)) this.reshape(mark, moved);
+    this.look(moved, edge);
+  }
+
+  /** The picture at an edge that is moved: the first of a mark, or its last. */
+  private look(mark: Mark, edge: Edge): void {
+    if (this.film.playing) this.film.toggle();
+    void this.film.show(frameAt(this.clip.times_ms, edge === "start" ? mark.start_ms + 0.5 : mark.end_ms - 1));
   }
 
   private drag(mark: Mark, edge: Edge, at_ms: number, done: boolean): void {
@@ -501,8 +537,9 @@ export class Editor {
     const now = withEdge(mark, edge, edge === "start" ? frame[0] : frame[1]);
     this.chosen = mark;
     this.dragged = done ? null : { from: mark, now };
-    if (done && !same(mark, now)) this.change(mark, now);
+    if (done && !same(mark, now)) this.reshape(mark, now);
     else this.render();
+    this.look(now, edge);
   }
 
   // --- the server
@@ -536,6 +573,17 @@ export class Editor {
     await this.saver.settled();
     this.chosen = null;
     this.act(marks.map((one) => ({ ...one })));
+  }
+
+  /** One mark of a coder, besides one's own. */
+  private borrow(mark: Mark): void {
+    const again = this.marks.some((one) => same(one, mark));
+    const answer = this.tier(mark.tier)?.kind === "answer";
+    const before = answer ? this.marks.find((one) => one.tier === mark.tier) : undefined;
+    if (again || this.readOnly) return;
+    if (before === undefined) this.add({ ...mark });
+    else this.change(before, { ...mark });
+    this.focus();
   }
 
   async takeEaf(file: Blob): Promise<void> {

@@ -5,6 +5,8 @@ import { clamp, frameAt, frameEnd, nearestFrame } from "./marks.js";
 const PLACES = [0.5, 0.75, 0.25, 0.9];
 /** So long a browser may take to show a picture, in ms. */
 const PATIENCE_MS = 2000;
+/** So long after it has arrived a browser may take to say which picture it shows; it says nothing where that is still the same. */
+const SETTLED_MS = 250;
 
 /** A film whose pictures have numbers, by the times at which they are shown. */
 export class Film {
@@ -14,6 +16,8 @@ export class Film {
   private seeking = false;
   private until_ms: number | null = null;
   private waiters: (() => void)[] = [];
+  /** The picture that is shown for certain, while the film stands still. */
+  private certain: number | null = null;
 
   constructor(
     readonly video: HTMLVideoElement,
@@ -23,7 +27,10 @@ export class Film {
     private readonly inexact: () => void,
   ) {
     this.watch();
-    video.addEventListener("play", changed);
+    video.addEventListener("play", () => {
+      this.certain = null;
+      changed();
+    });
     video.addEventListener("pause", () => this.settle());
     video.addEventListener("ended", changed);
   }
@@ -32,8 +39,13 @@ export class Film {
     return !this.video.paused && !this.video.ended;
   }
 
+  /** The picture that somebody means now: the one that was asked for, while the film is on its way to it. */
+  get meant(): number {
+    return this.wanted ?? this.frame;
+  }
+
   get at_ms(): number {
-    return this.playing ? this.video.currentTime * 1000 : (this.times_ms[this.frame] ?? 0);
+    return this.playing ? this.video.currentTime * 1000 : (this.times_ms[this.meant] ?? 0);
   }
 
   /** Follows the pictures that a playing film shows. */
@@ -78,12 +90,11 @@ export class Film {
 
   step(by: number): void {
     if (this.playing) this.video.pause();
-    const from = this.wanted ?? this.frame;
-    void this.show(from + by);
+    void this.show(this.meant + by);
   }
 
   jump(by_ms: number): void {
-    const at = clamp(this.video.currentTime * 1000 + by_ms, 0, this.length_ms);
+    const at = clamp(this.at_ms + by_ms, 0, this.length_ms);
     if (this.playing) this.video.currentTime = at / 1000;
     else void this.show(frameAt(this.times_ms, at));
   }
@@ -105,7 +116,8 @@ export class Film {
     this.seeking = true;
     while (this.wanted !== null) {
       const frame = this.wanted;
-      const right = await this.reached(frame);
+      const right = frame === this.certain || (await this.reached(frame));
+      this.certain = right && !this.playing ? frame : null;
       if (this.wanted === frame) this.wanted = null;
       this.frame = frame;
       if (!right) this.inexact();
@@ -120,17 +132,24 @@ export class Film {
     const end = frameEnd(this.times_ms, frame, this.length_ms);
     for (const place of PLACES) {
       const shown = await this.shownAt((start + place * (end - start)) / 1000);
-      if (shown === null || nearestFrame(this.times_ms, shown * 1000) === frame) return shown !== null;
+      if (shown === "nothing") return false;
+      if (shown !== "the same" && nearestFrame(this.times_ms, shown * 1000) === frame) return true;
     }
     return false;
   }
 
   /** The media time of the picture that a browser shows after it was sent to a time. */
-  private shownAt(at_s: number): Promise<number | null> {
+  private shownAt(at_s: number): Promise<number | "the same" | "nothing"> {
     return new Promise((resolve) => {
-      const give_up = setTimeout(() => resolve(null), PATIENCE_MS);
+      const arrived = (): void => {
+        clearTimeout(give_up);
+        give_up = setTimeout(() => resolve("the same"), SETTLED_MS);
+      };
+      let give_up = setTimeout(() => resolve("nothing"), PATIENCE_MS);
+      this.video.addEventListener("seeked", arrived, { once: true });
       this.video.requestVideoFrameCallback((_now, { mediaTime }) => {
         clearTimeout(give_up);
+        this.video.removeEventListener("seeked", arrived);
         resolve(mediaTime);
       });
       this.video.currentTime = at_s;

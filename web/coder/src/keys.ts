@@ -17,5 +17,6 @@ export const KEYS: readonly [string, Message][] = [
   ["Z, Shift + Z", "key_undo"],
   ["+ −", "key_zoom"],
   ["Escape", "key_escape"],
+  ["1 2 …", "key_take"],
   ["Ctrl + Enter", "key_done"],
 ];

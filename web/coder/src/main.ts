@@ -56,7 +56,9 @@ async function list(app: App): Promise<void> {
   const { recordings, admission } = await app.api.recordings();
   const rows = recordings.map((one, k) => row(one, k));
   const none = recordings.length === 0 ? el("p", {}, t("nothing")) : null;
-  show(t("list_title"), el("p", {}, t("list_intro")), practice(admission), none, el("ul", { class: "recordings" }, ...rows));
+  show(t("list_title"), el("p", {}, t("list_intro")), practice(admission), none, el("ul", { class: "recordings to-code" }, ...rows));
+  // Enter begins with what is next.
+  document.querySelector<HTMLElement>("li:not([data-state=done]) a.open")?.focus();
 }
 
 function practice(admission: Admission): HTMLElement | null {

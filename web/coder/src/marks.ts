@@ -101,3 +101,27 @@ export function nextSpeed(now: number, by: 1 | -1): number {
   const at = SPEEDS.indexOf(now);
   return SPEEDS[clamp((at < 0 ? SPEEDS.indexOf(1) : at) + by, 0, SPEEDS.length - 1)] ?? 1;
 }
+
+/** The row of each mark in a line, so that marks which overlap do not cover each other. */
+export function rows(marks: readonly Mark[]): number[] {
+  const order = [...marks.keys()].sort((a, b) => (marks[a] as Mark).start_ms - (marks[b] as Mark).start_ms || a - b);
+  const ends: number[] = [];
+  const found = marks.map(() => 0);
+  for (const k of order) {
+    const { start_ms, end_ms } = marks[k] as Mark;
+    const free = ends.findIndex((end) => end <= start_ms);
+    const row = free < 0 ? ends.length : free;
+    ends[row] = end_ms;
+    found[k] = row;
+  }
+  return found;
+}
+
+/** So loud nothing but silence is, of 255. */
+const QUIETEST = 8;
+
+/** What fills the waveform's height: nearly the loudest, so that a soft voice is seen and one bang does not hide it. */
+export function loudness(peaks: readonly number[]): number {
+  const sorted = [...peaks].sort((a, b) => a - b);
+  return Math.max(sorted[Math.floor(0.995 * (sorted.length - 1))] ?? 0, QUIETEST);
+}

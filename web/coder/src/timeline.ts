@@ -1,12 +1,12 @@
 import { el } from "../../participant/src/dom.js";
-import { clamp, type Edge } from "./marks.js";
-import type { Clip, Mark, Tier } from "./types.js";
+import { clamp, type Edge, loudness, rows } from "./marks.js";
+import type { Clip, Codebook, Mark, Tier } from "./types.js";
 import { clock, of, t } from "./words.js";
 
 /** A line of marks under the waveform. */
 interface Lane {
   name: string;
-  kind: string;
+  tier: Tier;
   marks: readonly Mark[];
   /** Whether they can be chosen and dragged. */
   own: boolean;
@@ -16,15 +16,23 @@ export interface Hands {
   seek(at_ms: number): void;
   choose(mark: Mark): void;
   drag(mark: Mark, edge: Edge, at_ms: number, done: boolean): void;
+  /** Of what another coder marked. */
+  borrow(mark: Mark): void;
 }
 
 const HEIGHT = 72;
+/** Below 1: speech is seen beside a cough. */
+const SOFT = 0.6;
 const LEAST_PX_PER_S = 8;
 const MOST_PX_PER_S = 800;
 
-/** The waveform with the marks under it. Everything here can also be done by keyboard. */
+/** The waveform with the marks under it, and the names of the lines beside it, where no mark covers them.
+ * Everything here can also be done by keyboard. */
 export class Timeline {
   readonly element: HTMLElement;
+  private readonly view: HTMLElement;
+  private readonly names = el("div", { class: "names", "aria-hidden": "true" });
+  private readonly loud: number;
   private readonly canvas = el("canvas", { height: HEIGHT, "aria-hidden": "true" });
   private readonly inner = el("div", { class: "inner" });
   private readonly lanes = el("div", { class: "lanes" });
@@ -34,14 +42,16 @@ export class Timeline {
 
   constructor(
     private readonly clip: Clip,
-    private readonly tiers: readonly Tier[],
+    private readonly codebook: Codebook,
     private readonly hands: Hands,
   ) {
+    this.loud = loudness(clip.peaks);
     this.inner.append(this.canvas, this.lanes, this.begun, this.head);
-    this.element = el("div", { class: "timeline", role: "img", "aria-label": t("timeline") }, this.inner);
-    this.element.addEventListener("scroll", () => this.draw());
+    this.view = el("div", { class: "timeline", role: "img", "aria-label": t("timeline") }, this.inner);
+    this.element = el("div", { class: "tracks" }, this.names, this.view);
+    this.view.addEventListener("scroll", () => this.draw());
     this.inner.addEventListener("pointerdown", (event) => this.pressed(event));
-    new ResizeObserver(() => this.fit()).observe(this.element);
+    new ResizeObserver(() => this.fit()).observe(this.view);
   }
 
   private get width(): number {
@@ -50,16 +60,16 @@ export class Timeline {
 
   /** All of it, until somebody looks closer. */
   private fit(): void {
-    const whole = (this.element.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
+    const whole = (this.view.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
     if (this.px_per_s < whole) this.px_per_s = whole;
     this.resize();
   }
 
   zoom(by: number, at_ms: number): void {
-    const whole = (this.element.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
+    const whole = (this.view.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
     this.px_per_s = clamp(this.px_per_s * by, Math.max(whole, Math.min(LEAST_PX_PER_S, whole)), MOST_PX_PER_S);
     this.resize();
-    this.element.scrollLeft = this.x(at_ms) - this.element.clientWidth / 2;
+    this.view.scrollLeft = this.x(at_ms) - this.view.clientWidth / 2;
   }
 
   private resize(): void {
@@ -83,9 +93,9 @@ export class Timeline {
   /** Where the film is; the view follows while it plays. */
   moveTo(at_ms: number, begun_ms: number | null): void {
     this.head.style.left = this.share(at_ms);
-    const { scrollLeft, clientWidth } = this.element;
+    const { scrollLeft, clientWidth } = this.view;
     const x = this.x(at_ms);
-    if (x < scrollLeft || x > scrollLeft + clientWidth) this.element.scrollLeft = x - clientWidth / 4;
+    if (x < scrollLeft || x > scrollLeft + clientWidth) this.view.scrollLeft = x - clientWidth / 4;
     this.begun.hidden = begun_ms === null;
     if (begun_ms === null) return;
     this.begun.style.left = this.share(Math.min(begun_ms, at_ms));
@@ -94,38 +104,50 @@ export class Timeline {
 
   show(marks: readonly Mark[], chosen: Mark | null): void {
     const lanes: Lane[] = [];
-    for (const tier of this.tiers) {
+    for (const tier of this.codebook.tiers) {
       const name = of(tier.text, tier.id);
       for (const other of this.clip.others ?? []) {
         const theirs = other.marks.filter((mark) => mark.tier === tier.id);
         const both = t("of_coder", { tier: name, coder: other.coder });
-        if (theirs.length > 0) lanes.push({ name: both, kind: tier.kind, marks: theirs, own: false });
+        if (theirs.length > 0) lanes.push({ name: both, tier, marks: theirs, own: false });
       }
       const own = marks.filter((mark) => mark.tier === tier.id);
-      lanes.push({ name, kind: tier.kind, marks: own, own: true });
+      lanes.push({ name, tier, marks: own, own: true });
     }
-    this.lanes.replaceChildren(...lanes.map((lane) => this.lane(lane, chosen)));
+    const drawn = lanes.map((lane) => this.lane(lane, chosen));
+    this.names.replaceChildren(...drawn.map(({ name }) => name));
+    this.lanes.replaceChildren(...drawn.map(({ line }) => line));
   }
 
-  private lane(lane: Lane, chosen: Mark | null): HTMLElement {
-    const name = el("span", { class: "name" }, lane.name);
-    const marks = lane.marks.map((mark) => this.mark(lane, mark, mark === chosen));
-    return el("div", { class: `lane ${lane.kind}${lane.own ? "" : " other"}` }, name, ...marks);
+  /** A line and its name. Marks that overlap stand one under the other. */
+  private lane(lane: Lane, chosen: Mark | null): { name: HTMLElement; line: HTMLElement } {
+    const places = rows(lane.marks);
+    const marks = lane.marks.map((mark, k) => {
+      const shown = this.mark(lane, mark, mark === chosen);
+      shown.style.setProperty("--row", String(places[k] ?? 0));
+      return shown;
+    });
+    const kind = lane.own ? "" : " other";
+    const line = el("div", { class: `lane ${lane.tier.kind}${kind}` }, ...marks);
+    const name = el("div", { class: `name${kind}`, title: lane.name }, lane.name);
+    for (const one of [line, name]) one.style.setProperty("--rows", String(Math.max(0, ...places) + 1));
+    return { name, line };
   }
 
   private mark(lane: Lane, mark: Mark, chosen: boolean): HTMLElement {
-    const text = mark.certainty === "" ? mark.label : `${mark.label} (${mark.certainty})`;
-    // A mark over everything covers the name of its line.
-    const whole = lane.kind === "answer" ? `${lane.name}: ${text}` : text;
+    const label = of(lane.tier.labels.find((one) => one.id === mark.label)?.text, mark.label);
+    const certainty = of(this.codebook.certainty.find((one) => one.id === mark.certainty)?.text, mark.certainty);
+    const text = certainty === "" ? label : `${label} (${certainty})`;
     const title = `${lane.name}: ${text} ${clock(mark.start_ms)} – ${clock(mark.end_ms)}`;
-    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, whole || lane.name));
+    const shown = el("div", { class: chosen ? "mark chosen" : "mark", title }, el("span", {}, text || (lane.tier.labels.length > 0 ? "?" : lane.name)));
     shown.style.left = this.share(mark.start_ms);
     shown.style.width = this.share(mark.end_ms - mark.start_ms);
-    if (!lane.own || lane.kind === "answer") return shown;
     shown.addEventListener("pointerdown", (event) => {
       event.stopPropagation();
-      this.hands.choose(mark);
+      if (lane.own) this.hands.choose(mark);
+      else this.hands.borrow(mark);
     });
+    if (!lane.own || lane.tier.kind === "answer") return shown;
     for (const edge of ["start", "end"] as const) shown.append(this.handle(mark, edge));
     return shown;
   }
@@ -153,7 +175,7 @@ export class Timeline {
 
   /** Only what is seen is drawn: an hour of sound has no canvas of its own. */
   private draw(): void {
-    const { clientWidth, scrollLeft } = this.element;
+    const { clientWidth, scrollLeft } = this.view;
     if (clientWidth === 0 || this.px_per_s === 0) return;
     const sharp = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(clientWidth * sharp);
@@ -164,10 +186,10 @@ export class Timeline {
     const context = this.canvas.getContext("2d");
     if (context === null) return;
     context.scale(sharp, sharp);
-    context.fillStyle = getComputedStyle(this.element).getPropertyValue("--wave") || "#446";
+    context.fillStyle = getComputedStyle(this.view).getPropertyValue("--wave") || "#446";
     for (let x = 0; x < clientWidth; x += 1) {
       const loud = this.loudest((scrollLeft + x) / this.px_per_s, (scrollLeft + x + 1) / this.px_per_s);
-      const height = Math.max(1, (loud / 255) * (HEIGHT - 4));
+      const height = Math.max(1, Math.min(1, loud / this.loud) ** SOFT * (HEIGHT - 4));
       context.fillRect(x, (HEIGHT - height) / 2, 1, height);
     }
   }

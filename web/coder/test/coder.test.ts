@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import messages from "../src/messages.json" with { type: "json" };
-import { frameAt, frameEnd, nearestFrame, nextSpeed, nudged, span, withEdge } from "../src/marks.js";
+import { Film } from "../src/film.js";
+import { frameAt, frameEnd, loudness, nearestFrame, nextSpeed, nudged, rows, span, withEdge } from "../src/marks.js";
 import { Saver } from "../src/saver.js";
 import type { Clip, Desk, Mark, State } from "../src/types.js";
 import { clock } from "../src/words.js";
@@ -135,5 +136,80 @@ describe("saving", () => {
     await saver.settled();
     expect(saver.saving).toBe("differs");
     expect(fake.log).toEqual([]);
+  });
+});
+
+describe("a line of marks", () => {
+  it("has rows for marks that overlap, and one where they only touch", () => {
+    expect(rows([])).toEqual([]);
+    expect(rows([mark(0, 50), mark(50, 90)])).toEqual([0, 0]);
+    expect(rows([mark(20, 60), mark(0, 50), mark(0, 50), mark(55, 90)])).toEqual([2, 0, 1, 0]);
+  });
+});
+
+describe("the waveform", () => {
+  it("is filled by what is nearly the loudest, however soft", () => {
+    const soft = Array.from({ length: 1000 }, (_, k) => k % 40);
+    expect(loudness([...soft, 255])).toBe(39);
+    expect(loudness([0, 1, 2])).toBe(8);
+    expect(loudness([])).toBe(8);
+  });
+});
+
+describe("a film", () => {
+  /** A browser that says which picture it shows only where that is another one. */
+  class Still extends EventTarget {
+    paused = true;
+    ended = false;
+    private at_s = -1;
+    private shown = -1;
+    private calls: ((now: number, told: { mediaTime: number }) => void)[] = [];
+
+    pause(): void {}
+
+    requestVideoFrameCallback(call: (now: number, told: { mediaTime: number }) => void): void {
+      this.calls.push(call);
+    }
+
+    get currentTime(): number {
+      return Math.max(this.at_s, 0);
+    }
+
+    set currentTime(at_s: number) {
+      this.at_s = at_s;
+      setTimeout(() => {
+        this.dispatchEvent(new Event("seeked"));
+        const frame = frameAt(TIMES, at_s * 1000);
+        if (frame === this.shown) return;
+        this.shown = frame;
+        for (const call of this.calls.splice(0)) call(0, { mediaTime: (TIMES[frame] ?? 0) / 1000 });
+      });
+    }
+  }
+
+  function still(): { film: Film; said: string[] } {
+    const said: string[] = [];
+    const video = new Still() as unknown as HTMLVideoElement;
+    return { film: new Film(video, TIMES, LENGTH, () => undefined, () => said.push("inexact")), said };
+  }
+
+  it("that shows a picture already is there at once", async () => {
+    const { film, said } = still();
+    await film.show(2);
+    await film.show(2);
+    await film.show(0);
+    expect([film.frame, said]).toEqual([0, []]);
+  });
+
+  it("means the picture that was asked for while it is on its way", async () => {
+    const { film, said } = still();
+    const shown = film.show(1);
+    film.step(1);
+    film.step(1);
+    expect([film.frame, film.meant, film.at_ms]).toEqual([0, 3, 180]);
+    film.jump(-100);
+    expect(film.meant).toBe(2);
+    await shown;
+    expect([film.frame, said]).toEqual([2, []]);
   });
 });

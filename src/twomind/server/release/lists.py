@@ -32,7 +32,7 @@ COLUMNS: Mapping[str, str] = {
     "duration_s": "length in seconds",
     "frames": "pictures in the film",
     "crops": "pictures with an aligned face",
-    "coded": "how the label was settled: one coder, or adjudicated",
+    "coded": "how the label was settled: one coder, coders agree, or adjudicated",
     "sha256": "of the film",
 }
 

@@ -1,9 +1,11 @@
-"""Three drawn people take part in a study on this machine, with a real Chromium each.
+"""Three drawn people take part in a study on this machine, with a real Chromium each; a fourth sends films.
+What they leave is coded by two coders and released.
 
     python -m twomind_synth.visitors.demo demo/study
 
-One loses the network while speaking, one closes the tab and comes back, one withdraws. Afterwards it
-is told what each of them left, and where to look. Needs ``twomind[server]``, Playwright, Debian's
+One loses the network while speaking, one closes the tab and comes back, one withdraws. Two coders code
+the answers by keyboard, the team agrees, and a release is built and opened. Afterwards it is told what
+each of them left, and where to look. Needs ``twomind[server]``, Playwright, Debian's
 chromium and the built pages; ``make demo-study`` brings all of them.
 """
 
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind_synth.people import draw_people
+from twomind_synth.visitors import demo_coding
 from twomind_synth.visitors.devices import Devices, devices_from
 from twomind_synth.visitors.visit import Visit
 
@@ -59,6 +62,9 @@ PEOPLE = (
     Person("Ben", "closes the tab while speaking, and comes back with their own link"),
     Person("Cleo", "withdraws after three answers"),
 )
+#: A release needs three people; this one took part elsewhere, and their films are sent.
+SENDS = Person("Dan", "sends films by the protocol, without a browser")
+_SAID = "well I do want to change it but every time I try it um it never works for long"
 
 
 class Server:
@@ -226,7 +232,6 @@ def tell(folder: Path, people: tuple[Person, ...]) -> list[str]:
                 film = uploads.film(place, reading, recording).readall()
                 name = f"{person.name}-{recording.item}.{ending(recording.mime)}"
                 (look / name).write_bytes(film)
-    # Coding (a coder's page, agreement) and the release of what was consented to follow here.
     place.database.engine.dispose()
     if wrong:
         raise BadInput("\n".join(wrong))
@@ -272,15 +277,15 @@ def run(folder: Path, say: Callable[[str], None]) -> list[str]:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    say("drawing three people")
+    everybody = (*PEOPLE, SENDS)
+    say(f"drawing {len(everybody)} people")
     drawn = folder / "drawn"
-    draw_people(drawn, n_people=len(PEOPLE), seed=7, questions=_QUESTIONS, size=_SIZE, fps=_FPS)
+    draw_people(drawn, n_people=len(everybody), seed=7, questions=_QUESTIONS, size=_SIZE, fps=_FPS)
     films = sorted(path for path in drawn.iterdir() if path.is_dir())
     server = Server(folder / "my-study")
     place = open_place(server.folder)
-    told = recruiting.invite(place, "at the command line", [person.name for person in PEOPLE])
-    place.database.engine.dispose()
-    for person, link in zip(PEOPLE, told, strict=True):
+    told = recruiting.invite(place, "at the command line", [person.name for person in everybody])
+    for person, link in zip(everybody, told, strict=True):
         person.token, person.id = link["link"].partition("#")[2], link["person"]
     server.start()
     say(f"the study is served at {server.url}; they take part at the same time")
@@ -294,16 +299,22 @@ def run(folder: Path, say: Callable[[str], None]) -> list[str]:
             failed.append(f"{person.name}: {traceback.format_exc()}")
 
     threads = [
-        threading.Thread(target=visit, args=pair) for pair in zip(PEOPLE, films, strict=True)
+        threading.Thread(target=visit, args=pair) for pair in zip(PEOPLE, films, strict=False)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    server.stop()
     if failed:
+        server.stop()
         raise BadInput("\n".join(failed))
-    return tell(server.folder, PEOPLE)
+    demo_coding.send_films(server.url, SENDS.token, sorted(films[len(PEOPLE)].glob("*.mp4")))
+    SENDS.said.append("seven answers, sent")
+    coded = demo_coding.code_all(place, server.url, _SAID, say)
+    server.stop()
+    place.database.engine.dispose()
+    released = demo_coding.release(server.folder, folder / "release", say)
+    return [*tell(server.folder, everybody), "", *coded, "", *released]
 
 
 def main() -> None:
