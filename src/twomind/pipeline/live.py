@@ -238,6 +238,7 @@ class LiveSession:
         """Drop what is kept of the stream; what was found stays."""
         self._over = True
         self._measuring.close()
+        self._tables.close()
         reader = self._reader()
         if reader is not None:
             self._measuring.readers.pop("face")

@@ -220,6 +220,10 @@ class Rows:
         valid = codes == 0
         return replace(self._like, values=values, times_s=cut[:, 0], valid=valid, reason_code=codes)
 
+    def close(self) -> None:
+        """Give the temporary file back."""
+        self._spool.close()
+
 
 class Tables:
     """The causal tables: each row as it was known when its step was over."""
@@ -239,3 +243,8 @@ class Tables:
             if track is not None:
                 found[name] = track
         return found
+
+    def close(self) -> None:
+        """Give the temporary files back."""
+        for rows in (self.face, self.face_relative, self.voice):
+            rows.close()
