@@ -95,7 +95,7 @@ def one_session(port: int, token: str, sent: Iterator[bytes]) -> dict[str, int]:
     from websockets.sync.client import connect
 
     counts: dict[str, int] = {}
-    with connect(f"ws://127.0.0.1:{port}/api/live/ws", max_size=None) as line:
+    with connect(f"ws://127.0.0.1:{port}/api/live/ws", ping_interval=None) as line:
         begin = {"type": "begin", "token": token, "purpose": _PURPOSE, "synthetic": True}
         line.send(json.dumps(begin))
         for message in sent:
