@@ -150,6 +150,21 @@ def test_any_chunking_many_times(
     assert in_lanes(list(pushed(session(), spoken[1], cuts, late))) == expected
 
 
+def test_a_block_longer_than_what_is_kept_is_heard_to_the_end(
+    spoken: tuple[Recording, np.ndarray],
+) -> None:
+    """The last seconds alone are kept: of a block of eleven, six would be forgotten unheard."""
+    _, sound = spoken
+    told = []
+    for n in (4000, len(sound)):
+        how = LiveSettings(voice_s=4.0, words_late_s=0.0)
+        live = LiveSession(using=["voice"], drawn=True, live=how)
+        events = [live.push_sound(k / RATE_HZ, sound[k : k + n]) for k in range(0, len(sound), n)]
+        told.append([event.to_dict() for many in [*events, live.finish()] for event in many])
+    assert len(told[0]) > 5
+    assert told[0] == told[1]
+
+
 def same_tables(one: Any, other: Any) -> None:
     assert one.cues == other.cues
     assert sorted(one.features.tracks) == sorted(other.features.tracks)

@@ -136,6 +136,8 @@ class LiveSession:
         self._made = Pass()
         self._measuring = self._open_measuring()
         self._came = Came(self.live, self.using)
+        if self._hears:
+            causal.be_ready()
         self._n_cues = 0
         self._shown = self._ledger(causal.is_shown)
         self._said = self._ledger(causal.is_said)
@@ -198,10 +200,19 @@ class LiveSession:
             raise BadInput(f"live: expected sound (n,) at a finite time, got {block.shape}")
         if not np.isfinite(block).all():
             raise BadInput("live: the sound holds values that are not finite")
-        for samples in self._came.sound(time_s, block, sample_rate_hz):
-            if self.keep and self._hears:
-                self._measuring.push(samples)
-        return self._go_on()
+        # A long block goes in second by second: the last seconds alone are kept.
+        told: list[Event] = []
+        step = max(sample_rate_hz, 1)
+        for first in range(0, max(len(block), 1), step):
+            piece = block[first : first + step]
+            at_s = time_s + first / sample_rate_hz
+            for samples in self._came.sound(at_s, piece, sample_rate_hz):
+                if self.keep and self._hears:
+                    self._measuring.push(samples)
+            if self._hears:
+                self._came.tail.listen()
+            told += self._go_on()
+        return told
 
     def push_words(self, words: Sequence[Word], until_s: float | None = None) -> list[Event]:
         """Words that were recognised, in order of time.
