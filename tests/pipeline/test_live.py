@@ -161,7 +161,7 @@ def test_a_block_longer_than_what_is_kept_is_heard_to_the_end(
         live = LiveSession(using=["voice"], drawn=True, live=how)
         events = [live.push_sound(k / RATE_HZ, sound[k : k + n]) for k in range(0, len(sound), n)]
         told.append([event.to_dict() for many in [*events, live.finish()] for event in many])
-    assert len(told[0]) > 5
+    assert len(told[0]) >= 5
     assert told[0] == told[1]
 
 
