@@ -157,6 +157,12 @@ class SoundTail:
         where = (found.start_s, found.gaps, first, before)
         return LastSeconds(found.values, found.sample_rate_hz, *where, self._memory)
 
+    def forget(self) -> None:
+        """Drop what is kept."""
+        self._values = np.empty(0, np.float32)
+        self._waiting = []
+        self._memory = RowMemory()
+
     def listen(self) -> None:
         """Compute rows of what has come in, as far as they can be known, now and not when they are
         asked for.

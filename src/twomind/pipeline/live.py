@@ -257,6 +257,8 @@ class LiveSession:
         self._over = True
         self._measuring.close()
         self._tables.close()
+        self._came.tail.forget()
+        self._last_voice = None
         reader = self._reader()
         if reader is not None:
             self._measuring.readers.pop("face")
