@@ -15,7 +15,7 @@ ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 # The tests start hundreds of processes: compiled modules are kept, whatever the machine's setting.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: lock test-postgresql demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
+.PHONY: containers lock test-postgresql demo-study study-cuts system-slow fuzz reproduce-smoke install install-dev system-demo system-test demo test test-slow web test-web parity freeze mutants pythons nightly lint format docs sdist sbom bench clean
 
 install: $(VENV)/.demo
 
@@ -144,7 +144,11 @@ study-cuts: system-test system-slow install-dev web
 	$(BIN)/python tests/web_cuts.py
 
 # What takes too long for every change.
-nightly: test-slow test-postgresql study-cuts demo-study reproduce-smoke pythons freeze mutants
+nightly: test-slow test-postgresql study-cuts demo-study reproduce-smoke pythons freeze mutants containers
+
+# The steps of Containerfile in a plain Debian folder: needs root and debootstrap, else it says that it is not run.
+containers: install-dev
+	$(BIN)/python -m tests.container
 
 lint: install-dev
 	$(BIN)/ruff check .

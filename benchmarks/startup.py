@@ -1,4 +1,5 @@
-"""Processor time to import the package, and to print the help: what every command pays first.
+"""Processor time to import the package, to print the help, and until the first picture is looked at: what
+every command pays first.
 
 python -m benchmarks.startup
 """
@@ -8,17 +9,36 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from pathlib import Path
 from statistics import median
 
 from benchmarks.record import save
 
 N_TRIES = 11
+#: Ends when the first picture of a film is looked at.
+FIRST_PICTURE = """
+import os, sys, tempfile
+from pathlib import Path
+from twomind.cli.main import main
+from twomind.features.face.reader import FaceReader
+look = FaceReader._look
+def first(reader, following):
+    if reader._held is not None:
+        os._exit(0)
+    return look(reader, following)
+FaceReader._look = first
+with tempfile.TemporaryDirectory() as place:
+    main(["predict", sys.argv[1], "--out", f"{place}/out", "--store", f"{place}/store"])
+sys.exit("no picture was looked at")
+"""
+FILM = Path(__file__).parents[1] / "tests/fixtures/v0_1/media/clip-talking.mp4"
 #: What is measured → arguments of a fresh interpreter.
 COMMANDS = {
     "python": ("-c", "pass"),
     "import twomind": ("-c", "import twomind"),
     "twomind --help": ("-m", "twomind.cli.main", "--help"),
     "twomind predict --help": ("-m", "twomind.cli.main", "predict", "--help"),
+    "twomind predict, until its first picture": ("-c", FIRST_PICTURE, str(FILM)),
     "twomind doctor": ("-m", "twomind.cli.main", "doctor", "--json"),
 }
 

@@ -136,7 +136,7 @@ def test_tests_lie_in_folders_named_as_the_packages_they_test() -> None:
         if p.is_dir() and p.name != "__pycache__"
     }
     shared = {"reference", "parity", "freeze", "fixtures", "mutation", "pythons", "attacks", "web"}
-    shared.add("__pycache__")
+    shared |= {"container", "__pycache__"}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir()}
     assert folders - shared == packages
 

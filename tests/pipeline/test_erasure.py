@@ -5,9 +5,13 @@ killed processes.
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
+import time
 import wave
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -417,3 +421,94 @@ def test_measuring_enrolling_and_predicting_note_the_study(
     assert run("describe", tmp_path / "take.wav", *how, "--person", "P1")[0] == 0
     assert Store(store.root).noted("P1")[0] == {mark}
     assert Store(store.root).study == "s2"
+
+
+# --- nobody else is read
+
+
+def age(*folders: Path) -> None:
+    """Let everything there have been written some time ago."""
+    before = time.time() - 60
+    for folder in folders:
+        for path in [*folder.rglob("*"), folder]:
+            os.utime(path, (before, before))
+
+
+class Opened:
+    """Files and folders that this process opens within a block."""
+
+    _counting: ClassVar[list[Opened]] = []
+    _hooked: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    def __enter__(self) -> Opened:
+        if not Opened._hooked:
+            sys.addaudithook(Opened._seen)
+            Opened._hooked = True
+        Opened._counting.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Opened._counting.remove(self)
+
+    @staticmethod
+    def _seen(event: str, arguments: tuple[Any, ...]) -> None:
+        if Opened._counting and event in ("open", "os.scandir", "os.listdir"):
+            Opened._counting[-1].paths.append(str(arguments[0]))
+
+
+def many(root: Path, n: int) -> Store:
+    """People with a profile, a state of their own, one in a common folder, and two recordings."""
+    store = Store(root / "store")
+    for number in range(n):
+        who = f"P{number:04}"
+        enrol(root / "p", who, f"clip{number}")
+        keep(root / "p" / who / "states", [(who, f"clip{number}")])
+        keep(root / "s", [(who, f"answer{number}")])
+        store.note_states(who, root / "s")
+        filed(store, who, f"clip{number}")
+        filed(store, who, f"answer{number}")
+    return store
+
+
+def test_what_an_erasure_opens_does_not_grow_with_the_number_of_people(tmp_path: Path) -> None:
+    counts = {}
+    for n in (10, 40):
+        store = many(tmp_path / str(n), n)
+        profiles, states = tmp_path / str(n) / "p", tmp_path / str(n) / "s"
+        age(profiles, states, store.root)
+        erase(profiles, "P0003", store)
+        with Opened() as opened:
+            gone = erase(profiles, "P0007", store)
+        assert (gone["states"], gone["store_entries"], gone["visits"]) == (2, 2, ["clip7"])
+        assert not [path for path in opened.paths if "P0001" in path]
+        counts[n] = len(opened.paths)
+    assert counts[40] <= counts[10] + 4
+
+
+def test_what_came_in_by_another_way_is_erased_too(tmp_path: Path) -> None:
+    store = many(tmp_path, 4)
+    profiles, states = tmp_path / "p", tmp_path / "s"
+    age(profiles, states, store.root)
+    assert erase(profiles, "P0000", store)["states"] == 2
+    # A copy of a state under another name, in another person's folder; a profile that was restored.
+    (own,) = (states / folder_name("P0001")).glob("*.safetensors")
+    shutil.copy2(own, profiles / "P0002" / "elsewhere.safetensors")
+    shutil.copytree(profiles / "P0003", profiles / "P0004")
+    enrol(profiles, "P0004", "clip1")
+    gone = erase(profiles, "P0001", store)
+    assert gone["states"] == 3
+    assert gone["also_enrolled_for_others"] == ["clip1"]
+    for path in files(profiles, states, store.root):
+        if path.parent.name != "P0004":
+            assert b"answer1" not in path.read_bytes()
+            assert b"P0001" not in path.read_bytes()
+    # What was remembered is damaged or gone: all is read.
+    for path in (store.root / "index").iterdir():
+        path.write_text("damaged")
+    assert erase(profiles, "P0002", store)["states"] == 2
+    shutil.rmtree(store.root / "index")
+    assert erase(profiles, "P0003", store)["states"] == 3
+    assert not files(states)

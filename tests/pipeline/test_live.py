@@ -22,7 +22,7 @@ from twomind.core.errors import BadInput
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.pipeline.live import LiveSession, LiveSettings, replay
-from twomind.pipeline.live_events import CueBegan, CueEnded, Event, WindowScored
+from twomind.pipeline.live_events import CueBegan, CueEnded, Event, NotMeasured, WindowScored
 from twomind.types import Features, Recording, Timing, Word
 from twomind.types.plain import to_plain
 
@@ -148,6 +148,37 @@ def test_any_chunking_many_times(
 ) -> None:
     expected, _ = whole
     assert in_lanes(list(pushed(session(), spoken[1], cuts, late))) == expected
+
+
+def test_a_block_longer_than_what_is_kept_is_heard_to_the_end(
+    spoken: tuple[Recording, np.ndarray],
+) -> None:
+    """The last seconds alone are kept: of a block of eleven, six would be forgotten unheard."""
+    _, sound = spoken
+    told = []
+    for n in (4000, len(sound)):
+        how = LiveSettings(voice_s=4.0, words_late_s=0.0)
+        live = LiveSession(using=["voice"], drawn=True, live=how)
+        events = [live.push_sound(k / RATE_HZ, sound[k : k + n]) for k in range(0, len(sound), n)]
+        told.append([event.to_dict() for many in [*events, live.finish()] for event in many])
+    assert len(told[0]) >= 5
+    assert told[0] == told[1]
+
+
+def test_what_only_a_file_has_is_told_with_its_reason(
+    spoken: tuple[Recording, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, at the same moment of the media however words came."""
+    monkeypatch.setattr("twomind.pipeline.live.is_aligned", lambda recording, _: recording.words)
+    _, sound = spoken
+    told = []
+    for late in ([0], [1, 2]):
+        live = session()
+        events = list(pushed(live, sound, [*range(0, len(sound), 16000)], late))
+        told.append([e for e in events if isinstance(e, NotMeasured) and e.modality == "alignment"])
+    assert told[0] == told[1]
+    assert len(told[0]) == 1
+    assert "times at which they came" in told[0][0].reason
 
 
 def same_tables(one: Any, other: Any) -> None:

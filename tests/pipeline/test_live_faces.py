@@ -14,11 +14,13 @@ pytest.importorskip("mediapipe")
 
 import twomind as tm
 from twomind.core.store import Store
+from twomind.features.body.reader import BodySettings
+from twomind.features.settings import Settings
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.pipeline.adapt import Adaptation, summary_of, windows_for
 from twomind.pipeline.live import LiveSession, LiveSettings, replay
-from twomind.pipeline.live_events import Event, WasAdapted, WindowScored
+from twomind.pipeline.live_events import Event, NotMeasured, WasAdapted, WindowScored
 from twomind.sound.rows import Piece
 from twomind.types import Given
 
@@ -147,3 +149,14 @@ def test_a_moved_session_goes_on_with_the_window_under_way(film: Path) -> None:
     # The face is found anew, a pixel elsewhere.
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.probs, other.probs, atol=0.02)
+
+
+def test_of_a_body_that_is_asked_for_it_says_why_none_is_told() -> None:
+    asked = Settings(body=BodySettings(measure=True))
+    told = []
+    with LiveSession(using=["face"], settings=asked, keep=False) as live:
+        for k in range(13):
+            told += live.push_frame(k / 5, np.full((120, 160, 3), 90, np.uint8))
+    reasons = {event.modality: event.reason for event in told if isinstance(event, NotMeasured)}
+    assert sorted(reasons) == ["body", "face"]
+    assert "keeps rows" in reasons["body"]

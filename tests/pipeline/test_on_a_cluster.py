@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ pytest.importorskip("ray")
 from cluster_nodes import Nodes, nodes
 from server_films import webm
 from twomind.cli.main import main
+from twomind.core.cluster import Cluster
+from twomind.core.store import read_arrays
 
 pytestmark = pytest.mark.slow
 N = 5
@@ -40,6 +43,21 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.srt").write_text(text)
     (folder / "broken.webm").write_bytes(b"no film")
     return folder
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the nodes have done."""
+    done: list[Any] = []
+    plain = Cluster.run
+
+    def run(cluster: Cluster, work: Any, items: Any, workers: int) -> Iterator[Any]:
+        for outcome in plain(cluster, work, items, workers):
+            done.append(outcome)
+            yield outcome
+
+    monkeypatch.setattr(Cluster, "run", run)
+    return done
 
 
 def ran(*asked: str) -> dict[str, Any]:
@@ -100,6 +118,75 @@ def test_crops_are_those_of_one_process(two: Nodes, films: Path, tmp_path: Path)
     ran("export", "crops", *paths, "--out", str(tmp_path / "one"))
     ran("export", "crops", *paths, "--out", str(tmp_path / "two"), "--engine", f"ray:{two.address}")
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_descriptions_are_those_of_one_process(
+    two: Nodes, films: Path, sent: list[Any], tmp_path: Path
+) -> None:
+    paths = [str(path) for path in sorted(films.glob("p*.webm"))[:2]]
+    found = []
+    for name, more in (("one", ["--workers", "1"]), ("two", ["--engine", f"ray:{two.address}"])):
+        place = ["--out", str(tmp_path / name), "--store", str(tmp_path / f"{name}-store")]
+        assert ran("describe", *paths, *place, *more)["exit"] == 0
+        found.append(contents(tmp_path / name))
+    assert len(found[0]) > 6
+    assert found[0] == found[1]
+    assert len(sent) == 2
+
+
+def scores(out: Path) -> dict[str, Any]:
+    """Predictions, figures and pages of a comparison, less what it cost and where it was made."""
+    found: dict[str, Any] = {}
+    for name, held in contents(out).items():
+        if name.endswith("predictions.safetensors"):
+            arrays, _ = read_arrays(out / name)
+            found[name] = {key: array.tobytes() for key, array in arrays.items()}
+        elif name.endswith((".svg", "harm.md")):
+            found[name] = held
+        elif name.endswith("leaderboard.md"):
+            lines = held.decode().splitlines()
+            kept = [line for line in lines if not line.startswith("twomind score")]
+            found[name] = [re.sub(r"[^|]*\|[^|]* MB \|$", "", line) for line in kept]
+    return found
+
+
+def test_folds_of_a_comparison_are_those_of_one_process(
+    two: Nodes, sent: list[Any], tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("twomind_synth")
+    asked = ["score", "personalise", "--drawn", "biovid", "--people", "4"]
+    asked += ["--protocol", "targets-2"]
+    asked += ["--set", "synthetic.knobs=clips_per_class=2,clip_s=2.0", "--methods", "t3a,shot"]
+    found = []
+    for name, more in (("one", ["--workers", "1"]), ("two", ["--engine", f"ray:{two.address}"])):
+        place = ["--out", str(tmp_path / name), "--store", str(tmp_path / f"{name}-store")]
+        assert ran(*asked, *place, *more)["exit"] == 0
+        found.append(scores(tmp_path / name))
+    assert {name.split(".")[-1] for name in found[0]} == {"safetensors", "svg", "md"}
+    assert found[0] == found[1]
+    assert len(sent) > 1
+
+
+def test_a_table_is_that_of_one_process(two: Nodes, sent: list[Any], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("twomind_synth")
+    from tests.reproduce_smoke import make_folders
+
+    folders = make_folders(tmp_path / "data", 4)
+    asked = ["reproduce", "biovid", str(folders["biovid"]), "--table", "tta-cap", "--quick"]
+    asked += ["--set", "models.encoder=face-text", "--set", "protocol.label_free=targets-2"]
+    asked += ["--set", "protocol.as_published=", "--device", "cpu"]
+    found = []
+    for name, more in (("one", ["--workers", "1"]), ("two", ["--engine", f"ray:{two.address}"])):
+        place = ["--out", str(tmp_path / name), "--store", str(tmp_path / f"{name}-store")]
+        assert ran(*asked, *place, *more)["exit"] == 0
+        out = tmp_path / name
+        found.append(
+            [(out / file).read_bytes() for file in ("table.md", "table.tex", "people.csv")]
+        )
+    assert found[0] == found[1]
+    assert len(sent) > 1
 
 
 def test_what_goes_in_order_is_refused(two: Nodes, films: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import struct
@@ -17,9 +18,10 @@ import pytest
 
 pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from twomind.core.errors import BadInput
-from twomind.server import live_place
+from twomind.server import live_api, live_place
 from twomind.server.live_app import create_live_app
 from twomind.server.live_jobs import do_job
 from twomind.server.live_place import LivePlace, open_live
@@ -183,6 +185,16 @@ def test_who_lost_the_line_goes_on(client: TestClient) -> None:
 
 
 @pytest.mark.slow
+def test_a_client_that_closes_first_is_no_fault_of_the_server() -> None:
+    class Gone:
+        client_state = WebSocketState.CONNECTED
+
+        async def close(self, code: int) -> None:
+            raise WebSocketDisconnect(code)
+
+    asyncio.run(live_api._close(Gone(), 1000))  # type: ignore[arg-type]
+
+
 def test_a_session_moves_to_another_server(client: TestClient, tmp_path: Path) -> None:
     whole = spoken(9)
 

@@ -56,11 +56,53 @@ def write_voice(path: Path) -> None:
         file.writeframes((loud * buzz * 20000).astype("<i2").tobytes())
 
 
+def write_film(film: Path, camera: Path, seconds: float = 12.0) -> None:
+    """The beginning of a film as Motion JPEG."""
+    with av.open(str(film)) as source, av.open(str(camera), "w", format="mjpeg") as made:
+        stream = made.add_stream("mjpeg", rate=RATE)
+        size = source.streams.video[0]
+        stream.width, stream.height, stream.pix_fmt = size.width, size.height, "yuvj420p"
+        stream.time_base = Fraction(1, RATE)
+        stream.options = {"qscale": "3"}
+        n = 0
+        for frame in source.decode(video=0):
+            assert frame.time is not None
+            if frame.time > seconds:
+                break
+            while n / RATE <= frame.time:
+                picture = av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), "rgb24")
+                made.mux(stream.encode(picture.reformat(format="yuvj420p")))
+                n += 1
+        made.mux(stream.encode())
+
+
 def test_the_example_page_tells_cues_while_a_person_is_seen(
     web: Path, chromium: Browser, tmp_path: Path
 ) -> None:
-    program = shutil.which("chromium")
     write_person(tmp_path / "camera.mjpeg")
+    told = seen_on_the_page(chromium, tmp_path, 12, synthetic=True)
+    kinds = {text.split(" · ")[2] for text in told if "cue_ended" in text}
+    assert "long_pause" in kinds
+    # On a machine that is busy with other work there are too few pictures for cues of the face.
+    if not any("pictures_dropped" in text for text in told):
+        assert kinds & {"smile", "look_away", "gaze_away"}, told
+
+
+def test_a_real_person_is_seen_on_the_page(
+    web: Path, chromium: Browser, shared: Path, tmp_path: Path
+) -> None:
+    film = shared / "data" / "expressive" / "many_expressions.mp4"
+    if not film.exists():
+        pytest.skip("needs the real clip of shared/data")
+    write_film(film, tmp_path / "camera.mjpeg")
+    told = seen_on_the_page(chromium, tmp_path, 6, synthetic=False)
+    assert [text for text in told if "cue_began" in text], told
+    assert not [text for text in told if "not_measured" in text and "face" in text], told
+
+
+def seen_on_the_page(chromium: Browser, tmp_path: Path, looks: int, synthetic: bool) -> list[str]:
+    """The events that the page tells, newest first; a picture of it every two seconds."""
+    program = shutil.which("chromium")
     write_voice(tmp_path / "microphone.wav")
     service = tmp_path / "live"
     service.mkdir()
@@ -89,26 +131,24 @@ def test_the_example_page_tells_cues_while_a_person_is_seen(
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"http://127.0.0.1:{port}/")
         page.fill("#token", token)
-        page.fill("#purpose", "We try the page with a synthetic person.")
-        page.check("#synthetic")
+        page.fill("#purpose", "We try the page with one person before the camera.")
+        if synthetic:
+            page.check("#synthetic")
         page.click("#begin")
         page.get_by_text("connected", exact=True).wait_for(timeout=1000 * HANG_S)
-        for number in range(12):
+        name = "live" if synthetic else "live-real"
+        for number in range(looks):
             page.wait_for_timeout(2000)
-            page.screenshot(path=pictures / f"live-{number:02d}.png")
+            page.screenshot(path=pictures / f"{name}-{number:02d}.png")
         page.click("#end")
         page.wait_for_selector("li.finished", timeout=1000 * HANG_S)
-        page.screenshot(path=pictures / "live-end.png")
+        page.screenshot(path=pictures / f"{name}-end.png")
         told = page.locator("#events li").all_inner_texts()
         browser.close()
     finally:
         server.terminate()
         server.wait(HANG_S)
     assert not faults
-    kinds = {text.split(" · ")[2] for text in told if "cue_ended" in text}
-    assert "long_pause" in kinds
     assert not [text for text in told if "mediapipe" in text or "trouble" in text]
-    # On a machine that is busy with other work there are too few pictures for cues of the face.
-    if not any("pictures_dropped" in text for text in told):
-        assert kinds & {"smile", "look_away", "gaze_away"}, told
     assert "finished" in told[0]
+    return told

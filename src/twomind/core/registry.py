@@ -12,8 +12,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Protocol
 
 from twomind.core.errors import BadInput
 
@@ -52,13 +55,27 @@ def _built_in(package: str) -> dict[str, str]:
     return found
 
 
+def _installed(group: str) -> tuple[EntryPoint, ...]:
+    """What other distributions bring to a group."""
+    return _entries(group, entry_points, tuple(sys.path))
+
+
+class _Finds(Protocol):
+    def __call__(self, *, group: str) -> Iterable[EntryPoint]: ...
+
+
+@lru_cache(maxsize=64)
+def _entries(group: str, find: _Finds, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Looked for once: it reads a file of every distribution that there is."""
+    return tuple(find(group=f"twomind.{group}"))
+
+
 def names(group: str) -> list[str]:
     """Every plug-in of the group, built-in or installed, sorted."""
     if group not in GROUPS:
         raise BadInput(f"no plug-in group {group!r}; there is: {', '.join(GROUPS)}")
-    return sorted(
-        {*_built_in(GROUPS[group]), *(e.name for e in entry_points(group=f"twomind.{group}"))}
-    )
+    brought = {entry.name for entry in _installed(group)}
+    return sorted({*_built_in(GROUPS[group]), *brought})
 
 
 def load(group: str, name: str) -> Foreign:
@@ -70,7 +87,7 @@ def load(group: str, name: str) -> Foreign:
     module = _built_in(GROUPS.get(group, "")).get(name) if group in GROUPS else None
     if module:
         return importlib.import_module(module).PLUGIN
-    for entry in entry_points(group=f"twomind.{group}"):
+    for entry in _installed(group):
         if entry.name == name:
             return entry.load()
     raise BadInput(

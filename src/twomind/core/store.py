@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from twomind.core import names
+from twomind.core.below import Below, Reading
 from twomind.core.errors import UNREADABLE, BadInput, quoted, shortened
 from twomind.core.files import content_hash, make_private, naming, replacing, write_text
 from twomind.types.plain import Array, Plain
@@ -188,7 +189,7 @@ class Store:
     ``people/<hash of a name>/`` says whose they are: an empty file per content, named by the digits
     with which its entries begin, and one ``.folder`` file per folder in which states of the person
     were kept. With a ``study``, names are that study's own: its P1 is not the P1 of another.
-    ``studies/`` holds the names of studies, as empty files.
+    ``studies/`` holds the names of studies, as empty files; ``index/`` what :meth:`below` remembers.
 
     Raises:
         BadInput: ``study`` cannot be the name of one.
@@ -268,11 +269,23 @@ class Store:
         folders = [Path(p.read_text(encoding="utf-8")) for p in names if p.suffix == ".folder"]
         return {p.name for p in names if not p.suffix}, sorted(folders)
 
-    def unclaimed(self, kind: str = "*") -> list[Path]:
-        """Entries of which nobody noted whose they are: those of earlier versions."""
-        claimed = {p.name for p in self.root.glob("people/*/*")}
-        entries = self.root.glob(f"features/{kind}/*/*")
-        return sorted(p for p in entries if p.name.lstrip(".")[:_CONTENT_DIGITS] not in claimed)
+    def unclaimed(self, kind: str = "") -> list[Path]:
+        """Entries of which nobody noted whose they are: those of earlier versions.
+
+        Args:
+            kind: Of one kind alone.
+        """
+        claimed: set[str] = set()
+        for marks in self._people().values():
+            claimed.update(marks)
+        found = []
+        for name, files in self.below(self.root / "features").names().items():
+            if not name.startswith(kind):
+                continue
+            folder = self.root / "features" / name
+            others = [f for f in files if f.lstrip(".")[:_CONTENT_DIGITS] not in claimed]
+            found += [folder / file for file in others]
+        return sorted(found)
 
     def forget(
         self, contents: Iterable[str], marks: Iterable[str] = (), person: str | None = None
@@ -282,12 +295,36 @@ class Store:
         """
         if person is not None and self._person(person).is_dir():
             shutil.rmtree(self._person(person))
-        for mark in {_mark(content) for content in contents} | set(marks):
-            for path in self.root.glob(f"people/*/{mark}"):
-                path.unlink(missing_ok=True)
-        for folder in self.root.glob("people/*"):
-            with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
+        gone = {_mark(content) for content in contents} | set(marks)
+        for name, files in self._people().items():
+            folder = self.root / "people" / name
+            for mark in gone.intersection(files):
+                (folder / mark).unlink(missing_ok=True)
+            if gone.issuperset(files):
+                with contextlib.suppress(OSError):  # not empty
+                    folder.rmdir()
+        # What is remembered of the notes holds them no longer either.
+        self._people()
+
+    def _people(self) -> dict[str, list[str]]:
+        """The notes of each person, by the folder's name."""
+        found = self.below(self.root / "people").names()
+        found.pop("", None)
+        return found
+
+    def below(
+        self, folder: Path, read: Reading | None = None, endings: tuple[str, ...] = ()
+    ) -> Below:
+        """What lies below a folder, anywhere; this store remembers it.
+
+        Args:
+            folder: Where to look.
+            read: See :class:`~twomind.core.below.Below`.
+            endings: Likewise.
+        """
+        whole = folder.resolve()
+        name = settings_hash({"folder": str(whole)})[:_CONTENT_DIGITS]
+        return Below(whole, self.root / "index" / f"{name}.json", read, endings).look()
 
     def path(self, kind: str, key: str) -> Path:
         return self.root / "features" / kind / key[:2] / f"{key}.safetensors"

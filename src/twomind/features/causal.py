@@ -8,6 +8,7 @@ is found depends on the time of the media alone, never on how it was cut on its 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -109,10 +110,16 @@ class Known:
     words: tuple[Word, ...] = ()
 
 
+def be_ready() -> None:
+    """Load what the first look at sound needs: it takes a second or so, in which a stream waits."""
+    for name in ("scipy.signal", "scipy.ndimage"):
+        importlib.import_module(name)
+
+
 def heard(tail: SoundTail, now_s: float, length_s: float, settings: VoiceSettings) -> VoiceResult:
     """The voice of the last seconds before a moment."""
     first_s = now_s - length_s
-    return describe_voice(tail.between(first_s, now_s), settings)
+    return describe_voice(tail.last_seconds(first_s, now_s), settings)
 
 
 def cues_of(known: Known, reference: Reference, settings: Settings) -> tuple[Cue, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from twomind.core.scratch import scratch_file
 from twomind.media.channels import judge_channels, mix_blocks, plain_mean
+from twomind.sound.remembered import BEFORE_S, LastSeconds, RowMemory
 
 if TYPE_CHECKING:
     import av
@@ -112,6 +113,8 @@ class SoundTail:
         self._keep = round(keep_s * rate_hz)
         self._values = np.empty(0, np.float32)
         self._waiting: list[np.ndarray] = []
+        self._memory = RowMemory()
+        self._n_listened = 0
 
     @property
     def end_s(self) -> float:
@@ -141,6 +144,34 @@ class SoundTail:
         begin_s = placing.start_s + first / placing.rate_hz
         inside = [gap for gap in placing.gaps if gap[1] > begin_s and gap[0] < end_s]
         return Waveform(values, placing.rate_hz, begin_s, tuple(inside))
+
+    def last_seconds(self, start_s: float, end_s: float) -> LastSeconds:
+        """As :meth:`between`; rows of it are computed once."""
+        found = self.between(start_s, end_s)
+        placing = self._placing
+        oldest = placing.n - len(self._values)
+        first = oldest
+        if len(found.values):
+            first = round((found.start_s - placing.start_s) * placing.rate_hz)
+        before = self._values[: first - oldest]
+        where = (found.start_s, found.gaps, first, before)
+        return LastSeconds(found.values, found.sample_rate_hz, *where, self._memory)
+
+    def forget(self) -> None:
+        """Drop what is kept."""
+        self._values = np.empty(0, np.float32)
+        self._waiting = []
+        self._memory = RowMemory()
+
+    def listen(self) -> None:
+        """Compute rows of what has come in, as far as they can be known, now and not when they are
+        asked for.
+        """
+        n = self._placing.n
+        if n - self._n_listened >= self._placing.rate_hz // 4:
+            self._n_listened = n
+            recent_s = self.end_s - 2 * BEFORE_S
+            self._memory.listen(self.last_seconds(recent_s, self.end_s))
 
     def _settle(self) -> None:
         """Join what came in, and forget what is too old."""

@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from twomind.core.below import Below
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash
 from twomind.datasets.bah_files import KIND as ANNOTATIONS
-from twomind.features.profile import Profile, Visit, read_profile, write_profile
+from twomind.features.profile import Profile, Visit, write_profile
 from twomind.pipeline import kept_states
-from twomind.pipeline.profiles import folder_of, load, of_study, path_of, people
+from twomind.pipeline.profiles import folder_of, load, of_study, people
 from twomind.pipeline.profiles import studies as studies_of
 
 
@@ -44,10 +45,9 @@ def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()
     if marks or noted:
         return True
     folder = kept_states.folder_name(person, study)
-    for kept in kept_states.kept_below(_folders(profiles, states, noted)):
-        if kept.names(person, study) or kept.path.parent.name == folder:
-            return True
-    return False
+    below = kept_states.look_below(_folders(profiles, states, noted), store)
+    found = kept_states.kept_in(below)
+    return any(kept.names(person, study) or kept.path.parent.name == folder for kept in found)
 
 
 def studies_with(
@@ -65,7 +65,8 @@ def studies_with(
     noted: list[Path] = []
     for name in names:
         noted += replace(store, study=name).noted(person)[1]
-    names |= {kept.study for kept in kept_states.kept_below(_folders(profiles, states, noted))}
+    below = kept_states.look_below(_folders(profiles, states, noted), store)
+    names |= {kept.study for kept in kept_states.kept_in(below)}
     by_study = {name: replace(store, study=name) for name in sorted(names)}
     return [name for name, own in by_study.items() if known(profiles, person, own, states)]
 
@@ -170,7 +171,8 @@ def erase(
     refuse(profiles, person, store, visit, recordings, states)
     noted = store.noted(person)[1]
     what = _plan(profiles, person, store, visit, recordings, states)
-    kept = kept_states.kept_below(what.folders)
+    below = kept_states.look_below(what.folders, store)
+    kept = kept_states.kept_in(below)
     contents = what.all_contents(kept)
     found = kept_states.derived(kept, person, contents, what.everything, store.study)
     all_states = what.states(found)
@@ -178,14 +180,16 @@ def erase(
     entries = _entries(store, contents, set(what.marks), what.chosen)
     for path in entries:
         path.unlink(missing_ok=True)
-    kept_states.remove(what.folders, person, all_states, what.everything, store.study)
+    kept_states.remove(below, person, all_states, what.everything, store.study)
     if what.own is not None:
         _rewrite(what.own, what.profile, what.rest, what.chosen)
+    # What is remembered of these folders tells of the person no longer either.
+    below = kept_states.look_below([*what.folders, *noted], store)
     if what.chosen:
         store.forget(contents, (), None)
     else:
         store.forget(contents, set(what.marks), person)
-    for_others = _enrolled(what.profiles, person)
+    for_others = _enrolled(below, what.profiles.resolve(), person)
     shared = [visit.id for visit in what.gone if visit.content in for_others]
     lost = [str(folder) for folder in noted if not folder.is_dir()]
     unreadable = [str(path) for path in found.unreadable if path not in all_states]
@@ -345,13 +349,12 @@ def _rewrite(own: Path, profile: Profile | None, rest: Sequence[Visit], chosen: 
         shutil.rmtree(own)
 
 
-def _enrolled(profiles: Path, but: str) -> set[str]:
-    """Contents of the clips that are enrolled for other people."""
-    found: set[str] = set()
-    for person in people(profiles):
-        if person == but:
-            continue
-        with suppress(BadInput):
-            profile = read_profile(path_of(profiles, person))
-            found |= {visit.content for visit in profile.visits}
-    return found
+def _enrolled(found: Sequence[Below], profiles: Path, but: str) -> set[str]:
+    """Contents of the clips that are enrolled for other people of the study."""
+    contents: set[str] = set()
+    for below in found:
+        for one in below.files(kept_states.PROFILE.__eq__):
+            folder = one.path.parent
+            if folder.parent == profiles and folder.name != but and one.fact:
+                contents.update(one.fact)
+    return contents

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twomind.core.below import Below
 from twomind.core.errors import BadInput
-from twomind.core.store import read_meta
+from twomind.core.store import Store, read_meta
+from twomind.features.profile import read_profile
 
 #: Instead of a person's name, where one state learns from everybody (``states.reset=never``).
 EVERYONE = "everyone"
 #: A file of a chain: the state after a recording, which went on from that of the file before.
 _LINK = re.compile(r"\d{5,}-")
+#: Of the names of files with a state, and the name of one that is half-written.
+ENDING = ".safetensors"
+PROFILE = "profile.json"
+_PART = re.compile(r"\..*\.safetensors\..*\.part")
 
 
 def folder_name(key: str, study: str = "") -> str:
@@ -29,42 +35,69 @@ def folder_name(key: str, study: str = "") -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """One saved state; ``meta`` is None where the file cannot be read."""
+    """One saved state; ``fact`` is what :func:`fact_of` says of it, None where it cannot be read."""
 
     path: Path
-    meta: Mapping[str, Any] | None
+    fact: Mapping[str, Any] | None
 
     @property
     def study(self) -> str:
-        return "" if self.meta is None else str(self.meta.get("study", ""))
+        return "" if self.fact is None else str(self.fact["study"])
 
     def names(self, person: str, study: str = "") -> bool:
         """Whether it says that it is of this person of this study."""
-        if self.meta is None or self.study != study:
+        if self.fact is None or self.study != study:
             return False
-        return person in (self.meta.get("person"), self.meta.get("subject"))
+        return _who(person) in self.fact["who"]
+
+    @property
+    def contents(self) -> set[str]:
+        """Recordings that it learnt from: the one it is the state after, and the neutral clip."""
+        if self.fact is None:
+            return set()
+        return {content for content in self.fact["contents"].values() if content}
 
     def saw(self, contents: Collection[str]) -> bool:
         """Whether it is the state after one of these recordings, or was begun with one as the
         neutral clip.
         """
-        return self.meta is not None and not {
-            self.meta.get("content"),
-            self.meta.get("neutral"),
-        }.isdisjoint(contents)
+        return not self.contents.isdisjoint(contents)
 
     @property
     def tells(self) -> bool:
         """Whether it says all that it learnt from; older files are silent about the
         neutral clip.
         """
-        return self.meta is not None and {"content", "neutral"} <= set(self.meta)
+        return self.fact is not None and {"content", "neutral"} == set(self.fact["contents"])
 
     @property
     def linked(self) -> bool:
         return _LINK.match(self.path.name) is not None and (
-            self.meta is None or "content" in self.meta
+            self.fact is None or "content" in self.fact["contents"]
         )
+
+
+def _who(person: str) -> str:
+    """A name as it is remembered: not in clear."""
+    return hashlib.sha256(person.encode()).hexdigest()[:16]
+
+
+def fact_of(path: Path) -> Any:
+    """What erasing has to know of a file: of a profile the contents of its visits; of a state whose it
+    is and what it learnt from; False of another safetensors file; None of one that cannot be read.
+    """
+    try:
+        if path.name == PROFILE:
+            return [visit.content for visit in read_profile(path).visits]
+        meta = read_meta(path).get("meta")
+    except BadInput:
+        return None
+    if not isinstance(meta, dict):
+        return False
+    named = {str(meta[key]) for key in ("person", "subject") if key in meta}
+    contents = {key: str(meta[key] or "") for key in ("content", "neutral") if key in meta}
+    who = sorted(_who(person) for person in named)
+    return {"study": str(meta.get("study", "")), "who": who, "contents": contents}
 
 
 @dataclass(frozen=True)
@@ -77,28 +110,54 @@ class Found:
     unreadable: tuple[Path, ...] = ()
 
 
-def kept_below(folders: Iterable[Path]) -> list[Kept]:
-    """Every saved state below some folders, in the order of their names; other safetensors files
-    are passed over.
+def _is_state(name: str) -> bool:
+    return name.endswith(ENDING) and not name.startswith(".")
+
+
+def _is_half_written(name: str) -> bool:
+    return _PART.fullmatch(name) is not None
+
+
+def look_below(folders: Iterable[Path], store: Store) -> list[Below]:
+    """What lies below folders of profiles and states. The store remembers it: what did not change since
+    it was looked at last is not read again.
+
+    Args:
+        folders: those that are not there are forgotten.
+        store: any of the people's.
     """
-    found = []
-    for path in sorted({p.resolve() for folder in folders for p in folder.rglob("*.safetensors")}):
-        if path.name.startswith("."):
-            continue
-        try:
-            whole = read_meta(path)
-        except BadInput:
-            found.append(Kept(path, None))
-            continue
-        if isinstance(whole.get("meta"), dict):
-            found.append(Kept(path, whole["meta"]))
-    return found
+    whole = dict.fromkeys(folder.resolve() for folder in folders)
+    return [store.below(folder, fact_of, (PROFILE, ENDING)) for folder in whole]
+
+
+def kept_in(found: Iterable[Below]) -> list[Kept]:
+    """Every saved state that lies there, in the order of their names; other safetensors files are
+    passed over.
+
+    Args:
+        found: what was read by :func:`fact_of`.
+    """
+    kept: dict[Path, Kept] = {}
+    for below in found:
+        for one in below.files(_is_state):
+            if one.fact is not False:
+                kept[one.path] = Kept(one.path, one.fact)
+    return [kept[path] for path in sorted(kept)]
+
+
+def kept_below(folders: Iterable[Path]) -> list[Kept]:
+    """Every saved state below some folders, each of which is read."""
+    looks = [Below(folder.resolve(), None, fact_of, (ENDING,)) for folder in folders]
+    return kept_in(look.look() for look in looks)
 
 
 def contents_of(kept: Iterable[Kept], person: str, study: str = "") -> set[str]:
     """Contents of the person's recordings from which states were learnt."""
-    mine = [k.meta for k in kept if k.meta is not None and k.names(person, study)]
-    return {str(meta[name]) for meta in mine for name in ("content", "neutral") if meta.get(name)}
+    found: set[str] = set()
+    for one in kept:
+        if one.names(person, study):
+            found |= one.contents
+    return found
 
 
 def derived(
@@ -127,19 +186,19 @@ def derived(
         broken = False
         for one in files:
             goes = one.saw(contents) or (one.names(person, study) and (everything or not one.tells))
-            goes |= one.meta is None and own and everything
+            goes |= one.fact is None and own and everything
             if one.linked:
                 broken |= goes
                 goes = broken
             if goes:
                 states.append(one.path)
-            elif one.meta is None:
+            elif one.fact is None:
                 unreadable.append(one.path)
     return Found(tuple(states), tuple(unreadable))
 
 
 def remove(
-    folders: Collection[Path],
+    found: Collection[Below],
     person: str,
     states: Collection[Path],
     everything: bool,
@@ -149,7 +208,7 @@ def remove(
     empty.
 
     Args:
-        folders: where states are kept.
+        found: what lies where states are kept.
         person: whose they are.
         states: the files.
         everything: also the person's own folders, with whatever is in them.
@@ -157,16 +216,15 @@ def remove(
     """
     for path in states:
         path.unlink(missing_ok=True)
-    for folder in folders:
-        for part in folder.rglob(".*.safetensors.*.part"):
-            part.unlink(missing_ok=True)
+    own = folder_name(person, study)
+    for below in found:
+        for half in below.files(_is_half_written):
+            half.path.unlink(missing_ok=True)
         if everything and person != EVERYONE:
-            for own in [p for p in folder.rglob(folder_name(person, study)) if p.is_dir()]:
-                shutil.rmtree(own)
+            for folder in below.folders(own):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
+    roots = {below.root for below in found}
     for parent in {path.parent for path in states}:
-        if (
-            parent.is_dir()
-            and not any(parent.iterdir())
-            and parent not in {f.resolve() for f in folders}
-        ):
+        if parent.is_dir() and not any(parent.iterdir()) and parent not in roots:
             parent.rmdir()

@@ -30,7 +30,7 @@ from twomind.features.describe import (
 from twomind.features.entries import with_detector
 from twomind.features.face.blinks import find_blinks
 from twomind.features.face.reader import FaceReader
-from twomind.features.one_pass import SOUND_HZ, Measuring, Pass
+from twomind.features.one_pass import SOUND_HZ, Measuring, Pass, is_aligned
 from twomind.features.profile import Profile
 from twomind.features.settings import Settings
 from twomind.features.words.text import describe_words
@@ -64,6 +64,13 @@ from twomind.types import Features, Prediction, Recording, State, Status, Track,
 
 #: Sound and face rows of the causal tables: what is known of a row when its second is over.
 _FACE, _VOICE = "face", "voice"
+#: What a file has and a live session has not, and why.
+_ALIGNMENT = "alignment"
+_NOT_ALIGNED = "words stay at the times at which they came: to put them where they are heard needs the whole sound"
+_NO_BODY = "shoulders, posture and hands are described when the session is over, not while it runs"
+_NO_BODY_AT_ALL = (
+    "shoulders, posture and hands are described of a file, or of a session that keeps rows"
+)
 
 
 @dataclass(eq=False)
@@ -136,6 +143,8 @@ class LiveSession:
         self._made = Pass()
         self._measuring = self._open_measuring()
         self._came = Came(self.live, self.using)
+        if self._hears:
+            causal.be_ready()
         self._n_cues = 0
         self._shown = self._ledger(causal.is_shown)
         self._said = self._ledger(causal.is_said)
@@ -198,10 +207,19 @@ class LiveSession:
             raise BadInput(f"live: expected sound (n,) at a finite time, got {block.shape}")
         if not np.isfinite(block).all():
             raise BadInput("live: the sound holds values that are not finite")
-        for samples in self._came.sound(time_s, block, sample_rate_hz):
-            if self.keep and self._hears:
-                self._measuring.push(samples)
-        return self._go_on()
+        # A long block goes in second by second: the last seconds alone are kept.
+        told: list[Event] = []
+        step = max(sample_rate_hz, 1)
+        for first in range(0, max(len(block), 1), step):
+            piece = block[first : first + step]
+            at_s = time_s + first / sample_rate_hz
+            for samples in self._came.sound(at_s, piece, sample_rate_hz):
+                if self.keep and self._hears:
+                    self._measuring.push(samples)
+            if self._hears:
+                self._came.tail.listen()
+            told += self._go_on()
+        return told
 
     def push_words(self, words: Sequence[Word], until_s: float | None = None) -> list[Event]:
         """Words that were recognised, in order of time.
@@ -238,6 +256,9 @@ class LiveSession:
         """Drop what is kept of the stream; what was found stays."""
         self._over = True
         self._measuring.close()
+        self._tables.close()
+        self._came.tail.forget()
+        self._last_voice = None
         reader = self._reader()
         if reader is not None:
             self._measuring.readers.pop("face")
@@ -348,9 +369,17 @@ class LiveSession:
         words = self._came.words_between(now_s - self.live.face_s, math.inf if last else now_s)
         if not words:
             return _as_events(now_s, self._said.update(now_s, (), last))
+        told = self._on_alignment(words, now_s)
         known = replace(self._known(now_s, last), words=words)
         found = causal.cues_of(known, self._reference, self.settings)
-        return _as_events(now_s, self._said.update(now_s, found, last))
+        return told + _as_events(now_s, self._said.update(now_s, found, last))
+
+    def _on_alignment(self, words: tuple[Word, ...], now_s: float) -> list[Event]:
+        """That words are not put at the times at which they are heard, where a file's would be."""
+        said = replace(self._recording(), words=words, words_reason="")
+        if not self._hears or _ALIGNMENT in self._trouble or not is_aligned(said, self.settings):
+            return []
+        return self._changed({_ALIGNMENT: _NOT_ALIGNED}, now_s)
 
     def _known(self, now_s: float, last: bool) -> Known:
         live = self.live
@@ -396,6 +425,12 @@ class LiveSession:
         if self._hears and known.voice is not None:
             summary = known.voice.summary
             now["voice"] = summary["reason"] if summary["status"] != "ok" else ""
+        if "face" in self.using and self.settings.body.measure:
+            now["body"] = _NO_BODY if self.keep else _NO_BODY_AT_ALL
+        return self._changed(now, now_s)
+
+    def _changed(self, now: Mapping[str, str], now_s: float) -> list[Event]:
+        """Events of what is not measured, where it was before, or the other way round."""
         told: list[Event] = []
         for modality, reason in now.items():
             if reason == self._trouble.get(modality, ""):
@@ -456,7 +491,7 @@ class LiveSession:
         tracks = self._tables.between(start_s, end_s)
         if words is not None:
             tracks["words"] = describe_words(words)
-        notes = {name: why for name, why in self._trouble.items() if why}
+        notes = {name: why for name, why in self._trouble.items() if why and name != _ALIGNMENT}
         if words is None:
             notes["words"] = "no words were given"
         voice = self._last_voice[1].summary if self._last_voice else {}

@@ -17,6 +17,7 @@ from twomind.features.voice.track import UNITS as VOICE_UNITS
 from twomind.media import stream as media
 from twomind.media.audio import Resampling, SoundTail
 from twomind.pipeline.live_windows import Scoring
+from twomind.sound.remembered import BEFORE_S
 from twomind.types import Track, Word
 
 
@@ -26,7 +27,7 @@ class Came:
     def __init__(self, live: LiveSettings, using: Sequence[str]) -> None:
         self._live = live
         self._using = using
-        self.tail = SoundTail(SOUND_HZ, live.voice_s + live.words_late_s)
+        self.tail = SoundTail(SOUND_HZ, live.voice_s + live.words_late_s + BEFORE_S)
         self.n_pictures = 0
         self.first_picture_s = self.last_picture_s = math.nan
         self.words: list[Word] = []
@@ -220,6 +221,10 @@ class Rows:
         valid = codes == 0
         return replace(self._like, values=values, times_s=cut[:, 0], valid=valid, reason_code=codes)
 
+    def close(self) -> None:
+        """Give the temporary file back."""
+        self._spool.close()
+
 
 class Tables:
     """The causal tables: each row as it was known when its step was over."""
@@ -239,3 +244,8 @@ class Tables:
             if track is not None:
                 found[name] = track
         return found
+
+    def close(self) -> None:
+        """Give the temporary files back."""
+        for rows in (self.face, self.face_relative, self.voice):
+            rows.close()

@@ -36,7 +36,7 @@ from twomind.features.profile import (
     write_profile,
 )
 from twomind.media.recording import open_recording
-from twomind.pipeline.kept_states import kept_below
+from twomind.pipeline.kept_states import kept_below, look_below
 from twomind.types import Progress
 
 _NAME = re.compile(r"\w[\w.-]*")
@@ -254,6 +254,7 @@ def enrol(
     if path.is_file():
         profile = read_profile(path).merged(profile)
     write_profile(profile, path)
+    look_below([profiles], store)
     return profile, checked
 
 

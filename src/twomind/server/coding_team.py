@@ -43,7 +43,7 @@ def overview(place: Place) -> dict[str, Any]:
     settled = {one.recording for one in coding.settled(place) if one.annotations is not None}
     known = {recording.id: (recording, person) for recording, person in rows}
     told = []
-    for recording, _person in known.values():
+    for recording, _ in known.values():
         own = [one for one in states if one.recording == recording.id]
         theirs = [coder for name, coder in assigned if name == recording.id]
         line = _recording_told(recording, own, theirs, names, recording.id in gold)
@@ -52,10 +52,10 @@ def overview(place: Place) -> dict[str, Any]:
         told.append(line)
     people = []
     for one in sorted(team, key=lambda coder: names[coder.id]):
-        line: dict[str, Any] = {"id": one.id, "name": one.name, "pseudonym": names[one.id]}
-        line |= {"outside": one.outside, "admitted": inside[one.id]}
-        line |= {"gold": admission.drift(place, one.id)}
-        people.append(line)
+        person: dict[str, Any] = {"id": one.id, "name": one.name, "pseudonym": names[one.id]}
+        person |= {"outside": one.outside, "admitted": inside[one.id]}
+        person |= {"gold": admission.drift(place, one.id)}
+        people.append(person)
     return {
         "codebook": place.codebook.model_dump(),
         "coders": people,

@@ -47,6 +47,9 @@ class Address:
             "ssl_keyfile": None if self.key is None else str(self.key),
             "timeout_keep_alive": 30,
             "h11_max_incomplete_event_size": 64 << 10,
+            # The answer to a ping stands behind all that a client has sent, and of a live session no
+            # more is read while a minute of its sound waits: 20 s would end a line that is whole.
+            "ws_ping_timeout": 120.0,
         }
 
 

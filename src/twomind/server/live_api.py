@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -312,7 +313,9 @@ async def _refuse(socket: WebSocket, refused: Refused) -> None:
 
 
 async def _close(socket: WebSocket, code: int) -> None:
-    if socket.client_state is WebSocketState.CONNECTED:
+    if socket.client_state is not WebSocketState.CONNECTED:
+        return
+    with suppress(WebSocketDisconnect):  # the client was faster
         await socket.close(code)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twomind.sound.remembered import local
 from twomind.sound.rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
 
 _CONTEXT_ROWS = 50  # a block is settled with half a second of its neighbours in view
@@ -125,6 +126,7 @@ def _autocorrelation(
     return normalised, power
 
 
+@local
 def _candidates(
     sound: Sound, first: int, last: int, settings: PitchSettings
 ) -> tuple[Candidates, Candidates, Rows]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from twomind.sound.remembered import local
 from twomind.sound.rows import Rows, Sound, blocks, n_rows, windows
 
 #: Long enough for two pulses of a voice at 40 Hz.
@@ -29,6 +30,16 @@ def pulse_strength(sound: Sound) -> Rows:
     Args:
         sound: The waveform; 8 kHz or more.
     """
+    total = n_rows(sound)
+    strength = np.zeros(total)
+    for first, last in blocks(total):
+        strength[first:last] = _strength_of(sound, first, last)
+    return strength
+
+
+@local
+def _strength_of(sound: Sound, first: int, last: int) -> Rows:
+    """As :func:`pulse_strength`, of some rows."""
     rate = sound.sample_rate_hz
     length = int(_WINDOW_S * rate)
     octaves = np.ceil(np.log2(length))
@@ -36,16 +47,12 @@ def pulse_strength(sound: Sound) -> Rows:
     bell = np.hanning(length + 2)[1:-1].astype(np.float32)
     edge = int(_EDGE * length)
     inner = slice(edge, length - edge)
-    total = n_rows(sound)
-    strength = np.zeros(total)
-    for first, last in blocks(total):
-        frames = windows(sound, first, last, length)
-        centred = frames - frames.mean(1, keepdims=True)
-        spectrum = np.fft.rfft(centred * bell, n_fft)
-        white = np.fft.irfft(_whitened(spectrum, rate), n_fft)
-        flat = white[:, inner] / bell[inner]
-        strength[first:last] = _kurtosis(flat)
-    return strength
+    frames = windows(sound, first, last, length)
+    centred = frames - frames.mean(1, keepdims=True)
+    spectrum = np.fft.rfft(centred * bell, n_fft)
+    white = np.fft.irfft(_whitened(spectrum, rate), n_fft)
+    flat = white[:, inner] / bell[inner]
+    return _kurtosis(flat)
 
 
 def _whitened(spectrum: np.ndarray, rate_hz: int) -> np.ndarray:

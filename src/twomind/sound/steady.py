@@ -18,6 +18,7 @@ import numpy as np
 
 from twomind.sound.pitch import track_pitch
 from twomind.sound.pulses import pulse_strength
+from twomind.sound.remembered import local
 from twomind.sound.rows import HOP_S, Levels, Rows, Sound, blocks, decibels, n_rows, windows
 from twomind.sound.runs import runs
 
@@ -206,6 +207,16 @@ def _edge_and(rows: Rows, reach: int) -> Rows:
 
 def _shape_levels(sound: Sound) -> Levels:
     """Level ``(T, B)`` in dBFS of the bands between 100 Hz and 3.9 kHz."""
+    total = n_rows(sound)
+    levels = np.empty((total, len(_EDGES_HZ) - 1), np.float32)
+    for first, last in blocks(total):
+        levels[first:last] = _levels_of(sound, first, last)
+    return levels
+
+
+@local
+def _levels_of(sound: Sound, first: int, last: int) -> Levels:
+    """As :func:`_shape_levels`, of some rows."""
     rate = sound.sample_rate_hz
     length = int(_WINDOW_S * rate)
     octaves = np.ceil(np.log2(2 * length))
@@ -216,14 +227,10 @@ def _shape_levels(sound: Sound) -> Levels:
     bins = [round(hz / bin_hz) for hz in _EDGES_HZ]
     lowest, highest = bins[0], bins[-1]
     starts = np.array(bins[:-1]) - lowest
-    total = n_rows(sound)
-    levels = np.empty((total, len(starts)), np.float32)
-    for first, last in blocks(total):
-        frames = windows(sound, first, last, length)
-        spectrum = np.fft.rfft(frames * hann, n_fft)
-        inside = spectrum[:, lowest:highest]
-        power = np.abs(inside) ** 2
-        bands = np.add.reduceat(power, starts, axis=1)
-        mean_square = bands / length**2
-        levels[first:last] = decibels(mean_square)
-    return levels
+    frames = windows(sound, first, last, length)
+    spectrum = np.fft.rfft(frames * hann, n_fft)
+    inside = spectrum[:, lowest:highest]
+    power = np.abs(inside) ** 2
+    bands = np.add.reduceat(power, starts, axis=1)
+    mean_square = bands / length**2
+    return decibels(mean_square)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -184,6 +185,8 @@ class Tracker:
         self.n_switches = 0
         self.max_people_seen = 0
         self._finder = finder
+        # Asked once: to ask it of each picture takes a twentieth of our own work.
+        self._gives_shapes = isinstance(finder, GivesBlendshapes)
         self._people: list[_Person] = []
         self._target: _Person | None = None
         self._index = -1
@@ -232,8 +235,9 @@ class Tracker:
         if zoomed and self._is_small(target, rgb):
             self._zoom_box = box_of(target.landmarks_px)
         shapes = None
-        if isinstance(self._finder, GivesBlendshapes):
-            shapes = self._finder.blendshapes(target.landmarks_px)
+        if self._gives_shapes:
+            finder = cast(GivesBlendshapes, self._finder)
+            shapes = finder.blendshapes(target.landmarks_px)
         return Sighting(target.landmarks_px, "", n_people, shapes)
 
     def _fit_to(self, shape: tuple[int, ...]) -> None:

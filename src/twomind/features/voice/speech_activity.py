@@ -20,6 +20,7 @@ import numpy as np
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra
+from twomind.sound.remembered import LastSeconds, local
 from twomind.sound.rows import (
     HOP_S,
     Levels,
@@ -119,26 +120,37 @@ def band_levels(sound: Sound) -> Levels:
     """Level ``(T, B)`` float32 in dBFS of the bands between 100 Hz and 7 kHz (less where the sample
     rate is low).
     """
-    rate = sound.sample_rate_hz
     total = n_rows(sound)
+    n_bands = len(_edges_hz(sound.sample_rate_hz)) - 1
+    levels = np.empty((total, n_bands), np.float32)
+    for first, last in blocks(total):
+        levels[first:last] = _levels_of(sound, first, last)
+    return levels
+
+
+def _edges_hz(rate_hz: int) -> list[int]:
+    """Edges of the bands that there are at a sample rate."""
+    return [hz for hz in _EDGES_HZ if hz < 0.47 * rate_hz]
+
+
+@local
+def _levels_of(sound: Sound, first: int, last: int) -> Levels:
+    """As :func:`band_levels`, of some rows."""
+    rate = sound.sample_rate_hz
     length = int(_WINDOW_S * rate)
     n_fft = 1 << int(np.ceil(np.log2(length)))
     hann = np.hanning(length + 2)[1:-1]
     energy_of_window = float(hann @ hann)
-    edges = [hz for hz in _EDGES_HZ if hz < 0.47 * rate]
-    bins = [int(np.ceil(hz * n_fft / rate)) for hz in edges]
+    bins = [int(np.ceil(hz * n_fft / rate)) for hz in _edges_hz(rate)]
     starts = np.array(bins[:-1]) - bins[0]
-    levels = np.empty((total, len(starts)), np.float32)
-    for first, last in blocks(total):
-        frames = windows(sound, first, last, length)
-        means = frames.mean(1, keepdims=True)
-        spectrum = np.fft.rfft((frames - means) * hann, n_fft)
-        power = np.abs(spectrum) ** 2
-        inside = power[:, bins[0] : bins[-1]]
-        bands = np.add.reduceat(inside, starts, axis=1)
-        mean_square = bands * 2 / (n_fft * energy_of_window)
-        levels[first:last] = decibels(mean_square)
-    return levels
+    frames = windows(sound, first, last, length)
+    means = frames.mean(1, keepdims=True)
+    spectrum = np.fft.rfft((frames - means) * hann, n_fft)
+    power = np.abs(spectrum) ** 2
+    inside = power[:, bins[0] : bins[-1]]
+    bands = np.add.reduceat(inside, starts, axis=1)
+    mean_square = bands * 2 / (n_fft * energy_of_window)
+    return decibels(mean_square)
 
 
 def noise_floor(levels: Levels, missing: Rows, voiced: Rows, settings: ActivitySettings) -> Levels:
@@ -323,7 +335,70 @@ def _silero_chunks(sound: Sound, first: int, last: int) -> np.ndarray:
 
 
 def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> Rows:
-    """Rows ``(total,)`` that silero holds for speech. Its state runs on from block to block."""
+    """Rows ``(total,)`` that silero holds for speech."""
+    first = 0
+    known = None
+    if isinstance(sound, LastSeconds):
+        running = sound.memory.going_on(_Silero)
+        known = running.over(sound)
+        first = sound.first
+    probability = _silero_probability(sound) if known is None else known
+    speech = _hysteresis(probability, settings.silero_enter, settings.silero_leave)
+    middles_s = (np.arange(total) + 0.5) * HOP_S
+    samples = (middles_s * _SILERO_HZ).astype(int) + first % _SILERO_CHUNK
+    return speech[np.minimum(samples // _SILERO_CHUNK, len(speech) - 1)]
+
+
+class _Silero:
+    """Silero on a sound that is coming in: each chunk is looked at once, with the state after the one
+    before. Chunks begin at whole multiples since the beginning of the sound.
+    """
+
+    def __init__(self) -> None:
+        self._next = -1
+        self._restart(0)
+
+    def _restart(self, chunk: int) -> None:
+        """Begin anew with a chunk, as at the beginning of a sound."""
+        self._next = chunk
+        self._known: dict[int, float] = {}
+        self._state = {name: np.zeros((1, 1, 128), np.float32) for name in "hc"}
+        self._tail = np.zeros(_SILERO_CONTEXT, np.float32)
+
+    def go_on(self, sound: LastSeconds) -> None:
+        """Look at the chunks that are new."""
+        oldest = sound.first - len(sound.before)
+        first = -(-oldest // _SILERO_CHUNK)
+        last = (sound.first + len(sound.values)) // _SILERO_CHUNK
+        if self._next < first:
+            self._restart(first)
+        if self._next >= last:
+            return
+        kept = np.concatenate([sound.before, sound.values])
+        session = _silero_session(str(_silero_file()))
+        for chunk in range(self._next, last):
+            at = chunk * _SILERO_CHUNK - oldest
+            samples = kept[at : at + _SILERO_CHUNK]
+            given = {"input": np.concatenate([self._tail, samples])[None], **self._state}
+            out, self._state["h"], self._state["c"] = session.run(None, given)
+            self._known[chunk] = float(np.asarray(out).reshape(-1)[0])
+            self._tail = samples[-_SILERO_CONTEXT:]
+        self._next = last
+        self._known = {chunk: said for chunk, said in self._known.items() if chunk >= first}
+
+    def over(self, sound: LastSeconds) -> np.ndarray | None:
+        """Probability of speech in each chunk of the last seconds that is whole, the first of which
+        may begin before them; None where there is none.
+        """
+        self.go_on(sound)
+        first = sound.first // _SILERO_CHUNK
+        last = (sound.first + len(sound.values)) // _SILERO_CHUNK
+        known = [self._known[chunk] for chunk in range(first, last) if chunk in self._known]
+        return np.array(known, np.float32) if len(known) == last - first > 0 else None
+
+
+def _silero_probability(sound: Sound) -> np.ndarray:
+    """Probability of speech in each chunk. The state runs on from block to block."""
     session = _silero_session(str(_silero_file()))
     state = {name: np.zeros((1, 1, 128), np.float32) for name in "hc"}
     tail = np.zeros(_SILERO_CONTEXT, np.float32)
@@ -338,10 +413,7 @@ def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> Rows
         out, state["h"], state["c"] = session.run(None, given)
         probability[first:last] = np.asarray(out).reshape(-1)
         tail = ends[-1]
-    speech = _hysteresis(probability, settings.silero_enter, settings.silero_leave)
-    middles_s = (np.arange(total) + 0.5) * HOP_S
-    rows = (middles_s * _SILERO_HZ).astype(int) // _SILERO_CHUNK
-    return speech[np.minimum(rows, n_chunks - 1)]
+    return probability
 
 
 def _agree(active: Rows, coarse: Rows, settings: ActivitySettings) -> Rows:
