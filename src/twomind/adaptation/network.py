@@ -129,7 +129,8 @@ class Copy:
 
         self.carrier, network = of(model, name)
         self.place = device.chosen()
-        self.net = copy.deepcopy(network).requires_grad_(True).to(self.place)
+        own = copy.deepcopy(network).requires_grad_(True)
+        self.net = own.to(self.place)
         weight, bias = (w.detach().clone().to(self.place) for w in model.head())
         self.weight, self.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
 
@@ -221,7 +222,8 @@ class Copy:
     def state(self) -> State:
         """What is kept of the person: the whole network, and the head."""
         network = _kept(self.net.state_dict())
-        return {"network": network, "head": _kept({"weight": self.weight, "bias": self.bias})}
+        head = {"weight": self.weight, "bias": self.bias}
+        return {"network": network, "head": _kept(head)}
 
 
 def _kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -279,7 +281,9 @@ def fit(
             z = own.z(torch.cat([x[a], t[b]]))
             of_source = z[: len(a)]
             of_person = z[len(a) :]
-            loss = F.cross_entropy(own.logits(of_source), y[a]) + apart(of_source, of_person)
+            logits = own.logits(of_source)
+            known = F.cross_entropy(logits, y[a])
+            loss = known + apart(of_source, of_person)
             if _diverged(loss):
                 raise BadInput(
                     f"adaptation diverged at step {step} of {how.steps} (rate {how.lr:.3g}); "
@@ -339,5 +343,6 @@ def predict(model: Trainable, state: State, x: Features) -> tuple[Prediction, St
             answering = _Answering.of(network, state, place)
             z = answering.network(inputs.to(place))
             head = answering.head
-        logits = carrier.normed(z) @ head["weight"].T + head["bias"]
+        normed = carrier.normed(z)
+        logits = normed @ head["weight"].T + head["bias"]
     return from_logits(x, logits[0]), state

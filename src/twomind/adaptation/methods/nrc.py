@@ -137,7 +137,8 @@ class Nrc:
         scores = own.logits(seen).detach().softmax(-1)
 
         def loss(step: int) -> Tensor:
-            where = torch.from_numpy(next(draw)).to(own.place)
+            drawn = next(draw)
+            where = torch.from_numpy(drawn).to(own.place)
             z = own.z(rows[where])
             logits = own.logits(z)
             with torch.no_grad():
