@@ -24,6 +24,7 @@ CHANNELS = {
     "lfan": {512: (256, 256, 128, 128), 128: (64, 64, 32, 32), 768: (256, 256, 128, 128)},
     "can": {512: (256, 256, 128, 128, 128), 128: (128, 128, 64, 64), 768: (256, 256, 128, 128)},
 }
+CHANNELS |= dict.fromkeys(("mt", "jmt"), CHANNELS["can"])
 
 
 class Published:
@@ -55,6 +56,18 @@ class Published:
             self.project = nn.ModuleList(nn.Linear(d, 96) for d in last)
             self.mix = nn.Sequential(nn.Linear(32 * m, 32 * m), nn.LayerNorm(32 * m))
             self.out = nn.Linear(last[0] + 32 * m, 2)
+        elif kind in ("mt", "jmt"):
+            self.project = nn.ModuleList([nn.Linear(64, 128)])
+            if kind == "jmt":
+                self.project.append(nn.Linear(256, 128))
+            n_streams = m + (kind == "jmt")
+            layers = [self.layer() for _ in range(n_streams + 1)]
+            n_crossings = 2 if kind == "mt" else 6
+            attentions = [nn.MultiheadAttention(128, 1) for _ in range(n_crossings + 1)]
+            self.mix = nn.ModuleList([*layers, *attentions])
+            self.mix.append(nn.Linear(128, 128))
+            self.mix.append(nn.BatchNorm1d(128))
+            self.out = nn.Linear(128, 2)
         else:
             self.project = nn.ModuleList(nn.Linear(d, 128) for d in last)
             self.mix = nn.Sequential(
@@ -63,6 +76,29 @@ class Published:
             self.out = nn.Linear(128 * m, 2)
         parts = {"a": self.temporal, "b": self.norm, "c": self.project, "d": self.mix}
         self.whole = nn.ModuleDict({**parts, "e": self.out}).eval()
+
+    @staticmethod
+    def layer() -> Any:
+        return torch.nn.TransformerEncoderLayer(128, 1, 128)
+
+    def streams(self, video: Any, sound: Any) -> Any:
+        """MT and JMT: what goes on of streams ``(T, 128)`` and ``(T, 64)``, as the published code has
+        it: the last slot, attended to over all rows.
+        """
+        every = [video, self.project[0](sound)]
+        pairs = [(0, 1), (1, 0)]
+        if self.kind == "jmt":
+            every.append(self.project[1](torch.cat(every, dim=-1)))
+            pairs += [(2, 0), (0, 2), (2, 1), (1, 2)]
+        n = len(every)
+        every = [self.mix[k](x[:, None]) for k, x in enumerate(every)]
+        crossed = [
+            self.mix[n + 1 + k](every[q], every[kv], every[kv])[0]
+            for k, (q, kv) in enumerate(pairs)
+        ]
+        slots = self.mix[n](torch.cat(crossed, dim=1))  # T S 128, read as (sequence, batch, width)
+        last = self.mix[n + 1 + len(pairs)]
+        return last(slots, slots, slots)[0][:, -1]
 
     def __call__(self, xs: list[Any]) -> Any:
         """Logits ``(T, 2)`` of rows ``(T, D)`` per modality."""
@@ -77,6 +113,9 @@ class Published:
                     y = functional.leaky_relu(conv(functional.pad(y, (4 * 2**n, 0))))
                 h = y + (parts[2](h) if len(parts) > 2 else h)
             hs.append(norm(h)[0].T)
+        if self.kind in ("mt", "jmt"):
+            z = self.mix[-1](self.mix[-2](self.streams(*hs)))
+            return self.out(functional.leaky_relu(z))
         projected = [p(h) for p, h in zip(self.project, hs, strict=True)]
         if self.kind == "can":
             c = torch.cat(projected, dim=-1)
@@ -93,9 +132,12 @@ class Published:
 TRACKS = {512: "video_embedding", 128: "audio_embedding", 768: "text_embedding"}
 
 
+LAID_OUT = [(k, w) for k in ("lfan", "can") for w in ((512, 128, 768), (512, 128), (768,))]
+LAID_OUT += [("mt", (512, 128)), ("jmt", (512, 128))]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["lfan", "can"])
-@pytest.mark.parametrize("widths", [(512, 128, 768), (512, 128), (768,)])
+@pytest.mark.parametrize(("kind", "widths"), LAID_OUT)
 def test_a_fusion_answers_as_the_network_of_the_file(
     tmp_path: Path, kind: str, widths: tuple[int, ...]
 ) -> None:
@@ -105,6 +147,11 @@ def test_a_fusion_answers_as_the_network_of_the_file(
     assert said["kind"] == kind
     assert said["reads"] == [TRACKS[width] for width in widths]
     model = fusion.load(tmp_path / "m")
+    same_answers(model, theirs, widths)
+
+
+def same_answers(model: Any, theirs: Published, widths: tuple[int, ...]) -> None:
+    """A model gives the rows of a network of the file."""
     rng = np.random.default_rng(0)
     n = 40
     rows = [rng.normal(size=(n, width)).astype(np.float32) for width in widths]
@@ -121,6 +168,56 @@ def test_a_fusion_answers_as_the_network_of_the_file(
         wanted = theirs([torch.from_numpy(values) for values in rows]).numpy()
     np.testing.assert_allclose(got.logits, wanted, atol=1e-4)
     assert np.isfinite(model.predict(x).probs).all()
+
+
+@pytest.mark.slow
+def test_a_map_of_names_says_what_order_cannot(tmp_path: Path) -> None:
+    """Two attentions of one shape were declared the other way round, and only the map knows."""
+    theirs = Published("mt", (512, 128))
+    state = dict(theirs.whole.state_dict())
+    turned = {}
+    for name, value in state.items():
+        one, other = "d.3.", "d.4."
+        swapped = name.replace(one, "?").replace(other, one).replace("?", other)
+        turned[swapped] = value
+    turned = {name: turned[name] for name in state}
+    torch.save(turned, tmp_path / "mt.pth")
+    names = tmp_path / "names.tsv"
+    names.write_text("# by hand\nhead.cross.0\td.4\nhead.cross.1\td.3\n", encoding="utf-8")
+    asked = Asked(names=names)
+    import_weights(tmp_path / "mt.pth", "bah-fusion", asked, tmp_path / "named")
+    same_answers(fusion.load(tmp_path / "named"), theirs, (512, 128))
+    by_order = import_weights(tmp_path / "mt.pth", "bah-fusion", Asked(), tmp_path / "order")
+    assert by_order["kind"] == "mt"
+    assert "modules.tsv" in by_order["read_by"]
+    with pytest.raises(AssertionError):
+        same_answers(fusion.load(tmp_path / "order"), theirs, (512, 128))
+    written = tmp_path / "named" / "modules.tsv"
+    assert "head.cross.0\td.4\n" in written.read_text(encoding="utf-8")
+    again = import_weights(
+        tmp_path / "mt.pth", "bah-fusion", Asked(names=written), tmp_path / "again"
+    )
+    assert again["n"] == by_order["n"]
+    same_answers(fusion.load(tmp_path / "again"), theirs, (512, 128))
+
+
+@pytest.mark.slow
+def test_a_map_of_other_modules_is_refused(tmp_path: Path) -> None:
+    torch.save(Published("lfan", (128,)).whole.state_dict(), tmp_path / "lfan.pth")
+    names = tmp_path / "names.tsv"
+    for line, why in (
+        ("head.out", "line 1: expected the name of a module here, a tab"),
+        ("head.out\td.0\nhead.norm\td.0", "line 2: a module is named twice"),
+        ("head.nothing\td.0", r"head\.nothing \(no module here\)"),
+        ("head.out\td.9", r"d\.9 \(not in the file\)"),
+        ("head.out\td.1", r"d\.1 \(no linear, as head\.out is\)"),
+    ):
+        names.write_text(line, encoding="utf-8")
+        with pytest.raises(BadInput, match=why):
+            import_weights(tmp_path / "lfan.pth", "bah-fusion", Asked(names=names), tmp_path / "m")
+    with pytest.raises(BadInput, match="--map goes with"):
+        import_weights(tmp_path / "lfan.pth", "vggish", Asked(names=names), tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_what_does_not_fit_is_said(tmp_path: Path) -> None:

@@ -4,24 +4,30 @@ training), or as a method says (:class:`Copy`). torch.
 Only for a model that carries its network (``EmbeddingRecogniser.network``); where the embeddings
 were computed before, there is nothing to train, and it refuses. A person's state is then the whole
 network and the head, not a small map.
+
+The copy is trained, and answers, on the device that stands (:func:`twomind.core.device.chosen`); the
+state lies in the processor's memory wherever it was made.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from twomind.adaptation import mapping
+from twomind.core import device
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
 from twomind.types import Example, Features, Prediction, State, Trainable
 from twomind.types.plain import Array
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from torch.nn import Module
 
@@ -92,32 +98,56 @@ def _rows(model: WithNetwork, xs: Sequence[Features], what: str) -> tuple[Tensor
     return torch.from_numpy(stacked), kept
 
 
+@contextmanager
+def _training(place: torch.device, seed: int) -> Iterator[None]:
+    """Gradients, and dropout by a seed; the generators outside stay where they are."""
+    import torch
+
+    cards = [place] if place.type == "cuda" else []
+    with torch.random.fork_rng(devices=cards), torch.enable_grad():
+        torch.manual_seed(seed)
+        yield
+
+
+def _diverged(loss: Tensor) -> bool:
+    return not bool(loss.detach().isfinite())
+
+
 class Copy:
-    """A person's own copy of the model's network and head, under training.
+    """A person's own copy of the model's network and head, under training on the device that stands.
 
     Args:
         model: it is not written to.
         name: of the method, for the message.
 
     Raises:
-        BadInput: the model has no network.
+        BadInput: the model has no network, or there is no such device here.
     """
 
     def __init__(self, model: Trainable, name: str) -> None:
         import torch
 
         self.carrier, network = of(model, name)
-        self.net = copy.deepcopy(network).requires_grad_(True)
-        weight, bias = (w.detach().clone() for w in model.head())
+        self.place = device.chosen()
+        own = copy.deepcopy(network).requires_grad_(True)
+        self.net = own.to(self.place)
+        weight, bias = (w.detach().clone().to(self.place) for w in model.head())
         self.weight, self.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
 
     def rows(self, xs: Sequence[Features], what: str) -> tuple[Tensor, list[int]]:
-        """Inputs ``(N, P)`` of the network, and which windows they are.
+        """Inputs ``(N, P)`` of the network, on the device, and which windows they are.
 
         Raises:
             BadInput: no window can be read.
         """
-        return _rows(self.carrier, xs, what)
+        rows, kept = _rows(self.carrier, xs, what)
+        return rows.to(self.place), kept
+
+    def classes(self, y: Sequence[int]) -> Tensor:
+        """Classes ``(N,)`` on the device."""
+        import torch
+
+        return torch.tensor(y, device=self.place)
 
     def z(self, rows: Tensor) -> Tensor:
         """What the head reads of inputs, with the network as it is set."""
@@ -173,14 +203,13 @@ class Copy:
             weight_decay=how.decay,
         )
         self.net.train()
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.manual_seed(seed)
+        with _training(self.place, seed):
             for step in range(how.steps):
                 rate = how.lr(step / max(how.steps, 1))
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 value = loss(step)
-                if not bool(torch.isfinite(value)):
+                if _diverged(value):
                     raise BadInput(
                         f"adaptation diverged at step {step} of {how.steps} (rate {rate:.3g}); "
                         "use a smaller network_lr"
@@ -192,9 +221,14 @@ class Copy:
 
     def state(self) -> State:
         """What is kept of the person: the whole network, and the head."""
-        trained = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
-        head = {"weight": self.weight.detach(), "bias": self.bias.detach()}
-        return {"network": trained, "head": head}
+        network = _kept(self.net.state_dict())
+        head = {"weight": self.weight, "bias": self.bias}
+        return {"network": network, "head": _kept(head)}
+
+
+def _kept(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies in the processor's memory."""
+    return {name: value.detach().clone().cpu() for name, value in tensors.items()}
 
 
 def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -231,27 +265,26 @@ def fit(
     import torch
     from torch.nn import functional as F
 
-    carrier, network = of(model)
-    x, kept = _rows(carrier, [e.x for e in source], "the source")
-    t, _ = _rows(carrier, target, "the person")
-    y = torch.tensor([source[n].y for n in kept])
-    net = copy.deepcopy(network).train()
+    own = Copy(model, "mmd")
+    x, kept = own.rows([e.x for e in source], "the source")
+    t, _ = own.rows(target, "the person")
+    y = own.classes([source[n].y for n in kept])
+    net = own.net.train()
     rng = np.random.default_rng(seed)
-    weight, bias = (torch.nn.Parameter(w.detach().clone()) for w in model.head())
-    optimiser = torch.optim.Adam([*net.parameters(), weight, bias], how.lr)
+    optimiser = torch.optim.Adam([*net.parameters(), own.weight, own.bias], how.lr)
     ours = batches(len(x), how.batch, rng)
     theirs = batches(len(t), how.batch, rng)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)  # dropout
+    with _training(own.place, seed):
         for step in range(how.steps):
             a = next(ours)
             b = next(theirs)
-            z = carrier.normed(net(torch.cat([x[a], t[b]])))
-            own = z[: len(a)]
-            other = z[len(a) :]
-            logits = own @ weight.T + bias
-            loss = F.cross_entropy(logits, y[a]) + apart(own, other)
-            if not bool(torch.isfinite(loss)):
+            z = own.z(torch.cat([x[a], t[b]]))
+            of_source = z[: len(a)]
+            of_person = z[len(a) :]
+            logits = own.logits(of_source)
+            known = F.cross_entropy(logits, y[a])
+            loss = known + apart(of_source, of_person)
+            if _diverged(loss):
                 raise BadInput(
                     f"adaptation diverged at step {step} of {how.steps} (rate {how.lr:.3g}); "
                     "use a smaller rate"
@@ -259,9 +292,35 @@ def fit(
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
-    trained = {name: value.detach().clone() for name, value in net.state_dict().items()}
-    head = {"weight": weight.detach(), "bias": bias.detach()}
-    return {"network": trained, "head": head}
+    return own.state()
+
+
+@dataclass(frozen=True)
+class _Answering:
+    """A person's network and head on a device that is not the processor, and of which state."""
+
+    state: Mapping[str, Mapping[str, Tensor]]
+    network: Module
+    head: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, network: Module, state: State, place: torch.device) -> _Answering:
+        """The last one where it is of this state and place: windows of a person come one after
+        another, and a network is not moved for each.
+        """
+        last = _LAST.get(str(place))
+        if last is not None and last.state is state["network"]:
+            return last
+        own = copy.deepcopy(network)
+        own.load_state_dict(state["network"])
+        head = {name: value.to(place) for name, value in state["head"].items()}
+        found = cls(state["network"], own.to(place).eval(), head)
+        _LAST[str(place)] = found
+        return found
+
+
+#: By device, whose network answered last.
+_LAST: dict[str, _Answering] = {}
 
 
 def predict(model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
@@ -275,8 +334,15 @@ def predict(model: Trainable, state: State, x: Features) -> tuple[Prediction, St
     if row.dtype != np.uint8:
         row = np.asarray(row, np.float32)
     inputs = torch.from_numpy(row)[None]
+    place = device.chosen()
     head = state["head"]
     with torch.no_grad():
-        z = torch.func.functional_call(network, state["network"], (inputs,))
-        logits = carrier.normed(z) @ head["weight"].T + head["bias"]
+        if place.type == "cpu":
+            z = torch.func.functional_call(network, state["network"], (inputs,))
+        else:
+            answering = _Answering.of(network, state, place)
+            z = answering.network(inputs.to(place))
+            head = answering.head
+        normed = carrier.normed(z)
+        logits = normed @ head["weight"].T + head["bias"]
     return from_logits(x, logits[0]), state

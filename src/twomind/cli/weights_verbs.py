@@ -101,6 +101,7 @@ class _Import(Common):
     beside: tuple[Path, ...]
     onto: Path | None
     person: str
+    names: Path | None
 
 
 @weights_group.command("import")
@@ -135,6 +136,12 @@ class _Import(Common):
 )
 @click.option("--onto", type=PATH, help="Of clip-autt: the CLIP-AU that the prompts belong to.")
 @click.option("--person", default="", help="Of tta-cap: whose prototypes.  [default: all]")
+@click.option(
+    "--map",
+    "names",
+    type=PATH,
+    help="Of bah-fusion: a module here, a tab, its name in FILE; the rest is read by order.",
+)
 @verb
 @taking(_Import)
 def weights_import(asked: _Import) -> int:
@@ -159,6 +166,7 @@ def weights_import(asked: _Import) -> int:
         asked.beside,
         asked.onto,
         asked.person,
+        asked.names,
     )
     found = import_weights(asked.file, asked.kind, said, asked.out)
     if asked.as_json:

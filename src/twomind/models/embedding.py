@@ -115,7 +115,8 @@ class EmbeddingRecogniser(BaseModel):
         """
         weights = self._with(params)
         if "norm.weight" in weights:
-            z = F.layer_norm(z, z.shape[-1:], weights["norm.weight"], weights["norm.bias"])
+            weight, bias = (weights[name].to(z.device) for name in ("norm.weight", "norm.bias"))
+            z = F.layer_norm(z, z.shape[-1:], weight, bias)
         return F.normalize(z, dim=-1) if self.unit else z
 
     def _with(self, params: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:

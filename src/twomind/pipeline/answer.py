@@ -251,12 +251,16 @@ def _two_sides(x: Features, name: str) -> dict[str, Any]:
         return {}
     from twomind.models.change_talk.recogniser import two_sides
 
-    return two_sides(_change_talk(name), x)
+    return two_sides(change_talk_model(name), x)
 
 
 @cache
-def _change_talk(name: str) -> Any:
-    """The model, loaded once a process."""
+def change_talk_model(name: str) -> Any:
+    """The change-talk model of a name or a folder, loaded once a process.
+
+    Raises:
+        BadInput: it is of another kind.
+    """
     from twomind.models import load
     from twomind.models.change_talk.recogniser import ChangeTalk
 

@@ -9,7 +9,7 @@ the message says what is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ from twomind.types.plain import Plain
 
 if TYPE_CHECKING:
     from twomind.models.clip_text.recogniser import ClipText
+    from twomind.models.fusion.recogniser import FusionRecogniser
+
+#: A map of names as a file was read, beside the model.
+NAMES = "modules.tsv"
 
 
 def import_weights(path: Path, kind: str, asked: Asked, out: Path) -> Plain:
@@ -53,9 +57,12 @@ def import_weights(path: Path, kind: str, asked: Asked, out: Path) -> Plain:
     reader = READERS.get(kind)
     if reader is None:
         raise BadInput(f"--as: expected one of {', '.join(READERS)}, got {kind!r}")
-    for file in (path, *asked.beside):
+    given = () if asked.names is None else (asked.names,)
+    for file in (path, *asked.beside, *given):
         if not file.is_file():
-            raise BadInput(f"{file}: expected a checkpoint file, there is none")
+            raise BadInput(f"{file}: expected a file, there is none")
+    if asked.names is not None and kind != "bah-fusion":
+        raise BadInput(f"--map goes with --as bah-fusion, not with {kind}")
     model, said = reader(path, asked)
     model.save(out)
     write_text(out / "ORIGIN.txt", "\n".join(f"{k}: {v}" for k, v in asked.card.items()) + "\n")
@@ -205,9 +212,32 @@ def _sfda_pft(path: Path, asked: Asked) -> _Made:
 
 
 def _bah_fusion(path: Path, asked: Asked) -> _Made:
-    """A fusion that reads rows of a frame network, of VGGish and of BERT at native frames."""
+    """A fusion that reads rows of a frame network, of VGGish and of BERT at native frames; beside it
+    ``modules.tsv``, a map of names as it was read.
+    """
     model = read_bah_fusion(path, asked)
-    return model, {"kind": model.net.config.model, "reads": list(model.recipe.modalities)}
+    modules: Mapping[str, str] = model.card["modules"]
+    said: Plain = {"kind": model.net.config.model, "reads": list(model.recipe.modalities)}
+    said["read_by"] = f"{model.card['read_by']}: {NAMES} beside the model says which is which"
+    return _WithNames(model, modules), said
+
+
+@dataclass(frozen=True)
+class _WithNames:
+    """A fusion, and which module of the file each of its modules was."""
+
+    model: FusionRecogniser
+    modules: Mapping[str, str]
+
+    def params(self) -> Mapping[str, Any]:
+        return self.model.params()
+
+    def save(self, folder: Path) -> Path:
+        saved = self.model.save(folder)
+        lines = [f"{ours}\t{theirs}" for ours, theirs in self.modules.items()]
+        about = "# a module here, a tab, its name in the file; to change it: --map FILE"
+        write_text(folder / NAMES, "\n".join([about, *lines]) + "\n")
+        return saved
 
 
 def _vggish(path: Path, asked: Asked) -> _Made:

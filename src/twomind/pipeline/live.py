@@ -38,7 +38,7 @@ from twomind.media import stream as media
 from twomind.models import load
 from twomind.models.base import Model, complete
 from twomind.pipeline.adapt import Adaptation
-from twomind.pipeline.answer import heard_by
+from twomind.pipeline.answer import change_talk_model, heard_by
 from twomind.pipeline.live_arrived import Came, Tables
 from twomind.pipeline.live_events import (
     CueBegan,
@@ -51,6 +51,7 @@ from twomind.pipeline.live_events import (
     WasAdapted,
     WindowScored,
 )
+from twomind.pipeline.live_sides import LiveSides
 from twomind.pipeline.live_state import (
     KIND,
     fill_ledger,
@@ -58,6 +59,7 @@ from twomind.pipeline.live_state import (
     plain_ledger,
     plain_word,
     read_state,
+    word_of,
 )
 from twomind.pipeline.live_windows import About, Scored, Scoring, plain_track, track_of_plain
 from twomind.types import Features, Prediction, Recording, State, Status, Track, Word
@@ -94,6 +96,8 @@ class LiveSession:
         allow_synthetic: let a model of synthetic people answer about a real one.
         settings: how to measure.
         live: when to look, and how far back.
+        change_talk: the model of the two sides of what is said: ``change-talk``, a folder made by
+            ``twomind train change-talk``, or ``none``.
         keep: keep rows and sound in temporary files, for :attr:`description`. Without it the session
             forgets sound after ``live.voice_s`` seconds.
 
@@ -124,6 +128,7 @@ class LiveSession:
     allow_synthetic: bool = False
     settings: Settings = field(default_factory=Settings)
     live: LiveSettings = field(default_factory=LiveSettings)
+    change_talk: str = "change-talk"
     keep: bool = True
 
     def __post_init__(self) -> None:
@@ -143,6 +148,8 @@ class LiveSession:
         self._made = Pass()
         self._measuring = self._open_measuring()
         self._came = Came(self.live, self.using)
+        self._sides = self._open_sides()
+        self.two_sides: dict[str, Any] = {}
         if self._hears:
             causal.be_ready()
         self._n_cues = 0
@@ -233,10 +240,13 @@ class LiveSession:
         """
         self._check_open()
         self._came.said(words, until_s)
-        return self._go_on()
+        told = [] if self._sides is None else self._sides.heard(self._came.words)
+        return told + self._go_on()
 
     def finish(self) -> list[Event]:
-        """Nothing more comes: the last events, and :attr:`description` and :attr:`prediction`."""
+        """Nothing more comes: the last events, and :attr:`description`, :attr:`prediction` and
+        :attr:`two_sides`.
+        """
         self._check_open()
         self._over = True
         reader = self._reader()
@@ -248,6 +258,7 @@ class LiveSession:
         told += self._look(end_s, last=True)
         told += self._look_said(end_s, last=True)
         told += self._last_windows(end_s)
+        told += self._last_sides(end_s)
         told += self._complete(end_s)
         self.close()
         return told
@@ -295,6 +306,11 @@ class LiveSession:
         about = About(self.person, self.question, self.drawn)
         plain = self.state if isinstance(self.state, Mapping) else None
         return Scoring(whole, how, about, self.live.answer_s, plain)
+
+    def _open_sides(self) -> LiveSides | None:
+        if "words" not in self.using or self.change_talk == "none":
+            return None
+        return LiveSides(change_talk_model(self.change_talk))
 
     def _open_measuring(self) -> Measuring:
         seen = "face" in self.using
@@ -485,6 +501,15 @@ class LiveSession:
             unadapted=plain,
         )
 
+    def _last_sides(self, end_s: float) -> list[Event]:
+        if self._sides is None:
+            return []
+        words = tuple(self._came.words) if self._came.has_words else None
+        notes = {} if words is not None else {"words": "no words were given"}
+        whole = Features("live", self.person, {}, (0.0, end_s), words=words, notes=notes)
+        told, self.two_sides = self._sides.finish(whole)
+        return told
+
     def _cut(self, start_s: float, end_s: float) -> Features:
         """What is known of a span, as the model is given it."""
         words = self._came.words_between(start_s, end_s) if self._came.has_words else None
@@ -606,9 +631,11 @@ class LiveSession:
             self._before = track_of_plain(found["face"])
         if found["sound"] is not None:
             self._came.tail.push(float(found["sound_s"]), found["sound"])
-        words = [Word(**entry) for entry in found["words"]]
+        words = [word_of(entry) for entry in found["words"]]
         until = found["words_until_s"]
         self._came.said(words, None if until is None else float(until))
+        if self._sides is not None:
+            self._sides.heard(self._came.words)  # told already
         if self._scoring is not None and found["scoring"] is not None:
             self._scoring.go_on_from(found["scoring"])
 

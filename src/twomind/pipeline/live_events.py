@@ -49,6 +49,30 @@ class CueDropped(ToDict):
 
 
 @dataclass(frozen=True)
+class SideTold(ToDict):
+    """Which side of a change a clause speaks for: ``change``, ``sustain``, ``neutral`` or ``cannot
+    tell``, with its quote, its times and its probabilities, as in ``change_talk.csv``.
+
+    ``index`` numbers the clauses. While somebody speaks, a clause is judged by what was said before
+    it; when all is said each is told again under its index, ``settled``, as ``predict`` says it.
+    """
+
+    at_s: float
+    index: int
+    said: str
+    quote: str
+    start_s: float
+    end_s: float
+    timed: bool
+    p_change: float
+    p_sustain: float
+    p_neutral: float
+    sureness: float
+    settled: bool
+    event: Literal["side_told"] = "side_told"
+
+
+@dataclass(frozen=True)
 class WindowScored(ToDict):
     """What the model says of a span. ``probs`` belong to ``classes``; None where nothing was
     measured, and ``reason`` says why. ``unadapted`` is the same without adaptation.
@@ -79,7 +103,9 @@ class WasAdapted(ToDict):
 
 @dataclass(frozen=True)
 class NotMeasured(ToDict):
-    """A modality is not measured from now on, and why."""
+    """A modality is not measured from now on, and why. ``change_talk``: no side is told of what was
+    said, and what was told before does not hold.
+    """
 
     at_s: float
     modality: str
@@ -127,6 +153,7 @@ Event = (
     CueBegan
     | CueEnded
     | CueDropped
+    | SideTold
     | WindowScored
     | WasAdapted
     | NotMeasured

@@ -12,7 +12,7 @@ from typing import Any
 from twomind.adaptation.state import load_state
 from twomind.core.errors import BadInput
 from twomind.features.causal import Ledger
-from twomind.types import Cue, Word
+from twomind.types import Cue, Timing, Word
 
 #: What a state of a session is marked with.
 KIND = "twomind.live/1"
@@ -36,10 +36,18 @@ def cue_of(entry: Mapping[str, Any]) -> Cue:
 
 def plain_word(word: Word) -> dict[str, Any]:
     """A word as JSON takes it."""
-    known = {"text": word.text, "start_s": word.start_s, "end_s": word.end_s}
+    known: dict[str, Any] = {"text": word.text, "start_s": word.start_s, "end_s": word.end_s}
     if math.isfinite(word.confidence):
         known["confidence"] = word.confidence
+    if word.timing is not Timing.GIVEN:
+        known["timing"] = word.timing.value
     return known
+
+
+def word_of(entry: Mapping[str, Any]) -> Word:
+    """The word that :func:`plain_word` made plain."""
+    timing = Timing(entry.get("timing", Timing.GIVEN))
+    return Word(**{**entry, "timing": timing})
 
 
 def plain_ledger(ledger: Ledger) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Asked:
     beside: tuple[Path, ...] = ()
     onto: Path | None = None  # of CLIP-AUTT: the imported CLIP-AU that the prompts belong to
     person: str = ""  # of TTA-CaP: whose prototypes
+    names: Path | None = None  # of a fusion of BAH: which module of the file is which here
 
     @property
     def card(self) -> dict[str, str]:

@@ -33,6 +33,25 @@ export interface CueDropped extends Told {
   kind: string;
 }
 
+/**
+ * Which side of a change a clause speaks for, with its quote. While somebody speaks it is judged by what
+ * was said before; when all is said every clause is told again under its `index`, `settled`.
+ */
+export interface SideTold extends Told {
+  event: "side_told";
+  index: number;
+  said: "change" | "sustain" | "neutral" | "cannot tell";
+  quote: string;
+  start_s: number;
+  end_s: number;
+  timed: boolean;
+  p_change: number;
+  p_sustain: number;
+  p_neutral: number;
+  sureness: number;
+  settled: boolean;
+}
+
 /** `probs` are null where nothing was measured; `reason` says why. */
 export interface WindowScored extends Told {
   event: "window_scored";
@@ -110,6 +129,7 @@ export type LiveEvent =
   | CueBegan
   | CueEnded
   | CueDropped
+  | SideTold
   | WindowScored
   | Adapted
   | NotMeasured

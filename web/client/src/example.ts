@@ -1,8 +1,25 @@
 import { LiveClient, type LiveEvent } from "./index.js";
+import { Sides } from "./sides.js";
 
 const at = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
 
+const sides = new Sides();
+
+function show(side: "change" | "sustain"): void {
+  const lines = sides.column(side).map((text) => {
+    const line = document.createElement("li");
+    line.textContent = text;
+    return line;
+  });
+  at(side).replaceChildren(...lines);
+}
+
 function tell(event: LiveEvent): void {
+  if (event.event === "side_told") sides.tell(event);
+  if (event.event === "not_measured" && event.modality === "change_talk") sides.clear();
+  show("change");
+  show("sustain");
+  if (event.event === "side_told") return;
   const line = document.createElement("li");
   const when = "at_s" in event ? `${event.at_s.toFixed(1)} s` : "";
   const { kind, reason, message, probs } = event as unknown as Record<string, unknown>;
@@ -23,4 +40,11 @@ at("begin").onclick = async () => {
     onLine: (isOpen) => (at("line").textContent = isOpen ? "connected" : "no connection"),
   });
   at("end").onclick = client.record(stream);
+  const since = performance.now();
+  at("said").onchange = () => {
+    const end = (performance.now() - since) / 1000;
+    const said = at<HTMLInputElement>("said").value.split(/\s+/).filter(Boolean);
+    client.sendWords(said.map((text) => ({ text, start_s: end, end_s: end })), end);
+    at<HTMLInputElement>("said").value = "";
+  };
 };

@@ -130,12 +130,15 @@ class Nrc:
         k, kk = min(self.k, n - 1), min(self.kk, n - 1)
         draw = network.batches(n, self.batch, np.random.default_rng(seed))
         barred = _close([xs[i] for i in kept], self.apart_s)
+        if barred is not None:
+            barred = barred.to(own.place)
         seen = own.looked_at(rows)
         bank = F.normalize(seen, dim=1)
         scores = own.logits(seen).detach().softmax(-1)
 
         def loss(step: int) -> Tensor:
-            where = torch.from_numpy(next(draw))
+            drawn = next(draw)
+            where = torch.from_numpy(drawn).to(own.place)
             z = own.z(rows[where])
             logits = own.logits(z)
             with torch.no_grad():

@@ -70,13 +70,12 @@ class Oracle:
 
     def _network(self, model: Trainable, given: Given) -> State:
         """The same through the network."""
-        import torch
         from torch.nn import functional as F
 
         own = network.Copy(model, "oracle")
         few = given.few or ()
         rows, kept = own.rows([e.x for e in few], "the person")
-        y = torch.tensor([few[i].y for i in kept])
+        y = own.classes([few[i].y for i in kept])
         draw = network.batches(len(rows), self.batch, np.random.default_rng(given.seed))
 
         def loss(step: int) -> Tensor:

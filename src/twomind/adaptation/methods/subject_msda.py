@@ -162,7 +162,7 @@ class SubjectMsda:
         chosen = [name for name, _ in likeness[: self.n_people]]
         near = [i for i, name in enumerate(who) if name in chosen]
         rows = rows[near]
-        y = torch.tensor([source[kept[i]].y for i in near])
+        y = own.classes([source[kept[i]].y for i in near])
         who = [who[i] for i in near]
         self._people_of_network(own, rows, y, who, given.seed)
 

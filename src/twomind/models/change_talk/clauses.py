@@ -17,7 +17,7 @@ MIN_WORDS = 3
 LONG = 25
 _TURNS = frozenset({"but", "however", "although", "though"})
 _JOINS = frozenset({"and", "so", "because", "cause", "or", "then"})
-_OWN_TIMES = (Timing.GIVEN, Timing.RECOGNISED)
+_OWN_TIMES = (Timing.ALIGNED, Timing.GIVEN, Timing.RECOGNISED)
 _END = re.compile(r"[.!?…][\"')\]”]*$")
 _EDGES = re.compile(r"^[^\w]+|[^\w]+$")
 

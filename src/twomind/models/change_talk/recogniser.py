@@ -304,6 +304,23 @@ def load(path: Path | None = None) -> ChangeTalk:
     )
 
 
+def plain_side(side: Side) -> dict[str, Any]:
+    """What is said of a clause as plain values: the columns of ``change_talk.csv``."""
+    change, sustain, neutral = side.probs
+    clause = side.clause
+    return {
+        "said": side.said,
+        "quote": clause.text,
+        "start_s": clause.start_s,
+        "end_s": clause.end_s,
+        "timed": clause.timed,
+        "p_change": change,
+        "p_sustain": sustain,
+        "p_neutral": neutral,
+        "sureness": side.sureness,
+    }
+
+
 def two_sides(model: ChangeTalk, x: Features) -> dict[str, Any]:
     """The two sides of an answer as plain values: clauses with quotes and times, how many were told
     for each side, and the soft share of sustain talk; or why nothing is told.
@@ -318,23 +335,7 @@ def two_sides(model: ChangeTalk, x: Features) -> dict[str, Any]:
     if reason:
         return {"status": "not_measured", "reason": reason, "clauses": [], "model": about}
     told = model.sides(clauses(x.words or ()))
-    rows = []
-    for side in told:
-        change, sustain, neutral = side.probs
-        clause = side.clause
-        rows.append(
-            {
-                "said": side.said,
-                "quote": clause.text,
-                "start_s": clause.start_s,
-                "end_s": clause.end_s,
-                "timed": clause.timed,
-                "p_change": change,
-                "p_sustain": sustain,
-                "p_neutral": neutral,
-                "sureness": side.sureness,
-            }
-        )
+    rows = [plain_side(side) for side in told]
     counts = dict.fromkeys((*CLASSES, CANNOT_TELL), 0)
     for side in told:
         counts[side.said] += 1
