@@ -27,6 +27,7 @@ from scipy.signal import resample
 
 RATE_HZ = 16000
 SPEECH = "data/speech"
+PEOPLE = "data/emodb/wav"
 #: Tones of a hum: the mains, its double, and blades.
 HUM_HZ = (50.0, 100.0, 150.0, 237.0)
 #: Kinds of file and their encoders; a plain file is kept as it is.
@@ -56,6 +57,11 @@ class Half:
     other_voices: float = 0.0
     #: What is added, one for each level of noise.
     noise_kinds: tuple[str, ...] = ("pink", "pink", "pink")
+    #: Beginnings of the names of recordings of other people who talk in the background; without
+    #: them the sentences themselves, backwards.
+    background: tuple[str, ...] = ()
+    #: Tones of a fan's hum.
+    hum_hz: tuple[float, ...] = HUM_HZ
 
 
 _READ = "librivox/sense_and_sensibility_01_austen_64kb-08{}0.wav"
@@ -198,6 +204,50 @@ AGAIN = Half(
 )
 
 
+_LEVELS = (None, 20.0, 12.0, 20.0, 12.0)
+_KINDS = ("pink", "fan", "fan", "babble", "babble")
+#: On these the rules about the level of a filled pause were chosen.
+TUNING = replace(
+    DEVELOPMENT,
+    speech=(
+        *DEVELOPMENT.speech,
+        Cut(_READ.format(8), 0.0, 2.99, "he was not an ill disposed young man"),
+        Cut(
+            _READ.format(9),
+            0.0,
+            5.3,
+            "unless to be rather cold hearted and rather selfish is to be ill disposed",
+        ),
+    ),
+    noise_db=_LEVELS,
+    noise_kinds=_KINDS,
+    other_voices=0.08,
+    background=("03", "08", "09"),
+    hum_hz=(60.0, 120.0, 180.0, 310.0),
+)
+#: Judges those rules. Nobody who is heard in ``TUNING`` says a sentence of it, or is in its
+#: background. Its fillers are those of ``JUDGE``: no others are at hand.
+FRESH = Half(
+    fillers=JUDGE.fillers,
+    others=(
+        Cut("mfa_laughter.flac", 6.0, 6.8),
+        Cut("mfa_laughter.flac", 10.95, 11.45),
+        Cut("mfa_breaths.flac", 4.0, 4.9),
+        Cut(_MEETING, 9.75, 10.6),
+    ),
+    speech=(
+        *AGAIN.speech[2:],
+        Cut("data/tidigits/dhd.2934z.raw", 0.15, 1.7, "two nine three four zero"),
+        Cut("data/cards/002.wav", 0.0, 1.95, "four queen of clubs"),
+        Cut("data/cards/004.wav", 0.0, 1.5, "five five"),
+    ),
+    noise_db=_LEVELS,
+    noise_kinds=_KINDS,
+    other_voices=0.08,
+    background=("10", "11", "12"),
+)
+
+
 @dataclass(frozen=True)
 class Mix:
     """A recording made of cuts: samples, what is said, and where the fillers lie (seconds)."""
@@ -269,13 +319,33 @@ class Maker:
         raise FileNotFoundError(f"{file} is in none of {', '.join(map(str, self.roots))}")
 
     def babble(self, n: int) -> np.ndarray:
-        """Six people at once, backwards, so that no word of them can be understood."""
+        """Six voices at once: of other people as they spoke, else the sentences backwards, so that
+        no word can be understood.
+        """
+        if self.half.background:
+            return self._other_people(n)
         total = np.zeros(n, np.float32)
         for _ in range(6):
             sentence = self._one_of(self.half.speech)
             speech = self._levelled(self._cut(sentence)[::-1], -23.0)
             start = int(self.rng.integers(len(speech)))
             total += np.resize(np.roll(speech, start), n)
+        return total
+
+    def _other_people(self, n: int) -> np.ndarray:
+        """Six rows of German sentences by people of the Berlin database."""
+        files = []
+        for root in self.roots:
+            files += [
+                p for p in sorted(root.glob("*.flac")) if p.name.startswith(self.half.background)
+            ]
+        total = np.zeros(n, np.float32)
+        for _ in range(6):
+            row = np.zeros(0, np.float32)
+            while len(row) < n:
+                path = files[int(self.rng.integers(len(files)))]
+                row = np.concatenate([row, self._levelled(decoded(path), -23.0)])
+            total += row[:n]
         return total
 
     def _varied(self, filler: np.ndarray) -> np.ndarray:
@@ -322,14 +392,14 @@ def pink(n: int, rng: np.random.Generator) -> np.ndarray:
     return np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 50.0)), n)
 
 
-def fan(n: int, rng: np.random.Generator) -> np.ndarray:
+def fan(n: int, rng: np.random.Generator, hum_hz: tuple[float, ...] = HUM_HZ) -> np.ndarray:
     """Noise that falls by 6 dB an octave, with the hum of the mains and its blades."""
     spectrum = np.fft.rfft(rng.normal(size=n))
     hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
     air = np.fft.irfft(spectrum / np.maximum(hz, 80.0), n)
     air /= np.sqrt(np.mean(air**2))
     time_s = np.arange(n) / RATE_HZ
-    hum = sum(np.sin(2 * np.pi * tone_hz * time_s) / k for k, tone_hz in enumerate(HUM_HZ, 1))
+    hum = sum(np.sin(2 * np.pi * tone_hz * time_s) / k for k, tone_hz in enumerate(hum_hz, 1))
     return air + 0.5 * hum
 
 
@@ -396,7 +466,7 @@ def write_half(half: Half, roots: tuple[Path, ...], out: Path, size: Size) -> No
     maker = Maker(half, roots, size.seed)
     noises = {
         "pink": lambda n: pink(n, maker.rng),
-        "fan": lambda n: fan(n, maker.rng),
+        "fan": lambda n: fan(n, maker.rng, half.hum_hz),
         "babble": maker.babble,
     }
     rows = []
@@ -420,14 +490,16 @@ def write_half(half: Half, roots: tuple[Path, ...], out: Path, size: Size) -> No
 
 
 def main(shared: str, out: str, readings: str | None = None) -> None:
-    """Write all of them; ``again`` where the readings that it needs are at hand."""
-    roots = (Path(shared) / SPEECH,)
+    """Write all of them; ``again`` and ``fresh`` where the readings that they need are at hand."""
+    roots = (Path(shared) / SPEECH, Path(shared) / PEOPLE)
     write_half(DEVELOPMENT, roots, Path(out) / "development", Size(12, 7, seed=1))
     write_half(EARLIER, roots, Path(out) / "earlier", Size(27, 8, seed=20261129))
     write_half(JUDGE, roots, Path(out) / "judge", Size(25, 8, seed=1717))
+    write_half(TUNING, roots, Path(out) / "tuning", Size(15, 7, seed=61))
     if readings is not None:
         roots = (*roots, Path(readings))
         write_half(AGAIN, roots, Path(out) / "again", Size(25, 8, seed=230617))
+        write_half(FRESH, roots, Path(out) / "fresh", Size(15, 8, seed=20261130))
 
 
 if __name__ == "__main__":

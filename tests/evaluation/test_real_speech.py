@@ -9,7 +9,8 @@ import pytest
 import speech_models
 from twomind.core.store import Store
 from twomind.evaluation.transcribed import score_transcripts
-from twomind.features.describe import Settings
+from twomind.features.describe import Settings, describe
+from twomind.media.recording import open_recording
 from twomind.transcripts.speech import SpeechSettings
 from twomind.types.plain import Plain
 
@@ -50,3 +51,24 @@ def test_no_filler_is_found_in_laughter_breaths_and_clean_reading(scored: Plain)
     assert len(rows) == 5
     assert [row["fillers_found"] for row in rows] == [0] * 5
     assert all(row["words_inserted"] in (0, None) for row in rows)
+
+
+def test_the_same_recording_gives_the_same_words(shared: Path, tmp_path: Path) -> None:
+    """Whatever was recognised before, with however many threads; in laughter a recogniser is as
+    unsure as it can be.
+    """
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    model = speech_models.needed("tiny.en")
+    names = ["mfa_laughter.flac", "mfa_um.flac"]
+    told: dict[str, set[str]] = {name: set() for name in names}
+    for n_threads in (1, 2):
+        speech = SpeechSettings(n_threads=n_threads)
+        settings = Settings(speech_model=str(model), language="en", offline=True, speech=speech)
+        store = Store(tmp_path / str(n_threads))
+        with threadpoolctl.threadpool_limits(limits=n_threads, user_api="blas"):
+            for name in names:
+                recording = open_recording(shared / "data" / "speech" / name)
+                found = describe(recording, ("words",), store=store, settings=settings)
+                told[name].add(repr(found.recording.words))
+        names.reverse()
+    assert [len(texts) for texts in told.values()] == [1, 1]

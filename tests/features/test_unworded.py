@@ -68,10 +68,25 @@ def test_what_a_word_leaves_open_must_be_long_enough() -> None:
 
 def test_a_held_voice_far_from_any_word_must_last() -> None:
     """A note of laughter is none."""
-    so = word("so", 1, 2)
-    assert cues(FILLED_PAUSE, voice(((3.5, 3.7),)), so) == []
-    assert len(cues(FILLED_PAUSE, voice(((2.8, 3.0),)), so)) == 1
-    assert len(cues(FILLED_PAUSE, voice(((3.5, 3.8),)), so)) == 1
+    so, um = word("so", 1, 2), word("um", 3.5, 3.7)
+    assert cues(FILLED_PAUSE, voice(((3.5, 3.7),)), so, um) == []
+    assert len(cues(FILLED_PAUSE, voice(((2.8, 3.0),)), so, word("um", 2.8, 3.0))) == 1
+    assert len(cues(FILLED_PAUSE, voice(((3.5, 3.85),)), so)) == 1
+
+
+def test_where_nothing_was_written_a_held_voice_must_last() -> None:
+    so, go = word("so", 1, 2), word("go", 2.4, 3)
+    assert cues(FILLED_PAUSE, voice(((2.1, 2.35),)), so, go) == []
+    assert len(cues(FILLED_PAUSE, voice(((2.1, 2.35),)), so, word("uh", 2.1, 2.35), go)) == 1
+
+
+@pytest.mark.parametrize(("softer_db", "n"), [(10.0, 1), (14.0, 0)])
+def test_what_is_much_softer_than_the_words_is_somebody_else(softer_db: float, n: int) -> None:
+    heard = voice(((2.0, 2.4),))
+    energy = heard.track.values[:, NAMES.index("energy")]
+    energy[:] = -20.0
+    energy[200:240] = -20.0 - softer_db
+    assert len(cues(FILLED_PAUSE, heard, word("so", 1, 2), word("go", 2.4, 3))) == n
 
 
 def test_the_recognisers_spelling_is_told() -> None:

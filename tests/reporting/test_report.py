@@ -646,6 +646,22 @@ def test_speech_and_pauses_come_from_the_voice() -> None:
     )
 
 
+def test_the_lane_shows_the_pauses_that_are_measured() -> None:
+    """By the words' times: soft speech in the middle of the silence parts it."""
+    result = made()
+    given = ((0.6, 2.9), (3.4, 3.6), (4.1, 5.3))
+    words = tuple(Word("so", a, b, timing=Timing.ALIGNED) for a, b in given)
+    spoken = replace(result.recording, words=words)
+    voice = {**result.summary.get("voice", {}), "pauses_by": "words"}
+    summary = {**result.summary, "voice": voice}
+    speech = time_data(replace(result, recording=spoken, summary=summary))["speech"]
+    assert speech["by"] == "words"
+    assert speech["pauses"] == [
+        pytest.approx([3.0, 3.4], abs=0.011),
+        pytest.approx([3.6, 4.0], abs=0.011),
+    ]
+
+
 def test_forty_seconds_stay_small() -> None:
     times_s = np.arange(0, 40, 1 / 30)
     names = tuple(f"measure_{i}" for i in range(40))

@@ -98,6 +98,22 @@ def test_a_cue_that_could_not_be_looked_for_is_not_none_found() -> None:
     assert without["nod"] is without["hedge"] is without["face_against_words"] is None
 
 
+def test_rates_go_by_the_words_where_pauses_do() -> None:
+    spoken = {"first_speech_s": 1.0, "last_speech_s": 7.0, "pauses_by": "sound"}
+    by_sound = answer(words={"n": 20}, summary={"voice": spoken})
+    of_words = {"first_word_s": 2.0, "last_word_s": 6.0, "words_per_speaking_min": 400.0}
+    by_words = answer(
+        words={"n": 20}, summary={"voice": {**spoken, **of_words, "pauses_by": "words"}}
+    )
+    names = ("pauses_by", "words_per_min", "words_per_speaking_min")
+    found = []
+    for one in (by_sound, by_words):
+        names_of_all = wide.table(wide.Layout()).names()
+        row = dict(zip(names_of_all, wide.row_of(one, wide.Layout()), strict=True))
+        found.append([row[name] for name in names])
+    assert found == [["sound", pytest.approx(200), None], ["words", pytest.approx(300), 400.0]]
+
+
 def answer(**summary: Any) -> wide.Answer:
     return wide.Answer("a", "p1", "7", "ok", "", summary)
 

@@ -326,6 +326,27 @@ def test_the_network_ban_is_lifted_again(whisper: Path, monkeypatch: pytest.Monk
     assert os.environ["HF_HUB_OFFLINE"] == "0"
 
 
+def test_whispers_spectra_do_not_hang_on_the_number_of_threads(
+    whisper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Last digits of numpy's products did, and with them words."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
+    within: list[int] = []
+    whole = speech._transcribe
+
+    def watched(*given: Any) -> Any:
+        within.extend(one["num_threads"] for one in blas.info())
+        return whole(*given)
+
+    monkeypatch.setattr(speech, "_transcribe", watched)
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        recognise_words(_voice_like(2.0), RATE_HZ, 0.0, whisper, offline=True, language="en")
+        after = [one["num_threads"] for one in blas.info()]
+    assert set(within) == {1}
+    assert set(after) == {2}, "what others asked for is given back"
+
+
 def test_weights_that_were_added_are_found_by_their_name(whisper, tmp_path, monkeypatch) -> None:
     from twomind.core import weights
 

@@ -49,6 +49,7 @@ from twomind.features.one_pass import (
 from twomind.features.own_stream import OwnStream, less_earlier
 from twomind.features.profile import Profile
 from twomind.features.settings import Settings
+from twomind.features.voice.by_words import by_words, of_the_sound
 from twomind.features.voice.unworded import ERASED, WITHOUT_WORDS
 from twomind.features.words import text
 from twomind.media import stream as clock
@@ -244,6 +245,7 @@ def described(
     if neutral_face is None and not _is_known(profile):
         at_rest = None
         rest = _resting(made, recording.drawn, settings.cues)
+    _tell_pauses(made, words, settings.voice.min_pause_s)
     voice = made.voice[0] if made.voice else None
     if voice is not None and not is_measured(recording.language):
         voice = replace(voice, front=())
@@ -517,6 +519,18 @@ def _remark_on_face(made: Pass, remark: str) -> None:
         return
     track, summary = made.face
     made.face = (track, {**summary, "remarks": [*summary.get("remarks", []), remark]})
+
+
+def _tell_pauses(made: Pass, words: Said, min_pause_s: float) -> None:
+    """The voice's pauses go by the times of the words, where these can tell; the summary says by
+    what they go.
+    """
+    if made.voice is not None:
+        voice, summary = made.voice
+        pauses, told = by_words(voice.track, of_the_sound(summary), words, min_pause_s)
+        if pauses is not None:
+            voice = replace(voice, pauses=pauses)
+        made.voice = (voice, told)
 
 
 def _tell_pace(made: Pass, settings: CueSettings) -> None:

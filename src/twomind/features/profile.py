@@ -24,6 +24,7 @@ from twomind.core.errors import BadInput, quoted
 from twomind.core.seals import is_sealed, read_sealed, tell_unsealed, write_sealed
 from twomind.features.face.back_ends import UNSTATED_BACK_END
 from twomind.features.face.measures import ABSOLUTE, MEASURES
+from twomind.features.voice.by_words import of_the_sound
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
 from twomind.types import Track, Word
@@ -271,8 +272,9 @@ def face_neutral(track: Track) -> dict[str, Neutral]:
 
 def voice_neutral(track: Track, summary: Mapping[str, Any]) -> dict[str, Neutral]:
     """Pitch and level while speaking, and the whole clip's rates; nothing with less than a second
-    of speech.
+    of speech. Pauses go by the sound, since a neutral clip seldom comes with words.
     """
+    summary = of_the_sound(summary)
     speech_s = float(summary.get("speech_s") or 0.0)
     if not len(track) or not speech_s >= _MIN_SPEECH_S:
         return {}

@@ -17,6 +17,7 @@ import numpy as np
 
 from twomind.features.body.measures import MEASURES as BODY_MEASURES
 from twomind.features.cues import line_of_sight
+from twomind.features.voice.by_words import PAUSES_BY, WORDS, speaking_rows, trusted_words
 from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.result import Plain, Result
 from twomind.types import (
@@ -314,21 +315,37 @@ def _rounded(spans: Sequence[_Pair]) -> list[list[float | None]]:
 
 
 def _speech(result: Result, end_s: float) -> Plain | None:
-    """Spans of speech and of the silences between them."""
+    """Spans of speech and of the pauses between them: by the words' times where the measures of
+    pauses go by these.
+    """
     track = result.features.tracks.get("voice")
     if track is None or "speech" not in track.names or not track.valid.any():
         return None
+    summary = result.summary.get("voice", {})
+    words: list[Word] = []
+    if summary.get(PAUSES_BY) == WORDS:
+        words = trusted_words(result.recording.words or ())
     column = np.nan_to_num(track.column("speech"), nan=-1.0)
-    is_speech = column >= 0.5
+    is_speech = (column >= 0.5) | speaking_rows(track, words)
     codes = np.where(column < 0, 2, is_speech).astype(int)
     spans = runs_of(track.times_s, codes, end_s, 2)
     speech = [(start, end) for start, end, code in spans if code == 1]
     pauses = _pauses(spans)
-    return {"speech": _rounded(speech), "pauses": _rounded(pauses)}
+    if words:
+        pauses = _inside_words(pauses, words)
+    by = summary.get(PAUSES_BY, "")
+    return {"speech": _rounded(speech), "pauses": _rounded(pauses), "by": by}
 
 
 #: Begin and end in seconds.
 _Pair = tuple[float, float]
+
+
+def _inside_words(pauses: list[_Pair], words: Sequence[Word]) -> list[_Pair]:
+    """Those inside the answer, whose first and last sound are words."""
+    first_s = min(word.start_s for word in words)
+    last_s = max(word.end_s for word in words)
+    return [(start, end) for start, end in pauses if first_s <= start and end <= last_s]
 
 
 def _pauses(spans: Sequence[Span]) -> list[_Pair]:

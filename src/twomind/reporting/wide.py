@@ -18,6 +18,13 @@ from twomind.features.body.measures import MEASURES as BODY
 from twomind.features.face.blendshapes import OF_UNITS
 from twomind.features.face.measures import ABSOLUTE, MEASURES, UNSUPPORTED
 from twomind.features.profile import VOICE_ANSWER
+from twomind.features.voice.by_words import (
+    FIRST_WORD,
+    LAST_WORD,
+    PAUSES_BY,
+    WORD_RATE,
+    WORDS,
+)
 from twomind.features.voice.track import SUMMARY
 from twomind.models.calibration import sigmoid
 from twomind.reporting import columns
@@ -184,9 +191,19 @@ def _said() -> Iterator[Cell]:
     n_words = Column("n_words", "words of the person", "count", "0 and more")
     yield Cell(n_words, _at("words", "n"))
     yield Cell(columns.ERASED, _at("summary", "voice", "speech_without_words_s"))
-    words = Column("words_per_min", "words per minute, first to last speech", "per minute")
-    yield Cell(words, partial(_per_minute, n=_at("words", "n")))
-    syllables = Column("syllables_per_min", "syllables per minute, pauses included", "per minute")
+    told = "words per minute, first to last word; to last speech where pauses_by is sound"
+    yield Cell(
+        Column("words_per_min", told, "per minute"), partial(_per_minute, n=_at("words", "n"))
+    )
+    speaking = Column(
+        WORD_RATE,
+        "words per minute of speaking, pauses left out; where pauses_by is words",
+        "per minute",
+    )
+    yield Cell(speaking, _at("summary", "voice", WORD_RATE))
+    syllables = Column(
+        "syllables_per_min", "syllables per minute, pauses included, by the sound", "per minute"
+    )
     yield Cell(syllables, _syllables_per_minute)
     fillers = Column(
         "fillers_per_min", "fillers (um, uh) among the words, per minute", "per minute"
@@ -195,10 +212,13 @@ def _said() -> Iterator[Cell]:
 
 
 def _per_minute(answer: Answer, n: Callable[[Answer], Any]) -> float | None:
-    """A count by the time from the first to the last speech."""
+    """A count by the time from the first to the last word, or speech where words do not tell."""
     count = n(answer)
-    first_s = answer.at("summary", "voice", "first_speech_s")
-    last_s = answer.at("summary", "voice", "last_speech_s")
+    begin, end = "first_speech_s", "last_speech_s"
+    if answer.at("summary", "voice", PAUSES_BY) == WORDS:
+        begin, end = FIRST_WORD, LAST_WORD
+    first_s = answer.at("summary", "voice", begin)
+    last_s = answer.at("summary", "voice", end)
     if count is None or first_s is None or last_s is None or last_s <= first_s:
         return None
     return float(count) / (last_s - first_s) * 60
@@ -211,12 +231,16 @@ def _syllables_per_minute(answer: Answer) -> float | None:
 
 def _voice() -> Iterator[Cell]:
     """Measures of the whole answer; those that a profile keeps also relative to the person's."""
+    by = "words: pauses lie between words that have times of their own; sound: between heard speech"
+    yield Cell(
+        Column(PAUSES_BY, by), lambda answer: answer.at("summary", "voice", PAUSES_BY) or None
+    )
     for name, meaning in SUMMARY.items():
         unit = unit_of(name)
         plain = meaning.removeprefix(f"{unit}, ")
         yield Cell(Column(name, plain, unit), _at("summary", "voice", name))
         if name in VOICE_ANSWER:
-            told = f"{name} less the person's own at rest (with a profile)"
+            told = f"{name} less the person's own at rest (with a profile), both by the sound"
             value = _at("summary", "relative_to_neutral", "voice", name, "relative")
             yield Cell(Column(f"{name}_relative", told, unit), value)
 

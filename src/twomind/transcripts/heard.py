@@ -109,7 +109,9 @@ def _is_pronoun(run: Sequence[Word]) -> bool:
 
 
 def _without_loops(words: Sequence[Word], min_word_s: float) -> tuple[list[Word], list[str]]:
-    """Words with every loop cut to its first phrase, and what was cut.
+    """Words with every loop cut to its first phrase, and what was cut. Of a loop of fillers nothing
+    stays: a recogniser falls into one where somebody laughs or breathes, and a filler that was said
+    is heard in the sound.
 
     A loop is a phrase four times in a row or more, some of it without any length.
     """
@@ -126,7 +128,8 @@ def _without_loops(words: Sequence[Word], min_word_s: float) -> tuple[list[Word]
                 f"a loop of the recogniser was cut: {phrase!r} {times} times from "
                 f"{run[0].start_s:.1f} s"
             )
-            out.extend(run[:n])
+            if not all(is_filler(word.text) for word in run):
+                out.extend(run[:n])
             k += n * times
         else:
             out.append(words[k])

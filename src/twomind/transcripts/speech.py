@@ -28,6 +28,7 @@ from twomind.transcripts.marks import apart
 from twomind.transcripts.spans import Span
 from twomind.transcripts.speech_models import (
     Arithmetic,
+    alike_everywhere,
     faster_whisper,
     find_model,
     load_whisper,
@@ -64,6 +65,8 @@ class SpeechSettings:
     #: A filler is kept where there is a voice for this long, in seconds, and in this share of it.
     min_held_s: float = 0.1
     min_voiced: float = 0.6
+    #: A filler in which no voice is held lasts for this long, in seconds.
+    min_unheld_s: float = 0.3
     #: Without the extra ``align``: how far a filler's time may be off, in seconds.
     reach_s: float = 0.2
     #: Where CTranslate2 computes: ``cpu``, ``cuda``, or ``auto``.
@@ -122,7 +125,7 @@ def recognise_words(
             f"speech recognition: expected sound at {SAMPLE_RATE_HZ} Hz, got {sample_rate_hz} Hz"
         )
     version = faster_whisper().__version__
-    with no_network(offline):
+    with no_network(offline), alike_everywhere():
         how = Arithmetic(settings.device, settings.compute_type, settings.n_threads)
         whisper = load_whisper(find_model(model, offline), how)
         source = f"faster-whisper {version}, model {Path(str(model)).name or model}"
@@ -221,15 +224,21 @@ class _Voice:
 
     def is_held_near(self, word: Word) -> bool:
         """Whether the voice is held near a word whose time is uncertain."""
+        return self._is_held(word, self.settings.reach_s)
+
+    def _is_held(self, word: Word, reach_s: float) -> bool:
         for stretch in self.held:
-            first_s = max(stretch.start_s, word.start_s - self.settings.reach_s)
-            last_s = min(stretch.end_s, word.end_s + self.settings.reach_s)
+            first_s = max(stretch.start_s, word.start_s - reach_s)
+            last_s = min(stretch.end_s, word.end_s + reach_s)
             if last_s - first_s >= self.settings.min_held_s - 1e-9:
                 return True
         return False
 
     def speaks_in(self, word: Word) -> bool:
-        """Whether there is a voice in most of an aligned word, and for long enough."""
+        """Whether there is a voice in most of an aligned word, held or for long enough."""
+        lasts_s = word.end_s - word.start_s
+        if lasts_s < self.settings.min_unheld_s and not self._is_held(word, 0.0):
+            return False
         first = round((word.start_s - self.start_s) / HOP_S)
         last = round((word.end_s - self.start_s) / HOP_S)
         rows = self.voiced[max(first, 0) : last]

@@ -186,6 +186,20 @@ def faster_whisper() -> Any:
 
 
 @contextlib.contextmanager
+def alike_everywhere() -> Iterator[None]:
+    """The same sound gives the same words, however many processors there are and whatever else
+    runs: the last digits of numpy's matrix products, of which Whisper's spectra are made, depend on
+    the number of its threads, and where a recogniser is unsure, its words depend on these digits.
+    """
+    try:
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise MissingExtra("speech", "speech recognition") from error
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+@contextlib.contextmanager
 def no_network(offline: bool) -> Iterator[None]:
     """Forbid the hub's library any request, also from code of others that we call."""
     before = os.environ.get("HF_HUB_OFFLINE")

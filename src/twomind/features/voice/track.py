@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.features.voice.pauses import Spans, pause_measures, silences
 from twomind.features.voice.speech_activity import (
     ActivitySettings,
     band_levels,
@@ -36,7 +37,6 @@ from twomind.sound.rows import (
     rows_of,
     windows,
 )
-from twomind.sound.runs import runs
 from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
 from twomind.types import Track
 
@@ -52,11 +52,10 @@ _UNHEARD_DBFS = -120.0
 #: Measures by name, and why one could not be taken.
 Measures = dict[str, Any]
 Reasons = dict[str, str]
-#: Begins and ends in seconds.
-Spans = tuple[tuple[float, float], ...]
 
 #: What the summary measures: name → unit and meaning. A measure that could not be taken is nan, and
-#: ``summary["not_measured"]`` says why.
+#: ``summary["not_measured"]`` says why. Here all goes by the sound; where words have times that can
+#: be trusted, those of pauses are told anew (:func:`twomind.features.voice.by_words.by_words`).
 SUMMARY = {
     "speech_s": "s of speech",
     "speech_share": "share of the sound that is speech",
@@ -64,20 +63,20 @@ SUMMARY = {
     "last_speech_s": "s on the recording's clock at which speech ends",
     "latency_s": "s of sound before speech begins, since another person last spoke",
     "trailing_s": "s of sound after speech ends, until another person speaks",
-    "n_pauses": "silences between speech of at least min_pause_s",
+    "n_pauses": "silences of at least min_pause_s; between words or by the sound: see pauses_by",
     "pause_total_s": "s in pauses",
     "pause_mean_s": "s, mean length of a pause",
     "pause_longest_s": "s, longest pause",
-    "pauses_per_min": "pauses per minute from the first to the last speech",
+    "pauses_per_min": "pauses per minute from the first to the last word, or speech",
     "pitch_median_hz": "Hz, median over voiced speech",
     "pitch_sd_st": "semitones, standard deviation of pitch",
     "pitch_range_st": "semitones from the 5th to the 95th percentile of pitch",
     "energy_median_dbfs": "dBFS, median over speech",
     "energy_sd_db": "dB, standard deviation over speech",
     "voiced_share": "share of speech that is voiced",
-    "n_syllables": "syllable nuclei",
-    "speech_rate_per_s": "syllables per second from the first to the last speech, pauses included",
-    "articulation_rate_per_s": "syllables per second of speech, pauses left out",
+    "n_syllables": "syllable nuclei that are heard; soft speech has fewer than were said",
+    "speech_rate_per_s": "syllables per second from the first to the last speech, by the sound",
+    "articulation_rate_per_s": "syllables per second of speech that is heard, by the sound",
     "noise_floor_dbfs": "dBFS, steady noise between 100 Hz and 7 kHz",
     "snr_db": "dB, level of speech over the noise floor",
     "clipped_share": "share of the samples of speech at full scale",
@@ -306,19 +305,7 @@ class _Plain:
 
 
 def _pauses(speech: Rows, missing: Rows, start_s: float, settings: VoiceSettings) -> Spans:
-    """Silences between speech. One that touches a gap of the recording may hide speech, and is
-    none.
-    """
-    found = []
-    for a, b in runs(~speech):
-        at_an_end = a == 0 or b == len(speech)
-        if at_an_end or missing[a:b].any():
-            continue
-        if (b - a) * HOP_S >= settings.min_pause_s - 1e-9:
-            begin_s = start_s + a * HOP_S
-            end_s = start_s + b * HOP_S
-            found.append((begin_s, end_s))
-    return tuple(found)
+    return silences(speech, missing, start_s, settings.min_pause_s)
 
 
 def _summary(
@@ -351,7 +338,7 @@ def _summary(
     clipped_share = float(clipped[speech].mean())
     n_syllables = int(np.nansum(track.column("syllable")))
     out |= _extent(track, first, last, spoken_s)
-    out |= _pause_measures(pauses, span_s, why)
+    out |= pause_measures(pauses, span_s, why)
     out["clipped_share"] = clipped_share
     out["snr_db"] = _snr_db(levels[speech], floor[speech])
     pitch_hz = track.column("pitch")[speech]
@@ -391,19 +378,6 @@ def _extent(track: Track, first: int, last: int, spoken_s: float) -> Measures:
     found["latency_s"] = first * HOP_S
     found["trailing_s"] = n_after * HOP_S
     return found
-
-
-def _pause_measures(pauses: Spans, span_s: float, why: Reasons) -> Measures:
-    lengths_s = [b - a for a, b in pauses]
-    out: Measures = {"n_pauses": len(pauses)}
-    out["pause_total_s"] = float(sum(lengths_s))
-    out["pauses_per_min"] = 60 * len(pauses) / span_s
-    if not pauses:
-        why |= dict.fromkeys(("pause_mean_s", "pause_longest_s"), "there is no pause")
-        return out
-    out["pause_mean_s"] = float(np.mean(lengths_s))
-    out["pause_longest_s"] = float(max(lengths_s))
-    return out
 
 
 def _db_sum(levels: Levels) -> float:

@@ -12,7 +12,7 @@ from twomind.sound.rows import HOP_S, Rows
 from twomind.sound.runs import runs
 from twomind.transcripts.heard import is_filler
 from twomind.transcripts.pronounce import spoken_parts
-from twomind.types import Cue, Timing, Word
+from twomind.types import Cue, Timing, Track, Word
 
 FILLED_PAUSE = "filled pause (heard)"
 WITHOUT_WORDS = "speech without words"
@@ -39,8 +39,12 @@ _EDGE_S = 0.05
 class UnwordedSettings:
     """What counts as sound that the words do not cover."""
 
-    #: Shortest part of a held voice that no word covers, in seconds.
+    #: Shortest part of a held voice that no word covers, in seconds: where a filler was written, and
+    #: where nothing was.
     min_filled_s: float = 0.15
+    min_unwritten_s: float = 0.3
+    #: How far it may lie under the speech of the words, in dB: what is softer is somebody else's.
+    range_db: float = 12.0
     #: The same where the voice was held in the word before it already, which may be drawn out.
     min_drawn_s: float = 0.25
     #: The same where no word lies within this reach, in seconds: notes of laughter are short.
@@ -72,6 +76,8 @@ def filled_pauses(
         return
     fillers = [word for word in words if is_filler(word.text)]
     spoken = [word for word in words if not is_filler(word.text)]
+    edges = [(word.start_s, word.end_s) for word in spoken]
+    softest_dbfs = _level_dbfs(voice.track, edges) - settings.range_db
     for held in voice.held:
         taken = _taken_for_a_word(held, spoken, settings)
         covering = list(spoken)
@@ -79,10 +85,33 @@ def filled_pauses(
             covering.remove(taken)
         for start_s, end_s in _long_enough(held, covering, settings):
             spelt = _first_within(fillers, start_s, end_s)
+            unwritten = spelt is None and taken is None
             if held in voice.front and spelt is None:
+                continue
+            if unwritten and end_s - start_s < settings.min_unwritten_s - 1e-9:
+                continue
+            if _level_dbfs(voice.track, [(start_s, end_s)]) < softest_dbfs:
                 continue
             told = _how_written(spelt, taken)
             yield Cue(FILLED_PAUSE, "voice", start_s, end_s, end_s - start_s, "s", told)
+
+
+def _level_dbfs(track: Track, spans: Sequence[tuple[float, float]]) -> float:
+    """Mean level of the voiced rows in spans of seconds; of all rows in them where none is voiced.
+    Nan where nothing is known.
+    """
+    inside = np.zeros(len(track), bool)
+    for start_s, end_s in spans:
+        first, last = np.searchsorted(track.times_s, [start_s - HOP_S / 2, end_s - HOP_S / 2])
+        inside[first:last] = True
+    energy = track.column("energy").astype(float)
+    inside &= np.isfinite(energy)
+    voiced = inside & np.isfinite(track.column("pitch"))
+    rows = voiced if voiced.any() else inside
+    if not rows.any():
+        return np.nan
+    power = 10 ** (energy[rows] / 10)
+    return float(10 * np.log10(power.mean()))
 
 
 def _long_enough(

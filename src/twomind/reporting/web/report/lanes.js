@@ -136,7 +136,7 @@ export function cueRows(cues, modality) {
 
 export function speechRow(speech) {
   return {
-    label: say("speech"), note: say("pauses_hatched"), height: 22, name: "speech",
+    label: say("speech"), note: say(speech.by === "words" ? "pauses_by_words" : "pauses_hatched"), height: 22, name: "speech",
     paint(group, view) {
       for (const [a, b] of speech.speech) group.append(bar(view, a, b, 5, 12, { class: "speech" }));
       for (const [a, b] of speech.pauses) {
