@@ -1,0 +1,303 @@
+"""Transcripts as Zoom, Teams, Otter, Google Meet, noScribe and YouTube export them: who says what,
+and nothing else is a word. The forms are those of real exports; the texts are our own.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from twomind.transcripts.formats import parse
+from twomind.transcripts.spans import Parsed
+from twomind.transcripts.speakers import speakers, with_speakers
+from twomind.transcripts.words import Words, read_words, words_of_text
+
+ZOOM_SAVED = """[Ana Ruiz] 13:32:23
+Are you ready?
+
+[LAB 2 - Ben] 13:32:28
+Yes, I am.
+
+[ben lee] 13:32:28
+So am I.
+
+[Ana Ruiz] 13:32:35
+Good.
+
+[LAB 2 - Ben] 13:32:41
+Let us begin.
+"""
+ZOOM_PAGE = """Ana Ruiz
+00:00:02
+Are you ready?
+So
+user avatar
+Unknown Speaker
+00:00:06
+yes, I am.
+user avatar
+Ana Ruiz
+00:00:09
+Good.
+"""
+TEAMS_DOCX = """Interview 4-20260615_133555-Meeting Transcript
+15 June 2026, 03:35am
+27m 42s
+
+Ana Ruiz started transcription
+
+Ana Ruiz   0:03
+Are you ready?
+
+Ben Lee   0:05
+Yes, I am.
+I think.
+
+Ana Ruiz   0:09
+Good.
+
+Ana Ruiz stopped transcription
+"""
+OTTER = (
+    "Ana Ruiz  0:00  \nAre you ready?\n\nSpeaker 2  0:03  \nYes, I am.\n\n"
+    "Unknown Speaker  0:05  \nSo am I.\n\nAna Ruiz  0:09  \nGood.\n\n"
+    "Transcribed by https://otter.ai\n"
+)
+OTTER_UNTIMED = (
+    "Ana Ruiz  \nAre you ready?\n\nSpeaker 2  \nYes, \n\nAna Ruiz  \nGood.\n\nThank you.\n\n"
+    "Speaker 2  \nI am.\n\nTranscribed by https://otter.ai\n"
+)
+MEET_ENDS = (
+    "This editable transcript was computer generated and might contain errors. People can also "
+    "change the text after it was created."
+)
+MEET = f"""abc-defg-hij (2025-06-03 11:02 GMT-4) - Transcript
+Attendees
+Ana Ruiz, Ben Lee, Ben Lee's Presentation
+Transcript
+Ana Ruiz: Are you ready?
+Ben Lee:
+Ben Lee: Yes, I am.
+00:05:00
+Ana Ruiz: Good.
+Meeting ended after 00:07:12 👋
+{MEET_ENDS}
+"""
+MEET_NOTES = f"""# **📝 Notes**
+
+Ben Lee said that he is ready.
+
+# **📖 Transcript**
+
+Jul 20, 2026
+
+## **Interview 4 \\- Transcript**
+
+### **00:00:50**
+
+**Ana Ruiz:** Are you ready?
+
+**Ben Lee:** Yes, I am.
+
+### **00:02:36** {{#00:02:36}}
+
+**Ana Ruiz:** Good.
+
+### **Transcription ended after 00:03:20**
+
+*{MEET_ENDS}*
+"""
+
+
+def _zoom(*lines: str) -> str:
+    """A transcript of Zoom's cloud with these lines."""
+    cues = [
+        f"{k}\n00:00:{3 * k:02d}.000 --> 00:00:{3 * k + 2:02d}.000\n{line}\n"
+        for k, line in enumerate(lines, 1)
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+ZOOM_CLOUD = _zoom(
+    "Ana Ruiz (she/her): Are you ready?",
+    "iphone: Yes, I am.",
+    "Ana Ruiz (she/her): Good.",
+    "I would",
+    "Ana Ruiz (she/her): like that.",
+    "Maria del Carmen de la Cruz: Hello.",
+    "iphone: I think: yes.",
+    "Ana Ruiz (she/her): Good.",
+    "iphone: Yes.",
+    "Ana Ruiz (she/her): Good.",
+)
+TEAMS_VTT = """WEBVTT
+
+1b2c3d4e-3364-4c0c-a05b-70f360077a3c/9-0
+00:00:03.138 --> 00:00:03.618
+<v Ana Ruiz>Caf&#233; &amp; tea?
+Are you ready?</v>
+
+1b2c3d4e-3364-4c0c-a05b-70f360077a3c/19-0
+00:00:04.388 --> 00:00:07.128
+<v Lee, Ben>Yes, I</v>
+
+1b2c3d4e-3364-4c0c-a05b-70f360077a3c/19-1
+00:00:07.128 --> 00:00:07.368
+<v Lee, Ben>am.</v>
+"""
+ANA = "Are you ready? Good."
+BEN = "Yes, I am."
+
+
+def _said(parsed: Parsed) -> dict[str, str]:
+    """Who says what, each person's text in one line."""
+    said: dict[str, list[str]] = {}
+    for span in parsed.spans:
+        said.setdefault(span.speaker, []).extend(span.text.split())
+    return {name: " ".join(words) for name, words in said.items()}
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "expected"),
+    [
+        (ZOOM_SAVED, ".txt", {"Ana Ruiz": ANA, "LAB 2 - Ben": f"{BEN} Let us begin.", "ben lee": "So am I."}),
+        (ZOOM_PAGE, ".txt", {"Ana Ruiz": "Are you ready? So Good.", "Unknown Speaker": "yes, I am."}),
+        (
+            ZOOM_CLOUD,
+            ".vtt",
+            {
+                "Ana Ruiz": "Are you ready? Good. I would like that. Good. Good.",
+                "iphone": "Yes, I am. I think: yes. Yes.",
+                "Maria del Carmen de la Cruz": "Hello.",
+            },
+        ),
+        (TEAMS_DOCX, ".txt", {"Ana Ruiz": ANA, "Ben Lee": f"{BEN} I think."}),
+        (TEAMS_VTT, ".vtt", {"Ana Ruiz": "Café & tea? Are you ready?", "Lee, Ben": BEN}),
+        (OTTER, ".txt", {"Ana Ruiz": ANA, "Speaker 2": BEN, "Unknown Speaker": "So am I."}),
+        (OTTER_UNTIMED, ".txt", {"Ana Ruiz": f"{ANA} Thank you.", "Speaker 2": BEN}),
+        (MEET, ".txt", {"Ana Ruiz": ANA, "Ben Lee": BEN}),
+        (MEET_NOTES, ".txt", {"Ana Ruiz": ANA, "Ben Lee": BEN}),
+    ],
+    ids=[
+        "zoom-saved",
+        "zoom-page",
+        "zoom-cloud",
+        "teams-docx",
+        "teams-vtt",
+        "otter",
+        "otter-without-times",
+        "meet",
+        "meet-with-notes",
+    ],
+)  # fmt: skip
+def test_an_export_tells_who_says_what(text: str, suffix: str, expected: dict[str, str]) -> None:
+    told = with_speakers(parse(text, suffix))
+    assert _said(told) == expected
+    assert list(speakers(told)) == list(expected)
+
+
+@pytest.mark.parametrize("line", ["user avatar", "Meeting ended after 00:07:12 👋"])
+def test_what_a_program_writes_is_said_to_be_left_out(line: str) -> None:
+    said = words_of_text(f"Ana: Are you ready?\n{line}\nAna: Good.", "export")
+    assert " ".join(word.text for word in said.words) == ANA
+    assert "1 lines that a program wrote about the transcript were left out" in said.problems
+
+
+def test_notes_about_a_meeting_are_counted_as_left_out() -> None:
+    problems = parse(MEET_NOTES, ".txt").problems
+    assert "5 lines that a program wrote about the transcript were left out" in problems
+
+
+def test_times_of_blocks_are_times_and_no_words() -> None:
+    told = with_speakers(parse(MEET, ".txt"))
+    assert [span.start_s for span in told.spans if not math.isnan(span.start_s)] == [300.0]
+
+
+def _captions(*clocks: str) -> str:
+    """Captions that Zoom saves without names: one sentence a line."""
+    return "\n".join(f"{clock} line {k} goes on." for k, clock in enumerate(clocks))
+
+
+def test_times_that_step_back_once_are_times_and_the_words_stay_in_order() -> None:
+    clocks = [f"19:20:{k:02d}" for k in range(10, 40, 3)]
+    clocks[5] = "19:20:21"  # the line before has 19:20:22
+    said = words_of_text(_captions(*clocks), "export")
+    numbers = [int(word.text) for word in said.words if word.text.isdigit()]
+    assert numbers == list(range(10))
+    assert len(said.words) == 40
+    assert any("step back a little" in problem for problem in said.problems)
+
+
+def test_times_that_step_back_often_are_speech() -> None:
+    said = words_of_text(_captions("9:30", "8:15", "9:10", "7:20", "9:50", "8:40"), "diary")
+    assert [word.text for word in said.words[:2]] == ["9:30", "line"]
+
+
+def test_a_bracket_before_a_time_that_is_a_note_is_nobody() -> None:
+    text = "[noise] 0:03\nAre you ready?\n[laughs] 0:09\nGood."
+    assert not speakers(with_speakers(parse(text, ".txt")))
+
+
+def test_a_prefix_before_one_line_of_many_without_names_is_speech() -> None:
+    lines = _zoom("I like it.", "smoking: I do not.", "drinking: I do.", "Well.", "And so on.")
+    assert not speakers(with_speakers(parse(lines, ".vtt")))
+
+
+def _read(folder: Path, text: str, duration_s: float | None = None) -> Words:
+    path = folder / "export.vtt"
+    path.write_text(text, encoding="utf-8")
+    return read_words(path, duration_s)
+
+
+def test_times_of_teams_without_zeros_count_milliseconds(tmp_path: Path) -> None:
+    said = _read(
+        tmp_path,
+        "WEBVTT\n\n0:0:1.250 --> 0:0:3.40\n<v Ben>Yes.</v>\n\n0:0:10.20 --> 0:0:11.970\n<v Ben>Good.</v>\n",
+    )
+    times = [(word.start_s, word.end_s) for word in said.words]
+    assert times == [(1.25, 3.04), (10.02, 11.97)]
+
+
+@pytest.mark.parametrize("fraction", ["25", "250"])
+def test_parts_of_seconds_that_are_cut_short_are_decimals(tmp_path: Path, fraction: str) -> None:
+    said = _read(
+        tmp_path, f"WEBVTT\n\n0:0:1.{fraction} --> 0:0:3.4\nYes.\n\n0:0:10.2 --> 0:0:11.9\nGood.\n"
+    )
+    assert [word.start_s for word in said.words] == [1.25, 10.2]
+
+
+def test_a_caption_whose_first_blank_line_lost_its_blank_keeps_its_words_and_times(
+    tmp_path: Path,
+) -> None:
+    said = _read(
+        tmp_path,
+        "WEBVTT\n\n00:00:01.000 --> 00:00:03.000\n\nso<00:00:02.000><c> yes</c>\n\n"
+        "00:00:03.000 --> 00:00:03.010\nso yes\n\n\nNOTE end\n",
+    )
+    assert [(word.text, word.start_s) for word in said.words] == [("so", 1.0), ("yes", 2.0)]
+    assert not any("stand in no cue" in problem for problem in said.problems)
+
+
+def test_the_name_of_a_cue_below_an_empty_one_is_no_word(tmp_path: Path) -> None:
+    said = _read(
+        tmp_path,
+        "WEBVTT\n\n00:00:01.000 --> 00:00:03.000\n\nb05c-12/7-0\n00:00:03.000 --> 00:00:04.000\nYes.\n",
+    )
+    assert [word.text for word in said.words] == ["Yes."]
+
+
+def test_a_word_that_a_program_hid_is_a_mark() -> None:
+    said = words_of_text("I go ********. It is what the f*** it is.", "export")
+    assert [mark.text for mark in said.marks] == ["********"]
+    assert " ".join(word.text for word in said.words) == "I go. It is what the f*** it is."
+
+
+def test_where_nobody_is_told_apart_a_remark_says_so() -> None:
+    export = OTTER.replace("Ana Ruiz", "Unknown Speaker").replace("Speaker 2", "Unknown Speaker")
+    said = words_of_text(export, "export")
+    assert len(said.words) == 10
+    assert any("'Unknown Speaker', which tells nobody apart" in one for one in said.problems)
+    named = words_of_text(OTTER, "export", speaker="Unknown Speaker")
+    assert not any("tells nobody apart" in one for one in named.problems)
