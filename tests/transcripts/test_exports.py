@@ -301,3 +301,26 @@ def test_where_nobody_is_told_apart_a_remark_says_so() -> None:
     assert any("'Unknown Speaker', which tells nobody apart" in one for one in said.problems)
     named = words_of_text(OTTER, "export", speaker="Unknown Speaker")
     assert not any("tells nobody apart" in one for one in named.problems)
+
+
+@pytest.mark.parametrize(
+    "name", ["+44 ******123", "Lee, Ben (Guest)", "ben.lee", "Room 12 - 3rd Floor", "iPhone (2)"]
+)
+def test_what_several_blanks_set_off_from_a_time_is_who_speaks(name: str) -> None:
+    text = f"{name}  0:03  \nAre you ready?\n\nAna Ruiz  0:05  \nYes.\n\n{name}  1:00:09  \nGood.\n"
+    assert _said(with_speakers(parse(text, ".txt"))) == {name: ANA, "Ana Ruiz": "Yes."}
+
+
+def test_a_speaker_whom_a_program_calls_new_is_no_words() -> None:
+    text = (
+        "Speaker 1 (00:00):\nAre you ready?\nNew Speaker (00:06):\nYes.\nSpeaker 1 (00:09):\nGood."
+    )
+    assert _said(with_speakers(parse(text, ".txt"))) == {"Speaker 1": ANA, "New Speaker": "Yes."}
+
+
+@pytest.mark.parametrize("name", ["Speaker", "iPhone"])
+def test_people_whom_a_program_numbers_in_brackets_are_several(name: str) -> None:
+    text = f"{name} (1): Are you ready?\n{name} (2): Yes, I am.\n{name} (1): Good."
+    assert _said(with_speakers(parse(text, ".txt"))) == {f"{name} 1": ANA, f"{name} 2": BEN}
+    said = words_of_text(text, "export", speaker=f"{name} (2)")
+    assert " ".join(word.text for word in said.words) == BEN

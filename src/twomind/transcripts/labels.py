@@ -21,8 +21,10 @@ _MOST_WORDS = 4
 _MOST_CHARACTERS = 40
 
 _COLON = re.compile(
-    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?(?::(?=\s|$)|：)"
+    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\(([^()]{1,40})\)\s*)?(?::(?=\s|$)|：)"
 )
+#: One of several people whom a program calls the same: ``iPhone (2): ...``.
+_NUMBER = re.compile(r"\d{1,2}")
 _IN_BRACKETS = re.compile(
     r"[\[(<]\s*+([^\[\]()<>:\s][^\[\]()<>:]{0,59}?)\s*+(?::\s*+)?[\])>]\s*(?:(:?)(?=\s|$)|(：))"
 )
@@ -37,8 +39,8 @@ _BULLET = re.compile(r"[-*•·#>]{1,6}\s+")
 _CHAT = re.compile(r"\*([A-Z][A-Z0-9_]{1,6}):\s")
 
 _ROLE = re.compile(
-    r"(?:unknown |unidentified |virtual )?"
-    r"(?:speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
+    r"(?:unknown |unidentified |virtual |male |female )?"
+    r"(?:(?:new )?speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
     r"interviewee|interviewed|respondent|subject|patient|client|therapist|counsell?or|clinician|"
     r"psychologist|psychiatrist|physician|doctor|nurse|moderator|facilitator|researcher|"
     r"experimenter|examiner|investigator|observer|host|guest|caller|operator|narrator|agent|"
@@ -55,6 +57,7 @@ _ROLE = re.compile(
 )
 #: Roles of one letter, and codes of people: P, Q, P01, VP_12.
 _CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
+_ROUND = str.maketrans("", "", "()")
 _UNKNOWN = re.compile(r"speaker \?")
 _NOT_TOLD = re.compile(r"(?:unknown|unidentified)(?: (?:speaker|person|participant))?")
 _NAME_WORD = re.compile(r"[^\W\d_][\w.'’-]*|\d{1,4}")
@@ -130,8 +133,8 @@ class Label:
 
 
 def same_name(name: str) -> str:
-    """Names with the same value are one speaker: case and blanks make no difference."""
-    return "".join(name.casefold().split())
+    """Names with the same value are one speaker: case, blanks and brackets make no difference."""
+    return "".join(name.casefold().translate(_ROUND).split())
 
 
 def is_role(name: str) -> bool:
@@ -203,7 +206,9 @@ def _bare_label(text: str) -> Label | None:
         return Label(bracketed[1], rest, marked=not style, style=style)
     match = _COLON.match(text)
     if match is not None:
-        return Label(match[1], text[match.end() :].strip())
+        number = match[2] or ""
+        name = f"{match[1]} {number}" if _NUMBER.fullmatch(number) else match[1]
+        return Label(name, text[match.end() :].strip())
     dashed = _DASHED.match(text)
     if dashed is not None:
         return Label(dashed[1], text[dashed.end() :].strip(), style="-")

@@ -32,8 +32,8 @@ _TOLD_TWICE = re.compile(r"^(?:\d+ hours? )?(?:\d+ minutes? )?\d+ seconds? ?(?=\
 #: A heading that holds a time alone, and the anchor that it may have: ``### **0:02:36** {#0:02:36}``.
 _HEADING = re.compile(r"[#*_]{1,8}\s*\**(?=\d[\d:.]*\**\s*(?:$|\{#))")
 _ANCHOR = re.compile(r"\**\s*(?:\{#[^{}\s]*\})?$")
-#: ``[Jane Doe - Lab 2] 13:32:28``, above what is said.
-_BRACKETED = re.compile(r"\[([^\[\]]{1,60})\]\s*\d[\d:.,]*")
+#: ``[Jane - Lab 2] 13:32:28`` and, with several blanks, ``Jane (Lab 2)  0:34``, above what is said.
+_HEAD = re.compile(r"(?:\[([^\[\]]{1,60})\]\s*|(\S.{0,59}?)[ \t]{2,})\d{1,3}:\d\d(?::\d\d)?")
 #: ``From Jane Doe to Everyone:``, as chats are kept.
 _FROM = re.compile(r"From\s+(\S.{0,60}?)(?:\s+to\s+\S.{0,60}?)?\s*:(?=\s|$)\s*", re.IGNORECASE)
 
@@ -76,7 +76,7 @@ def timed_text(text: str, duration_s: float) -> Parsed | None:
     """
     text = as_clock(text, duration_s)
     written = [_TOLD_TWICE.sub("", _plain_line(line), count=1) for line in text.split("\n")]
-    heads = _bracketed_heads(written)
+    heads = _set_off(written)
     free = _free_times_count(written, duration_s, heads)
     lines = [_line(line, free, heads) for line in written]
     stamps = [piece for line in lines for piece in line.pieces if isinstance(piece, Stamp)]
@@ -135,15 +135,16 @@ def _plain_line(line: str) -> str:
     return _ANCHOR.sub("", text[heading.end() :], count=1) if heading else text
 
 
-def _bracketed_heads(lines: Sequence[str]) -> frozenset[str]:
-    """What stands in brackets before a time on several lines, each with text below: who speaks,
-    whatever it looks like; what a transcriber notes is none.
+def _set_off(lines: Sequence[str]) -> frozenset[str]:
+    """What brackets or blanks set off from a time, on several lines, each with text below: who
+    speaks, whatever it looks like; what a transcriber notes is none.
     """
     found = []
     for line, below in pairwise(lines):
-        head = _BRACKETED.fullmatch(line)
-        if head is not None and below and not is_known_note(head[1]):
-            found.append(head[1].strip())
+        head = _HEAD.fullmatch(line)
+        name = (head[1] or head[2]).strip() if head else ""
+        if name and below and not is_known_note(name):
+            found.append(name)
     return frozenset(found) if len(found) > 1 else frozenset()
 
 
