@@ -30,10 +30,10 @@ from twomind.transcripts.spans import Parsed, Span
 #: Teams, copied from its page: ``0 minutes 3 seconds0:03``.
 _TOLD_TWICE = re.compile(r"^(?:\d+ hours? )?(?:\d+ minutes? )?\d+ seconds? ?(?=\d+:)")
 #: A heading that holds a time alone, and the anchor that it may have: ``### **0:02:36** {#0:02:36}``.
-_HEADING = re.compile(r"[#*_]{1,8}\s*\**(?=\d[\d:.]*\**\s*(?:$|\{#))")
-_ANCHOR = re.compile(r"\**\s*(?:\{#[^{}\s]*\})?$")
+_HEADING = re.compile(r"[#*_]{1,8}\s{0,4}\*{0,4}(?=\d[\d:.]{0,20}\*{0,4}\s{0,4}(?:$|\{#))")
+_ANCHOR = re.compile(r"\*{0,4}\s{0,4}(?:\{#[^{}\s]{0,60}\})?$")
 #: ``[Jane - Lab 2] 13:32:28`` and, with several blanks, ``Jane (Lab 2)  0:34``, above what is said.
-_HEAD = re.compile(r"(?:\[([^\[\]]{1,60})\]\s*|(\S.{0,59}?)[ \t]{2,})\d{1,3}:\d\d(?::\d\d)?")
+_HEAD = re.compile(r"(?:\[([^\[\]]{1,60})\]\s{0,8}|(\S.{0,59}?)[ \t]{2,8})\d{1,3}:\d\d(?::\d\d)?")
 #: ``From Jane Doe to Everyone:``, as chats are kept.
 _FROM = re.compile(r"From\s+(\S.{0,60}?)(?:\s+to\s+\S.{0,60}?)?\s*:(?=\s|$)\s*", re.IGNORECASE)
 
