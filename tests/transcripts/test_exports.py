@@ -324,3 +324,32 @@ def test_people_whom_a_program_numbers_in_brackets_are_several(name: str) -> Non
     assert _said(with_speakers(parse(text, ".txt"))) == {f"{name} 1": ANA, f"{name} 2": BEN}
     said = words_of_text(text, "export", speaker=f"{name} (2)")
     assert " ".join(word.text for word in said.words) == BEN
+
+
+def test_webex_names_people_above_the_times(tmp_path: Path) -> None:
+    text = (
+        'WEBVTT\n\n1 "Ana & Co <1>" (126)\n00:00:00.000 --> 00:00:02.000\nAre you ready?\n\n'
+        '2 "" (0)\n00:00:02.000 --> 00:00:03.000\nYes.\n\n'
+        '3 "Ana & Co <1>" (126)\n00:00:03.000 --> 00:00:04.000\nGood.\n'
+    )
+    told = with_speakers(parse(text, ".vtt"))
+    assert _said(told) == {"Ana & Co <1>": ANA, "Unknown Speaker": "Yes."}
+
+
+def test_captions_of_meet_name_people_in_brackets_on_lines_of_their_own() -> None:
+    text = (
+        "WEBVTT\n\n00:00:08.000 --> 00:00:12.000\n(Ana Ruiz)\nAre you\n\n"
+        "00:00:12.000 --> 00:00:16.000\n(Ana Ruiz)\nready?\n-\n \n(Ben Lee)\nYes, (I think)\n\n"
+        "00:00:16.000 --> 00:00:18.000\n(Ben Lee)\nI am.\n\n"
+        "00:00:18.000 --> 00:00:20.000\n(Ana Ruiz)\n(laughs)\nGood.\n"
+    )
+    said = words_of_text(text, "export", speaker="Ana Ruiz")
+    told = with_speakers(parse(text, ".vtt"))
+    assert list(speakers(told)) == ["Ana Ruiz", "Ben Lee"]
+    assert [word.text.strip("-") for word in said.words] == ANA.split()
+    assert [mark.text for mark in said.marks] == ["(laughs)"]
+
+
+def test_a_passage_in_brackets_on_a_line_of_its_own_is_nobody() -> None:
+    text = "I went home.\n(Fortunately)\nI had a key.\n\nIt was late.\n(Amazing)\nI slept."
+    assert not speakers(with_speakers(parse(text, ".txt")))

@@ -45,6 +45,9 @@ _ONE_DIGIT = re.compile(r":\d[:.]")
 _MILLISECONDS = 3
 #: Where and how a cue is shown: ``align:start``, ``X1:40``.
 _SETTING = re.compile(r"[A-Za-z]\w*:\S+")
+#: Above a cue's times, as Webex writes it: ``3 "Jane Doe" (3330436864)``; nobody where it is empty.
+_WHO = re.compile(r'\d{1,7} "([^"]{0,120})"(?: \(\d{1,20}\))?')
+_NOBODY = "Unknown Speaker"
 #: Blocks of a WebVTT file that are no cues begin with these.
 _NO_CUE = ("NOTE", "STYLE", "REGION")
 #: More hours than any recording has; a time beyond it is not a time.
@@ -116,6 +119,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
         beside = _beside(lines[i])
         shown = [line for line in [beside, *body] if line.strip()]
+        shown = _voiced(lines[max(0, i - 1)], shown)
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
 
 
@@ -136,6 +140,15 @@ def _padded(code: re.Match[str]) -> str:
     """A time code whose milliseconds have three digits."""
     fraction = code[1]
     return code[0].removesuffix(fraction) + fraction.zfill(_MILLISECONDS)
+
+
+def _voiced(above: str, shown: list[str]) -> list[str]:
+    """A cue's lines in the voice of whom the line above its times names."""
+    found = _WHO.fullmatch(above.strip())
+    if found is None or not shown:
+        return shown
+    name = html.escape(found[1].strip() or _NOBODY, quote=False)
+    return [f"<v {name}>{shown[0]}", *shown[1:]]
 
 
 def _times_at(lines: list[str]) -> dict[int, tuple[float, float]]:

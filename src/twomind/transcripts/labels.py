@@ -33,6 +33,7 @@ _DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
 _LETTERED = re.compile(r"([QA])\.(?=\s)")
 #: ``Interviewer | ...``, ``Interviewer> ...``, ``I; ...``: signs that set off speech too.
 _SIGNED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s?(\||>{1,2}|»|—|–|=|;|\.)(?=\s)")
+_WRAPPED = re.compile(r"\s*(?:\(([^()]{1,60})\)|\[([^\[\]]{1,60})\])\s*")
 _EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
 #: Before a label: the sign of a list or of a heading; CHAT writes a star without a blank.
 _BULLET = re.compile(r"[-*•·#>]{1,6}\s+")
@@ -361,17 +362,27 @@ def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
     if _all_are_names(opening, _n_paragraphs(alone)):
         found.update(map(same_name, opening))
     found.update(_alternating([line for line in alone if line]))
-    return frozenset(found)
+    wrapped = {same_name(name) for name in map(_wrapped, lines) if name}
+    return frozenset(found | wrapped if found & wrapped else found)
 
 
 def bare_head(line: str) -> str:
-    """A line without the signs by which it stands out: ``**Anna**``, ``### Anna``."""
+    """A line without the signs by which it stands out: ``**Anna**``, ``### Anna``, ``(Anna)``."""
     text = line.strip()
     bullet = _BULLET.match(text)
     if bullet and text.startswith("#"):
         text = text[bullet.end() :]
     emphasis = _EMPHASIS.match(text)
-    return emphasis[1].strip() if emphasis and emphasis.end() == len(text) else text
+    if emphasis and emphasis.end() == len(text):
+        text = emphasis[1].strip()
+    return _wrapped(text) or text
+
+
+def _wrapped(text: str) -> str:
+    """The name that stands alone in brackets, as Google Meet writes it; empty where none does."""
+    found = _WRAPPED.fullmatch(text)
+    name = (found[1] or found[2]).strip() if found else ""
+    return name if is_name_alone(name) and not is_known_note(name) else ""
 
 
 def _alternating(lines: Sequence[str]) -> set[str]:
