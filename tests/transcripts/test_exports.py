@@ -9,144 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from transcript_exports import (
+    MEET,
+    MEET_CAPTIONS,
+    MEET_NOTES,
+    OLD_TEAMS,
+    OTTER,
+    OTTER_UNTIMED,
+    TEAMS_DOCX,
+    TEAMS_VTT,
+    WEBEX,
+    ZOOM_CLOUD,
+    ZOOM_PAGE,
+    ZOOM_SAVED,
+    zoom,
+)
 from twomind.transcripts.formats import parse
 from twomind.transcripts.spans import Parsed
 from twomind.transcripts.speakers import speakers, with_speakers
 from twomind.transcripts.words import Words, read_words, words_of_text
 
-ZOOM_SAVED = """[Ana Ruiz] 13:32:23
-Are you ready?
-
-[LAB 2 - Ben] 13:32:28
-Yes, I am.
-
-[ben lee] 13:32:28
-So am I.
-
-[Ana Ruiz] 13:32:35
-Good.
-
-[LAB 2 - Ben] 13:32:41
-Let us begin.
-"""
-ZOOM_PAGE = """Ana Ruiz
-00:00:02
-Are you ready?
-So
-user avatar
-Unknown Speaker
-00:00:06
-yes, I am.
-user avatar
-Ana Ruiz
-00:00:09
-Good.
-"""
-TEAMS_DOCX = """Interview 4-20260615_133555-Meeting Transcript
-15 June 2026, 03:35am
-27m 42s
-
-Ana Ruiz started transcription
-
-Ana Ruiz   0:03
-Are you ready?
-
-Ben Lee   0:05
-Yes, I am.
-I think.
-
-Ana Ruiz   0:09
-Good.
-
-Ana Ruiz stopped transcription
-"""
-OTTER = (
-    "Ana Ruiz  0:00  \nAre you ready?\n\nSpeaker 2  0:03  \nYes, I am.\n\n"
-    "Unknown Speaker  0:05  \nSo am I.\n\nAna Ruiz  0:09  \nGood.\n\n"
-    "Transcribed by https://otter.ai\n"
-)
-OTTER_UNTIMED = (
-    "Ana Ruiz  \nAre you ready?\n\nSpeaker 2  \nYes, \n\nAna Ruiz  \nGood.\n\nThank you.\n\n"
-    "Speaker 2  \nI am.\n\nTranscribed by https://otter.ai\n"
-)
-MEET_ENDS = (
-    "This editable transcript was computer generated and might contain errors. People can also "
-    "change the text after it was created."
-)
-MEET = f"""abc-defg-hij (2025-06-03 11:02 GMT-4) - Transcript
-Attendees
-Ana Ruiz, Ben Lee, Ben Lee's Presentation
-Transcript
-Ana Ruiz: Are you ready?
-Ben Lee:
-Ben Lee: Yes, I am.
-00:05:00
-Ana Ruiz: Good.
-Meeting ended after 00:07:12 👋
-{MEET_ENDS}
-"""
-MEET_NOTES = f"""# **📝 Notes**
-
-Ben Lee said that he is ready.
-
-# **📖 Transcript**
-
-Jul 20, 2026
-
-## **Interview 4 \\- Transcript**
-
-### **00:00:50**
-
-**Ana Ruiz:** Are you ready?
-
-**Ben Lee:** Yes, I am.
-
-### **00:02:36** {{#00:02:36}}
-
-**Ana Ruiz:** Good.
-
-### **Transcription ended after 00:03:20**
-
-*{MEET_ENDS}*
-"""
-
-
-def _zoom(*lines: str) -> str:
-    """A transcript of Zoom's cloud with these lines."""
-    cues = [
-        f"{k}\n00:00:{3 * k:02d}.000 --> 00:00:{3 * k + 2:02d}.000\n{line}\n"
-        for k, line in enumerate(lines, 1)
-    ]
-    return "\n".join(["WEBVTT\n", *cues])
-
-
-ZOOM_CLOUD = _zoom(
-    "Ana Ruiz (she/her): Are you ready?",
-    "iphone: Yes, I am.",
-    "Ana Ruiz (she/her): Good.",
-    "I would",
-    "Ana Ruiz (she/her): like that.",
-    "Maria del Carmen de la Cruz: Hello.",
-    "iphone: I think: yes.",
-    "Ana Ruiz (she/her): Good.",
-    "iphone: Yes.",
-    "Ana Ruiz (she/her): Good.",
-)
-TEAMS_VTT = """WEBVTT
-
-1b2c3d4e-3364-4c0c-a05b-70f360077a3c/9-0
-00:00:03.138 --> 00:00:03.618
-<v Ana Ruiz>Caf&#233; &amp; tea?
-Are you ready?</v>
-
-1b2c3d4e-3364-4c0c-a05b-70f360077a3c/19-0
-00:00:04.388 --> 00:00:07.128
-<v Lee, Ben>Yes, I</v>
-
-1b2c3d4e-3364-4c0c-a05b-70f360077a3c/19-1
-00:00:07.128 --> 00:00:07.368
-<v Lee, Ben>am.</v>
-"""
 ANA = "Are you ready? Good."
 BEN = "Yes, I am."
 
@@ -241,7 +123,7 @@ def test_a_bracket_before_a_time_that_is_a_note_is_nobody() -> None:
 
 
 def test_a_prefix_before_one_line_of_many_without_names_is_speech() -> None:
-    lines = _zoom("I like it.", "smoking: I do not.", "drinking: I do.", "Well.", "And so on.")
+    lines = zoom("I like it.", "smoking: I do not.", "drinking: I do.", "Well.", "And so on.")
     assert not speakers(with_speakers(parse(lines, ".vtt")))
 
 
@@ -252,10 +134,7 @@ def _read(folder: Path, text: str, duration_s: float | None = None) -> Words:
 
 
 def test_times_of_teams_without_zeros_count_milliseconds(tmp_path: Path) -> None:
-    said = _read(
-        tmp_path,
-        "WEBVTT\n\n0:0:1.250 --> 0:0:3.40\n<v Ben>Yes.</v>\n\n0:0:10.20 --> 0:0:11.970\n<v Ben>Good.</v>\n",
-    )
+    said = _read(tmp_path, OLD_TEAMS)
     times = [(word.start_s, word.end_s) for word in said.words]
     assert times == [(1.25, 3.04), (10.02, 11.97)]
 
@@ -326,25 +205,14 @@ def test_people_whom_a_program_numbers_in_brackets_are_several(name: str) -> Non
     assert " ".join(word.text for word in said.words) == BEN
 
 
-def test_webex_names_people_above_the_times(tmp_path: Path) -> None:
-    text = (
-        'WEBVTT\n\n1 "Ana & Co <1>" (126)\n00:00:00.000 --> 00:00:02.000\nAre you ready?\n\n'
-        '2 "" (0)\n00:00:02.000 --> 00:00:03.000\nYes.\n\n'
-        '3 "Ana & Co <1>" (126)\n00:00:03.000 --> 00:00:04.000\nGood.\n'
-    )
-    told = with_speakers(parse(text, ".vtt"))
+def test_webex_names_people_above_the_times() -> None:
+    told = with_speakers(parse(WEBEX, ".vtt"))
     assert _said(told) == {"Ana & Co <1>": ANA, "Unknown Speaker": "Yes."}
 
 
 def test_captions_of_meet_name_people_in_brackets_on_lines_of_their_own() -> None:
-    text = (
-        "WEBVTT\n\n00:00:08.000 --> 00:00:12.000\n(Ana Ruiz)\nAre you\n\n"
-        "00:00:12.000 --> 00:00:16.000\n(Ana Ruiz)\nready?\n-\n \n(Ben Lee)\nYes, (I think)\n\n"
-        "00:00:16.000 --> 00:00:18.000\n(Ben Lee)\nI am.\n\n"
-        "00:00:18.000 --> 00:00:20.000\n(Ana Ruiz)\n(laughs)\nGood.\n"
-    )
-    said = words_of_text(text, "export", speaker="Ana Ruiz")
-    told = with_speakers(parse(text, ".vtt"))
+    said = words_of_text(MEET_CAPTIONS, "export", speaker="Ana Ruiz")
+    told = with_speakers(parse(MEET_CAPTIONS, ".vtt"))
     assert list(speakers(told)) == ["Ana Ruiz", "Ben Lee"]
     assert [word.text.strip("-") for word in said.words] == ANA.split()
     assert [mark.text for mark in said.marks] == ["(laughs)"]
