@@ -221,3 +221,10 @@ def test_captions_of_meet_name_people_in_brackets_on_lines_of_their_own() -> Non
 def test_a_passage_in_brackets_on_a_line_of_its_own_is_nobody() -> None:
     text = "I went home.\n(Fortunately)\nI had a key.\n\nIt was late.\n(Amazing)\nI slept."
     assert not speakers(with_speakers(parse(text, ".txt")))
+
+
+def test_a_name_between_colons_after_a_time_is_no_words() -> None:
+    text = "0:11 : Ana Ruiz : Are you ready?\n0:15 : Ben Lee (she/her) : Yes, I am.\n1:30 : Ana Ruiz : Good."
+    told = with_speakers(parse(text, ".txt"))
+    assert _said(told) == {"Ana Ruiz": ANA, "Ben Lee": BEN}
+    assert [span.start_s for span in told.spans] == [11, 15, 90]

@@ -24,7 +24,7 @@ _AT_START = re.compile(rf"\(?{_RANGE}\)?:?(?=\s|$)")
 _AT_END = re.compile(rf"(?:^|(?<=\s))[(|•·–—-]?\s*{_RANGE}\s*\)?:?$")
 _AFTER_TEXT = re.compile(rf"(?:(?<=\s)[|•·–—-]?\s*|\s*(?=\())\(?{_RANGE}\)?(:?)(?=\s|$)")
 #: What stands between a time and the text after it.
-_SEPARATOR = re.compile(r"\s*(?:[|•·]|[-–—](?=\s))?\s*")
+_SEPARATOR = re.compile(r"\s*(?:[|•·]|[-–—:](?=\s))?\s*")
 #: No time with all that may stand beside it is longer.
 _MOST_CHARACTERS = 60
 #: The first minute: whoever says a time of the day names a later one.
