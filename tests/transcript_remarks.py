@@ -321,6 +321,8 @@ CASES = (
         "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n<v Ann>Do you?</v>\n\n"
         "00:00:02.000 --> 00:00:04.000\n<v Bo>Yes, I do.</v>\n",
     ),
+    Case("not_told.txt", f"Unknown Speaker  0:01\n{SENTENCE}\n\nUnknown Speaker  0:05\nYes.\n"),
+    Case("back.txt", f"[0:01] {SENTENCE}\n[0:06] {SENTENCE}\n[0:05] Yes.\n"),
     Case("longest.txt", _DIALOGUE, speaker="longest"),
     Case("dialogue.txt", _DIALOGUE, speaker="Participant"),
     Case("nobody.srt", _srt((0, 4, SENTENCE)), speaker="Ann"),

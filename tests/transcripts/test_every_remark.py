@@ -98,7 +98,9 @@ def _aligned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         piece, found = given[3:5]
         found.failed.append(piece)
 
+    decoder = SimpleNamespace(reinit_feat=lambda: None)
     monkeypatch.setattr(align, "_pocketsphinx", lambda: None)
+    monkeypatch.setattr(align, "_decoder", lambda *_: decoder)
     monkeypatch.setattr(align, "_align_piece", fail)
     words = tuple(Word(text, 0.0, 3.0, timing=Timing.SPREAD_ALL) for text in SENTENCE.split())
     given = Words(words, "text", Timing.SPREAD_ALL, (), "en")

@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from processor_time import at_most
+from transcript_exports import BY_SUFFIX
 from transcript_remarks import CASES
 from transcript_writers import FORMATS, Said, Talk, eaf, whisperx_json, word_file
 from twomind.annotations import read_eaf
@@ -53,6 +54,11 @@ def _of_cases(*suffixes: str) -> list[bytes]:
     return [
         case.content.encode() if isinstance(case.content, str) else case.content for case in files
     ]
+
+
+def _known(suffix: str) -> list[bytes]:
+    """What provokes remarks, and what programs for meetings export."""
+    return [*_of_cases(suffix), *(text.encode() for text in BY_SUFFIX[suffix])]
 
 
 def _dumps() -> list[bytes]:
@@ -122,10 +128,10 @@ class Reader:
 
 READERS = {
     "srt": Reader(read_words, ".srt", lambda: _written(".srt") + _of_cases(".srt")),
-    "vtt": Reader(read_words, ".vtt", lambda: _written(".vtt") + _of_cases(".vtt")),
+    "vtt": Reader(read_words, ".vtt", lambda: _written(".vtt") + _known(".vtt")),
     "json": Reader(read_words, ".json", _dumps),
     "yaml": Reader(read_words, ".yaml", _yaml),
-    "text": Reader(read_words, ".txt", lambda: _written(".txt") + _of_cases(".txt")),
+    "text": Reader(read_words, ".txt", lambda: _written(".txt") + _known(".txt")),
     "table": Reader(read_words, ".tsv", lambda: _written(".tsv", ".csv")),
     "docx": Reader(read_words, ".docx", lambda: [word_file("Anna: I do.\n[00:03] Why?")]),
     "elan speech": Reader(read_words, ".eaf", lambda: [eaf(TALK).encode(), *_of_cases(".eaf")]),

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from twomind.transcripts.cues import clock_s
 
@@ -23,12 +24,15 @@ _AT_START = re.compile(rf"\(?{_RANGE}\)?:?(?=\s|$)")
 _AT_END = re.compile(rf"(?:^|(?<=\s))[(|•·–—-]?\s*{_RANGE}\s*\)?:?$")
 _AFTER_TEXT = re.compile(rf"(?:(?<=\s)[|•·–—-]?\s*|\s*(?=\())\(?{_RANGE}\)?(:?)(?=\s|$)")
 #: What stands between a time and the text after it.
-_SEPARATOR = re.compile(r"\s*(?:[|•·]|[-–—](?=\s))?\s*")
+_SEPARATOR = re.compile(r"\s*(?:[|•·]|[-–—:](?=\s))?\s*")
 #: No time with all that may stand beside it is longer.
 _MOST_CHARACTERS = 60
 #: The first minute: whoever says a time of the day names a later one.
 _EARLY_S = 60.0
 _HOUR_S = 3600.0
+#: One of so many times may step back, by so much.
+_FEW_OF = 10
+STEP_BACK_S = 60.0
 _SLACK_S = 1.0
 
 
@@ -101,12 +105,20 @@ def are_times(stamps: Sequence[Stamp], duration_s: float, opens: bool) -> bool:
         opens: Whether the text begins with the first of them, or with a name before it.
     """
     starts = [stamp.start_s for stamp in stamps]
-    if not starts or starts != sorted(starts):
+    if not starts or not _rise(starts):
         return False
     if any(stamp.exact for stamp in stamps):
         return opens or len(stamps) > 1
     early = starts[0] < _EARLY_S or starts[-1] <= duration_s + _SLACK_S
     return early and (len(stamps) > 1 or opens)
+
+
+def _rise(starts: Sequence[float]) -> bool:
+    """Whether times rise; where they are many, a few may step back a little, as those of people who
+    speak at once.
+    """
+    back = [before - after for before, after in pairwise(starts) if after < before]
+    return len(back) <= len(starts) // _FEW_OF and max(back, default=0.0) <= STEP_BACK_S
 
 
 def are_of_day(stamps: Sequence[Stamp], duration_s: float) -> bool:

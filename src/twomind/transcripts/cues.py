@@ -38,8 +38,18 @@ _LOOKS = re.compile(
     r"(?=[\s.>/])[^<>]*>",
     re.IGNORECASE,
 )
+#: A part of a time code that lost its zeros, as older exports of Teams write it: ``0:1:2.70``.
+_UNPADDED = re.compile(r"(?<!\d)\d:\d{1,2}:\d{1,2}\.(\d{1,3})(?!\d)")
+_ONE_DIGIT = re.compile(r":\d[:.]")
+#: So many digits tell milliseconds.
+_MILLISECONDS = 3
 #: Where and how a cue is shown: ``align:start``, ``X1:40``.
 _SETTING = re.compile(r"[A-Za-z]\w*:\S+")
+#: Above a cue's times, as Webex writes it: ``3 "Jane Doe" (3330436864)``; nobody where it is empty.
+_WHO = re.compile(r'\d{1,7} "([^"]{0,120})"(?: \(\d{1,20}\))?')
+_NOBODY = "Unknown Speaker"
+#: Blocks of a WebVTT file that are no cues begin with these.
+_NO_CUE = ("NOTE", "STYLE", "REGION")
 #: More hours than any recording has; a time beyond it is not a time.
 _MOST_HOURS = 9999
 
@@ -89,7 +99,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         text: The file's text.
         kind: ``SubRip`` or ``WebVTT``; they end a cue in different ways.
     """
-    lines = text.splitlines()
+    lines = _with_milliseconds(text.splitlines())
     times_at = _times_at(lines)
     first = min(times_at, default=0)
     before = [line for line in lines[:first] if line.strip() and not line.strip().isdigit()]
@@ -99,6 +109,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         body = lines[i + 1 : following]
         unplaced: tuple[str, ...] = ()
         if kind == "WebVTT":
+            body = _from_text(body, following < len(lines))
             shown_until = len(_until_blank(body))
             unplaced = _unplaced(body[shown_until:], following < len(lines))
             body = body[:shown_until]
@@ -108,7 +119,36 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
         beside = _beside(lines[i])
         shown = [line for line in [beside, *body] if line.strip()]
+        shown = _voiced(lines[max(0, i - 1)], shown)
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
+
+
+def _with_milliseconds(lines: list[str]) -> list[str]:
+    """The lines with parts of seconds in full, where their zeros are left out: beside ``0:0:8.970``,
+    ``0:0:9.20`` is 20 ms after 9 s. Decimals that are cut short end in no zero.
+    """
+    timings = [line for line in lines if _TIMING.match(line)]
+    fractions = {found for line in timings for found in _UNPADDED.findall(line)}
+    short = {fraction for fraction in fractions if len(fraction) < _MILLISECONDS}
+    cut_off = all(fraction.endswith("0") for fraction in short) and short != fractions
+    if not cut_off or not any(map(_ONE_DIGIT.search, timings)):
+        return lines
+    return [_UNPADDED.sub(_padded, line) if _TIMING.match(line) else line for line in lines]
+
+
+def _padded(code: re.Match[str]) -> str:
+    """A time code whose milliseconds have three digits."""
+    fraction = code[1]
+    return code[0].removesuffix(fraction) + fraction.zfill(_MILLISECONDS)
+
+
+def _voiced(above: str, shown: list[str]) -> list[str]:
+    """A cue's lines in the voice of whom the line above its times names."""
+    found = _WHO.fullmatch(above.strip())
+    if found is None or not shown:
+        return shown
+    name = html.escape(found[1].strip() or _NOBODY, quote=False)
+    return [f"<v {name}>{shown[0]}", *shown[1:]]
 
 
 def _times_at(lines: list[str]) -> dict[int, tuple[float, float]]:
@@ -209,6 +249,22 @@ def _loose_s(code: str) -> float:
     return stamp_s(*fields)
 
 
+def _from_text(body: list[str], more: bool) -> list[str]:
+    """A cue's lines from its first text on. An editor that takes blanks from the ends of lines
+    leaves one empty that held a blank, and so would end a cue before its text.
+
+    Args:
+        body: From the line below the cue's times up to the next one's times.
+        more: Whether there is a next one.
+    """
+    n_blank = next((k for k, line in enumerate(body) if line), 0)
+    block = _until_blank(body[n_blank:])
+    names_next = more and n_blank + len(block) == len(body)
+    if not n_blank or names_next or block[0].startswith(_NO_CUE):
+        return body
+    return body[n_blank:]
+
+
 def _until_blank(body: list[str]) -> list[str]:
     """A blank line ends a WebVTT cue; what follows is an identifier, a note or a style."""
     for k, line in enumerate(body):
@@ -227,7 +283,7 @@ def _unplaced(after: list[str], more: bool) -> tuple[str, ...]:
     found: list[str] = []
     for is_text, block in groupby(after, key=bool):
         lines = list(block)
-        if is_text and not lines[0].startswith(("NOTE", "STYLE", "REGION")):
+        if is_text and not lines[0].startswith(_NO_CUE):
             found += lines
     named = more and bool(found) and found[-1] == after[-1]
     return tuple(found[:-1] if named else found)

@@ -21,8 +21,10 @@ _MOST_WORDS = 4
 _MOST_CHARACTERS = 40
 
 _COLON = re.compile(
-    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?(?::(?=\s|$)|：)"
+    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\(([^()]{1,40})\)\s*)?(?::(?=\s|$)|：)"
 )
+#: One of several people whom a program calls the same: ``iPhone (2): ...``.
+_NUMBER = re.compile(r"\d{1,2}")
 _IN_BRACKETS = re.compile(
     r"[\[(<]\s*+([^\[\]()<>:\s][^\[\]()<>:]{0,59}?)\s*+(?::\s*+)?[\])>]\s*(?:(:?)(?=\s|$)|(：))"
 )
@@ -31,14 +33,15 @@ _DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
 _LETTERED = re.compile(r"([QA])\.(?=\s)")
 #: ``Interviewer | ...``, ``Interviewer> ...``, ``I; ...``: signs that set off speech too.
 _SIGNED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s?(\||>{1,2}|»|—|–|=|;|\.)(?=\s)")
+_WRAPPED = re.compile(r"\s*(?:\(([^()]{1,60})\)|\[([^\[\]]{1,60})\])\s*")
 _EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
 #: Before a label: the sign of a list or of a heading; CHAT writes a star without a blank.
 _BULLET = re.compile(r"[-*•·#>]{1,6}\s+")
 _CHAT = re.compile(r"\*([A-Z][A-Z0-9_]{1,6}):\s")
 
 _ROLE = re.compile(
-    r"(?:unknown |unidentified |virtual )?"
-    r"(?:speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
+    r"(?:unknown |unidentified |virtual |male |female )?"
+    r"(?:(?:new )?speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
     r"interviewee|interviewed|respondent|subject|patient|client|therapist|counsell?or|clinician|"
     r"psychologist|psychiatrist|physician|doctor|nurse|moderator|facilitator|researcher|"
     r"experimenter|examiner|investigator|observer|host|guest|caller|operator|narrator|agent|"
@@ -55,9 +58,15 @@ _ROLE = re.compile(
 )
 #: Roles of one letter, and codes of people: P, Q, P01, VP_12.
 _CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
+_ROUND = str.maketrans("", "", "()")
 _UNKNOWN = re.compile(r"speaker \?")
+_NOT_TOLD = re.compile(r"(?:unknown|unidentified)(?: (?:speaker|person|participant))?")
 _NAME_WORD = re.compile(r"[^\W\d_][\w.'’-]*|\d{1,4}")
-_PARTICLES = {"de", "da", "di", "du", "del", "der", "den", "la", "le", "van", "von", "bin", "el"}
+_PARTICLES = frozenset(
+    """
+    al ben bin da das de del della den der di do dos du e el ibn la las le los ten ter van von y zu
+    """.split()  # noqa: SIM905
+)
 
 #: What people say, or write, before a colon.
 _SPEECH = frozenset(
@@ -102,6 +111,9 @@ _SENTENCE = frozenset(
     this there do don't did have had can can't would not so um uh like just think know want
     """.split()  # noqa: SIM905
 )
+#: Of at least so many lines, so large a part begins with a name where a program wrote them.
+_FEW_LINES = 5
+_NEARLY_ALL = 0.8
 #: What stands in a field has no more words.
 _FIELD_VALUE_WORDS = 8
 _NAMES_IN_LY = ("beverly", "kimberly", "connelly", "donnelly", "kennelly")
@@ -122,8 +134,8 @@ class Label:
 
 
 def same_name(name: str) -> str:
-    """Names with the same value are one speaker: case and blanks make no difference."""
-    return "".join(name.casefold().split())
+    """Names with the same value are one speaker: case, blanks and brackets make no difference."""
+    return "".join(name.casefold().translate(_ROUND).split())
 
 
 def is_role(name: str) -> bool:
@@ -137,12 +149,17 @@ def is_unknown(name: str) -> bool:
     return bool(_UNKNOWN.fullmatch(" ".join(name.casefold().split())))
 
 
+def is_not_told(name: str) -> bool:
+    """Whether a program writes this for whomever it does not know: ``Unknown Speaker``."""
+    return bool(_NOT_TOLD.fullmatch(" ".join(name.casefold().split())))
+
+
 def is_like_a_name(name: str) -> bool:
     """Whether this may be someone's name or code: words in capitals, none of them said before a
     colon.
     """
     words = name.replace(",", " ").split()
-    if not words or len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS:
+    if not words or _is_long(name):
         return False
     if _is_said(name):
         return False
@@ -150,6 +167,12 @@ def is_like_a_name(name: str) -> bool:
         return False
     written = [word for word in words if word not in _PARTICLES and not word.isdigit()]
     return bool(written) and all(_is_capital(word) for word in written)
+
+
+def _is_long(name: str) -> bool:
+    """Whether this has more words or characters than names have; particles count for no word."""
+    words = [word for word in name.split() if word not in _PARTICLES]
+    return len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS
 
 
 def _is_capital(word: str) -> bool:
@@ -184,7 +207,9 @@ def _bare_label(text: str) -> Label | None:
         return Label(bracketed[1], rest, marked=not style, style=style)
     match = _COLON.match(text)
     if match is not None:
-        return Label(match[1], text[match.end() :].strip())
+        number = match[2] or ""
+        name = f"{match[1]} {number}" if _NUMBER.fullmatch(number) else match[1]
+        return Label(name, text[match.end() :].strip())
     dashed = _DASHED.match(text)
     if dashed is not None:
         return Label(dashed[1], text[dashed.end() :].strip(), style="-")
@@ -204,7 +229,8 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
         lines: The lines of one transcript that hold text, in order, without times.
     """
     found = [label_of(line) for line in lines]
-    written = [label for label in found if label is not None and not _is_said(label.name)]
+    unsaid = _unsaid(found)
+    written = [label for label in unsaid if not _is_long(label.name)]
     styles = _styles(written, len(lines))
     labels = [label for label in written if label.style in styles]
     counts = Counter(same_name(label.name) for label in labels)
@@ -219,7 +245,23 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
         names.update(name for name in counts if len(name) <= _MOST_CHARACTERS // 2)
     elif names or all_labelled:
         names.update(_likely(labels))
+    names.update(_on_nearly_all(unsaid, len(lines)))
     return frozenset(names)
+
+
+def _unsaid(found: Sequence[Label | None]) -> list[Label]:
+    """What may be labels, without what people say before a colon."""
+    return [label for label in found if label is not None and not _is_said(label.name)]
+
+
+def _on_nearly_all(labels: Sequence[Label], n_lines: int) -> set[str]:
+    """What stands before a colon, where nearly every line begins so and the same come again: each
+    is who speaks, whatever it looks like, as people call themselves in a meeting (``iphone``).
+    """
+    named = [same_name(label.name) for label in labels if not label.style]
+    people = set(named)
+    enough = n_lines >= _FEW_LINES and len(named) >= _NEARLY_ALL * n_lines
+    return people if enough and 2 * len(people) <= len(named) else set()
 
 
 def _styles(labels: Sequence[Label], n_lines: int) -> set[str]:
@@ -287,10 +329,9 @@ def _likely(labels: Sequence[Label]) -> list[str]:
 def _is_said(name: str) -> bool:
     """Whether the words before a colon are speech, or no name at all."""
     words = name.casefold().split()
-    too_long = len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS
     spoken = [word for word in words if word.strip(".,'’") in _SPEECH and len(word) > 1]
     adverbs = [word for word in words if len(word) > 6 and word.endswith("ly")]
-    return too_long or bool(spoken) or any(word not in _NAMES_IN_LY for word in adverbs)
+    return bool(spoken) or any(word not in _NAMES_IN_LY for word in adverbs)
 
 
 def cut(line: str, names: frozenset[str]) -> Label | None:
@@ -321,17 +362,27 @@ def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
     if _all_are_names(opening, _n_paragraphs(alone)):
         found.update(map(same_name, opening))
     found.update(_alternating([line for line in alone if line]))
-    return frozenset(found)
+    wrapped = {same_name(name) for name in map(_wrapped, lines) if name}
+    return frozenset(found | wrapped if found & wrapped else found)
 
 
 def bare_head(line: str) -> str:
-    """A line without the signs by which it stands out: ``**Anna**``, ``### Anna``."""
+    """A line without the signs by which it stands out: ``**Anna**``, ``### Anna``, ``(Anna)``."""
     text = line.strip()
     bullet = _BULLET.match(text)
     if bullet and text.startswith("#"):
         text = text[bullet.end() :]
     emphasis = _EMPHASIS.match(text)
-    return emphasis[1].strip() if emphasis and emphasis.end() == len(text) else text
+    if emphasis and emphasis.end() == len(text):
+        text = emphasis[1].strip()
+    return _wrapped(text) or text
+
+
+def _wrapped(text: str) -> str:
+    """The name that stands alone in brackets, as Google Meet writes it; empty where none does."""
+    found = _WRAPPED.fullmatch(text)
+    name = (found[1] or found[2]).strip() if found else ""
+    return name if is_name_alone(name) and not is_known_note(name) else ""
 
 
 def _alternating(lines: Sequence[str]) -> set[str]:

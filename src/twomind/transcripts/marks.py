@@ -44,9 +44,10 @@ _OTHER_BRACKETS = str.maketrans("【】〔〕［］（）｛｝＜＞〈〉＊",
 _NOTES = "♪♫♬🎵🎶"
 _SUNG = re.compile(rf"[{_NOTES}]+(?:[^{_NOTES}]*[{_NOTES}]+)?")
 _ONE_NOTE = re.compile(rf"[{_NOTES}]+")
-#: Codes without brackets: CHAT's "xxx" and "&=laughs", breaths (".hh", "°h"), recognisers' own.
+#: Codes without brackets: CHAT's "xxx" and "&=laughs", breaths (".hh", "°h"), recognisers' own; a
+#: word that a program hid ("*****").
 _BARE = re.compile(
-    r"(?<!\S)(?:xxx|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*|"
+    r"(?<!\S)(?:xxx|\*{3,}|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*|"
     r"%(?:noise|silence|laugh|breath|cough|background)\w*)(?=[.,;:!?]?(?!\S))|<\|[^|<>\n]{0,40}\|>",
     re.IGNORECASE,
 )

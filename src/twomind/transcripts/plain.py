@@ -10,14 +10,20 @@ from twomind.transcripts.spans import Parsed, one_span
 from twomind.transcripts.tables import table
 from twomind.transcripts.timed_text import timed_text
 
-#: Lines that programs write about a transcript.
+#: Lines that programs write about a transcript, and what is read out for a picture on a page.
 _OF_A_PROGRAM = re.compile(
-    r"Transcribed by https?://\S*|.{1,60} (?:started|stopped) transcription|"
+    r"Transcribed by https?://\S*|.{1,60} (?:started|stopped) transcription|user avatar|"
+    r"(?:Meeting|Transcription) ended after \d+:\d\d:\d\d\W*|"
+    r"This editable transcript was computer generated and might contain errors\..*|"
     r"Detecting language using up to the first .*|Detected language: .*|"
     r"whisper_\w+: .*|main: processing .*|system_info: .*"
 )
-#: Headings of Otter, each with one line below it.
-_HEADINGS = ("SUMMARY KEYWORDS", "SPEAKERS", "KEYWORDS")
+#: Headings of Otter and of Google Meet, each with one line below it.
+_HEADINGS = ("SUMMARY KEYWORDS", "SPEAKERS", "KEYWORDS", "Attendees")
+#: The part of a document of Google Meet that is the transcript; notes about it stand above.
+_BEGINS = "📖 Transcript"
+#: Signs by which a line stands out.
+_SIGNS = "#*_ \t"
 _NUMBERED = re.compile(r"\s*(\d{1,5})[.):]?(?:\s+|$)")
 _FEWEST_NUMBERED = 3
 _LANGUAGE = re.compile(r"^[ \t]*Detected language: (\w+)", re.MULTILINE)
@@ -65,7 +71,11 @@ def _without_programs(text: str) -> tuple[str, int]:
     n_left_out = 0
     below_heading = False
     for line in text.splitlines():
-        said = line.strip()
+        said = line.strip(_SIGNS)
+        if said == _BEGINS:
+            n_left_out += 1 + sum(bool(above.strip()) for above in kept)
+            kept = []
+            continue
         heading = said in _HEADINGS or (below_heading and bool(said))
         if heading or _OF_A_PROGRAM.fullmatch(said):
             below_heading = said in _HEADINGS

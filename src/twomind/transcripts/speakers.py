@@ -13,6 +13,7 @@ from twomind.transcripts.labels import (
     bare_head,
     cut,
     heads_of_paragraphs,
+    is_not_told,
     is_role,
     is_unknown,
     label_of,
@@ -46,6 +47,8 @@ _INSIDE = re.compile(r"(?<=[.?!…])[ \t]+(?=([A-Z][\w ]{0,30}?):\s)")
 #: A heading has no more words, and does not end as a sentence does.
 _HEADING_WORDS = 10
 _SENTENCE_ENDS = (".", "?", "!", "…", ",", ";")
+#: A title, however it begins and however long it is: ``abc-defg (2025-06-03) - Transcript``.
+_TITLE = re.compile(r".{0,200}\bTranscript\W{0,8}")
 #: So many words of a line can belong to a label.
 _LABEL_WORDS = 6
 _MOST_NAMES = 12
@@ -153,6 +156,8 @@ def _headings(spans: Sequence[Span]) -> list[Span]:
 def _is_heading(line: str) -> bool:
     words = line.split()
     if not words:
+        return True
+    if _TITLE.fullmatch(line.strip()):
         return True
     begins = not line.lstrip()[0].islower()
     return begins and len(words) <= _HEADING_WORDS and not words[-1].endswith(_SENTENCE_ENDS)
@@ -402,6 +407,11 @@ def _named(counts: dict[str, int], speaker: str) -> str:
 def _remarks(counts: dict[str, int], name: str, speaker: str | None) -> list[str]:
     others = {other: n for other, n in counts.items() if other != name}
     remarks = []
+    if is_not_told(name) and not any(others.values()):
+        remarks.append(
+            f"all of the transcript stands under {shortened(name, 60)!r}, which tells nobody apart; "
+            "it is taken as what this person says, and it is not if others speak in the recording"
+        )
     if speaker is not None and same_name(speaker) == LONGEST and same_name(name) != LONGEST:
         beside = f" ({_listed(others)})" if others else ""
         remarks.append(

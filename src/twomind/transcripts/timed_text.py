@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from twomind.transcripts.clock_marks import (
     MARKED,
+    STEP_BACK_S,
     Stamp,
     after_text,
     are_of_day,
@@ -22,11 +23,17 @@ from twomind.transcripts.clock_marks import (
     stamp_of,
 )
 from twomind.transcripts.labels import is_name_alone, is_role, same_name
+from twomind.transcripts.marks import is_known_note
 from twomind.transcripts.second_marks import as_clock
 from twomind.transcripts.spans import Parsed, Span
 
 #: Teams, copied from its page: ``0 minutes 3 seconds0:03``.
 _TOLD_TWICE = re.compile(r"^(?:\d+ hours? )?(?:\d+ minutes? )?\d+ seconds? ?(?=\d+:)")
+#: A heading that holds a time alone, and the anchor that it may have: ``### **0:02:36** {#0:02:36}``.
+_HEADING = re.compile(r"[#*_]{1,8}\s{0,4}\*{0,4}(?=\d[\d:.]{0,20}\*{0,4}\s{0,4}(?:$|\{#))")
+_ANCHOR = re.compile(r"\*{0,4}\s{0,4}(?:\{#[^{}\s]{0,60}\})?$")
+#: ``[Jane - Lab 2] 13:32:28`` and, with several blanks, ``Jane (Lab 2)  0:34``, above what is said.
+_HEAD = re.compile(r"(?:\[([^\[\]]{1,60})\]\s{0,8}|(\S.{0,59}?)[ \t]{2,8})\d{1,3}:\d\d(?::\d\d)?")
 #: ``From Jane Doe to Everyone:``, as chats are kept.
 _FROM = re.compile(r"From\s+(\S.{0,60}?)(?:\s+to\s+\S.{0,60}?)?\s*:(?=\s|$)\s*", re.IGNORECASE)
 
@@ -68,9 +75,10 @@ def timed_text(text: str, duration_s: float) -> Parsed | None:
         duration_s: Length of the recording; nan where it is not known.
     """
     text = as_clock(text, duration_s)
-    written = [_TOLD_TWICE.sub("", line.strip(), count=1) for line in text.split("\n")]
-    free = _free_times_count(written, duration_s)
-    lines = [_line(line, free) for line in written]
+    written = [_TOLD_TWICE.sub("", _plain_line(line), count=1) for line in text.split("\n")]
+    heads = _set_off(written)
+    free = _free_times_count(written, duration_s, heads)
+    lines = [_line(line, free, heads) for line in written]
     stamps = [piece for line in lines for piece in line.pieces if isinstance(piece, Stamp)]
     if not stamps:
         return None
@@ -87,9 +95,28 @@ def timed_text(text: str, duration_s: float) -> Parsed | None:
             "the times in the text are times of the day, which do not say when in the recording; "
             "they were not used",
         )
+    elif _without_steps_back(blocks):
+        problems = (
+            "some times in the text step back a little; what stands there was given a time "
+            "between its neighbours",
+        )
     spans = [_span(block) for block in blocks]
     said = tuple(span for span in spans if span.text)
     return Parsed(said, "text with times", None, problems, carries=True)
+
+
+def _without_steps_back(blocks: Sequence[_Block]) -> bool:
+    """Take away times that step a little back of what the same person said before, so that words
+    stay in the order in which they are written; and whether there were any.
+    """
+    found = []
+    for before, block in pairwise(blocks):
+        step_s = before.start_s - block.start_s
+        if 0 < step_s <= STEP_BACK_S and same_name(before.name) == same_name(block.name):
+            found.append(block)
+    for block in found:
+        block.start_s = math.nan
+    return bool(found)
 
 
 def _span(block: _Block) -> Span:
@@ -101,8 +128,30 @@ def _span(block: _Block) -> Span:
 # ---------------------------------------------------------------------------------------------------
 
 
-def _free_times_count(lines: Sequence[str], duration_s: float) -> bool:
+def _plain_line(line: str) -> str:
+    """A line without blanks around it; a time that is a heading, without the signs of one."""
+    text = line.strip()
+    heading = _HEADING.match(text)
+    return _ANCHOR.sub("", text[heading.end() :], count=1) if heading else text
+
+
+def _set_off(lines: Sequence[str]) -> frozenset[str]:
+    """What brackets or blanks set off from a time, on several lines, each with text below: who
+    speaks, whatever it looks like; what a transcriber notes is none.
+    """
+    found = []
+    for line, below in pairwise(lines):
+        head = _HEAD.fullmatch(line)
+        name = (head[1] or head[2]).strip() if head else ""
+        if name and below and not is_known_note(name):
+            found.append(name)
+    return frozenset(found) if len(found) > 1 else frozenset()
+
+
+def _free_times_count(lines: Sequence[str], duration_s: float, heads: frozenset[str]) -> bool:
     """Whether the free times at the edges of lines are times of the recording."""
+    if heads:
+        return True
     free: list[Stamp] = []
     opens = False
     seen = False
@@ -113,12 +162,13 @@ def _free_times_count(lines: Sequence[str], duration_s: float) -> bool:
         named = _after_name(line)
         ending = at_end(line)
         if starting is not None:
-            free.append(starting[0])
-            opens = opens or not seen
+            stamp, rest = starting
+            free.append(stamp)
+            opens = opens or not seen or (stamp.exact and not rest)
         elif named is not None:
             free.append(named[1])
             opens = True
-        elif ending is not None and _is_header(ending[0]):
+        elif ending is not None and _is_header(ending[0], heads):
             free.append(ending[1])
             opens = True
         seen = True
@@ -141,12 +191,13 @@ def _after_name(line: str) -> tuple[str, Stamp, str] | None:
     return None
 
 
-def _is_header(before: str) -> bool:
+def _is_header(before: str, heads: frozenset[str]) -> bool:
     """Whether what stands before a time that ends a line is a name."""
-    return is_name_alone(before.rstrip(":,-–—|•· ").strip("[]").strip())
+    name = before.rstrip(":,-–—|•· ").strip("[]").strip()
+    return name in heads or is_name_alone(name)
 
 
-def _line(line: str, free: bool) -> _Line:
+def _line(line: str, free: bool, heads: frozenset[str]) -> _Line:
     """A line with its times: those in brackets, and free ones at its edges where ``free``."""
     if free and not MARKED.match(line):
         starting = at_start(line)
@@ -154,7 +205,7 @@ def _line(line: str, free: bool) -> _Line:
         if starting is not None:
             stamp, rest = starting
             return _Line([stamp, *_cut(rest)])
-        if ending is not None and _is_header(ending[0]):
+        if ending is not None and _is_header(ending[0], heads):
             return _Line([ending[1]], _bare_name(ending[0]))
     pieces = _cut(line)
     return _with_name(pieces, free)
