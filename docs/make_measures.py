@@ -25,9 +25,9 @@ Every measure is kept raw (`value`). Face, head and gaze also come relative to t
 median of a neutral clip (`--neutral`) or, without one, the recording's own median; the table says which. Quality
 columns, `blink` and `mouth_motion` have no neutral.
 
-**What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units
-are known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite,
-plausible and smooth, and on posed photographs of a few people ([faces.md](faces.md)). They are not FACS codes by a
+**What the numbers are worth.** The formulas and the leaks in "limits" were found with synthetic faces, whose
+action units are known exactly: that shows that geometry follows geometry. On real faces they were checked only for being
+finite, plausible and smooth, and on posed photographs of a few people ([faces.md](faces.md)). They are not FACS codes by a
 certified coder, and no intensity A to E is claimed.
 
 `iod` is the distance between the middles of the two eyes (about 63 mm in adults), after the head's pose is taken out.

@@ -20,7 +20,8 @@ import numpy as np
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
-from twomind.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.datasets.answers import read_answers
+from twomind.datasets.bah_splits import Answer, video_id
 from twomind.evaluation import metrics
 from twomind.features.words.text import count
 from twomind.models.words.additive import Additive

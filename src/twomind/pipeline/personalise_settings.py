@@ -31,7 +31,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """A drawn study without films, in place of a folder."""
+    """A synthetic study without films, in place of a folder."""
 
     layout: Literal["bah", "biovid", "stressid"] | None = None
     people: Annotated[int, Bounds(3)] = 24

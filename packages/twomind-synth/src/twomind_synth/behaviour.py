@@ -1,4 +1,4 @@
-"""What a drawn face does, frame by frame, as known truth: expressions, gaze, head, blinks, and lips
+"""What a synthetic face does, frame by frame, as known truth: expressions, gaze, head, blinks, and lips
 that speak.
 """
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 
-#: The action units that a drawn face can do, under the names that the describe room measures them
+#: The action units that a synthetic face can do, under the names that the describe room measures them
 #: by.
 AU_NAMES = (
     *("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12", "AU14"),

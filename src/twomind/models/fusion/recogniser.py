@@ -65,7 +65,9 @@ class Settings:
     )
     prevalence: float | None = None  # share of the second class where the answers come from
     prevalence_source: str = ""
-    allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
+    allow_drawn_model: bool = (
+        False  # score real people with a model that learnt from synthetic ones
+    )
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,7 @@ class FusionRecogniser(BaseModel):
         """Answers while the recording comes in.
 
         Raises:
-            BadInput: a released variant, which is not causal; or a drawn model for a real person.
+            BadInput: a released variant, which is not causal; or a synthetic model for a real person.
         """
         refuse_real(learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.allow_real)
         if not self.net.config.streams:

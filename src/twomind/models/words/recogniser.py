@@ -68,7 +68,9 @@ class Settings:
     prevalence_question: str | None = (
         None  # the question that number is about; None: the seven asked equally often
     )
-    allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
+    allow_drawn_model: bool = (
+        False  # score real people with a model that learnt from synthetic ones
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""DSFDA on drawn studies: face crops without films, and a source model of the crops of source
+"""DSFDA on synthetic studies: face crops without films, and a source model of the crops of source
 people.
 
 Crops are cut from the drawing by its own eyes and chin (the template ``mesh``), as the films' crops

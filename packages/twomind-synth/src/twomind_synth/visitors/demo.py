@@ -1,4 +1,4 @@
-"""Three drawn people take part in a study on this machine, with a real Chromium each.
+"""Three synthetic people take part in a study on this machine, with a real Chromium each.
 
     python -m twomind_synth.visitors.demo demo/study
 
@@ -45,7 +45,7 @@ _QUESTIONS = (4, 7)
 
 @dataclass
 class Person:
-    """One drawn person, and what they do besides answering."""
+    """One synthetic person, and what they do besides answering."""
 
     name: str
     does: str
@@ -233,7 +233,7 @@ def tell(folder: Path, people: tuple[Person, ...]) -> list[str]:
     lines += [
         "",
         f"Encrypted, as the server keeps them: {folder / 'data' / 'people'}",
-        f"Decrypted, to look at (drawn people only): {look}",
+        f"Decrypted, to look at (synthetic people only): {look}",
         f"Who is where: twomind study people {folder}",
         f"The pages again: twomind study invite {folder} --test; twomind serve {folder}",
     ]
@@ -260,7 +260,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[str]:
     """The whole demonstration, in a folder that is made anew.
 
     Args:
-        folder: For the drawn films, the study and its keys.
+        folder: For the synthetic films, the study and its keys.
         say: Takes what is going on.
 
     Returns:
@@ -308,7 +308,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[str]:
 
 def main() -> None:
     """Run it, and print what each person left."""
-    parser = argparse.ArgumentParser(description="Three drawn people take part in a study.")
+    parser = argparse.ArgumentParser(description="Three synthetic people take part in a study.")
     parser.add_argument("folder", type=Path, help="For everything; it is made anew.")
     folder: Path = parser.parse_args().folder
     begun = time.monotonic()
