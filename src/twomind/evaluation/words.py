@@ -231,7 +231,7 @@ def n_trained_on(model: WordsRecogniser, people: Sequence[str] | Array) -> int:
 
 
 def existing(data_dir: Path) -> Path:
-    """The path itself.
+    """The path of the labelled answers, once it is known to be there.
 
     Raises:
         BadInput: there is neither a file nor a folder.

@@ -57,7 +57,7 @@ FORM_NOTE = (
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
 DRAWN_POPULATION = "synthetic people: consistency of the machinery, not validity on people"
-WHAT = (
+TARGET_OF_SCORE = (
     "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in a spoken "
     "answer"
 )
@@ -243,7 +243,7 @@ def _card(trained: _Trained, source: Plain) -> Plain:
     about["present"] = float(data.y.mean())
     chosen = {"known_question": _chosen(trained.known), "own_prompt": _chosen(trained.own)}
     return {
-        "what": WHAT,
+        "what": TARGET_OF_SCORE,
         "made": datetime.now(UTC).date().isoformat(),
         "data": about,
         "population": _population(source),

@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[str, str, str]] = {
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 #: States of weights that can be used.
-_WHOLE = ("present", "unverified")
+_USABLE_STATES = ("present", "unverified")
 
 #: Programs that are used when present.
 PROGRAMS = {
@@ -112,7 +112,7 @@ def _face(parts: dict[str, Any], states: dict[str, str]) -> str:
     lacking = _lacking(parts, "face")
     if lacking:
         return lacking
-    if states.get("mediapipe-face") not in _WHOLE:
+    if states.get("mediapipe-face") not in _USABLE_STATES:
         return "no: the face models are damaged; reinstall mediapipe"
     return "yes"
 
@@ -121,7 +121,9 @@ def _speech(parts: dict[str, Any], states: dict[str, str]) -> str:
     lacking = _lacking(parts, "speech")
     if lacking:
         return lacking
-    whisper = [n for n, state in states.items() if n.startswith("whisper-") and state in _WHOLE]
+    whisper = [
+        n for n, state in states.items() if n.startswith("whisper-") and state in _USABLE_STATES
+    ]
     places = [f"{name} (added weights)" for name in whisper]
     places += [f"{name} (the Hugging Face hub)" for name in cached_models()]
     if not places:

@@ -69,7 +69,7 @@ class CompareSettings:
 
 @dataclass(frozen=True)
 class PersonaliseSettings:
-    """All sections."""
+    """All settings of ``score personalise``, by section."""
 
     data: DataSettings = field(default_factory=DataSettings)
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)

@@ -30,7 +30,7 @@ _SINCE = "0.2.0"
 _SIDES = ("change", "sustain", "neutral", "cannot tell")
 _JOINED = " | "
 #: Endings of names of measures, and their units.
-_UNITS = {
+_UNITS_OF_ENDINGS = {
     "_per_min": "per minute",
     "_per_s": "per second",
     "_dbfs": "dBFS",
@@ -223,7 +223,7 @@ def _voice() -> Iterator[Cell]:
 
 def unit_of(name: str) -> str:
     """The unit of a measure of the voice, by the ending of its name."""
-    for ending, unit in _UNITS.items():
+    for ending, unit in _UNITS_OF_ENDINGS.items():
         if name.endswith(ending):
             return unit
     return "count"

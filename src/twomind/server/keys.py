@@ -50,7 +50,7 @@ class Keys:
         return keys
 
     def secret(self) -> bytes:
-        """What signs links and sessions."""
+        """The secret that signs links and sessions."""
         return (self.folder / _SECRET).read_bytes()
 
     def make(self, person: str) -> None:

@@ -275,7 +275,7 @@ class Sessions:
 
     @property
     def n(self) -> int:
-        """How many run."""
+        """How many sessions are measuring now."""
         with self._lock:
             self._sweep()
             return self._n_measuring()
@@ -284,7 +284,7 @@ class Sessions:
         return sum(not running.over for running in self._all.values())
 
     def close(self) -> None:
-        """End all."""
+        """End all sessions and wait for their threads."""
         with self._lock:
             for running in self._all.values():
                 running.end()

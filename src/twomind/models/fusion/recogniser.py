@@ -57,7 +57,7 @@ BRIDGE_S, SHORTEST_S = 0.6, 0.4
 
 @dataclass(frozen=True)
 class Settings:
-    """How to use the model."""
+    """How a fusion model is used: question, prevalence, abstaining, synthetic people."""
 
     use_question: bool = True  # False: score as if the question were unknown
     max_risk: float | None = (
@@ -554,7 +554,7 @@ def plain(value: Any) -> Any:
 
 
 def load(path: str | Path | None = None) -> FusionRecogniser:
-    """Read a model's folder.
+    """Read a fusion model from its folder.
 
     Raises:
         MissingWeights: a file of it is absent, or its weights are not those of the card.

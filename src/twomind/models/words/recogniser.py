@@ -57,7 +57,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to use the model."""
+    """How the words model is used: question, prevalence, abstaining, synthetic people."""
 
     use_question: bool = True  # False: score as if the question were unknown
     max_risk: float | None = (
@@ -465,7 +465,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path | None = None) -> WordsRecogniser:
-    """Read a recogniser.
+    """Read a words model from its file or folder.
 
     Raises:
         MissingWeights: the file is absent, or the shipped one is damaged.

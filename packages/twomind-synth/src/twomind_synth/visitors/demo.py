@@ -38,7 +38,7 @@ _OFFLINE_MS = 8000
 #: How long a page may take for one thing.
 _PATIENCE_MS = 120_000
 #: Which answer something happens to.
-_THIRD = 2
+_EVENTFUL_ANSWER = 2
 #: Questions of which each person's camera film is drawn.
 _QUESTIONS = (4, 7)
 
@@ -145,7 +145,7 @@ def _loses_the_network(person: Person, visit: Visit, context: BrowserContext) ->
 
     n = 0
     while visit.is_asked():
-        _answer(visit, cut if n == _THIRD else None)
+        _answer(visit, cut if n == _EVENTFUL_ANSWER else None)
         n += 1
     visit.finish()
     person.said.append(f"{n} answers, all acknowledged")
@@ -154,7 +154,7 @@ def _loses_the_network(person: Person, visit: Visit, context: BrowserContext) ->
 def _closes_the_tab(person: Person, visit: Visit, context: BrowserContext) -> None:
     n = 0
     while visit.is_asked():
-        if n == _THIRD:
+        if n == _EVENTFUL_ANSWER:
             visit.begin_answer()
             visit.page.wait_for_timeout(_ANSWER_MS)
             visit.page.close()
@@ -170,7 +170,7 @@ def _closes_the_tab(person: Person, visit: Visit, context: BrowserContext) -> No
 
 
 def _withdraws(person: Person, visit: Visit, _context: BrowserContext) -> None:
-    for _ in range(_THIRD + 1):
+    for _ in range(_EVENTFUL_ANSWER + 1):
         visit.is_asked()
         _answer(visit)
     visit.is_asked()
