@@ -72,3 +72,24 @@ def test_every_exit_code_is_documented() -> None:
     ]
     for one in classes:
         assert f"| {one.exit_code} |" in page, one
+
+
+#: A file or folder of the repository that a page names, and perhaps a test in it.
+_PLACE = re.compile(
+    r"(?<![\w/.-])((?:tests|src/twomind|benchmarks|experiments|packages|\.ci|\.github)/[\w./-]*[\w/])(?:::(\w+))?"
+)
+
+
+def test_files_and_tests_that_the_documents_name_are_there() -> None:
+    named = 0
+    for pattern in ("*.md", "docs/**/*.md", ".github/**/*.yml"):
+        for document in ROOT.glob(pattern):
+            if document.name == "CHANGELOG.md":  # it tells what was, too
+                continue
+            for place, test in _PLACE.findall(document.read_text(encoding="utf-8")):
+                named += 1
+                path = ROOT / place
+                assert path.exists() or path.with_suffix(".py").exists(), f"{document}: {place}"
+                if test:
+                    assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{document}: {test}"
+    assert named > 100
