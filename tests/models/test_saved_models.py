@@ -215,5 +215,5 @@ def test_a_folder_of_several_models_asks_which(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"several models: group_1, group_2\. Name one: .*group_1"):
         load(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match="made by `twomind train`, with a card.json; it has none"):
+    with pytest.raises(BadInput, match=r"made by `twomind train`, with a card\.json; it has none"):
         load(tmp_path / "empty")
