@@ -171,7 +171,7 @@ class Paired:
     n_helped: int
 
     def plain(self) -> dict[str, float | int | tuple[float, float]]:
-        """Plain values, for JSON."""
+        """The comparison as plain values, for JSON."""
         return asdict(self)
 
 

@@ -44,7 +44,7 @@ class Table:
         return self.file.partition(".")[0]
 
     def names(self, *optional: str) -> tuple[str, ...]:
-        """The headings.
+        """The headings of the table, in order.
 
         Args:
             optional: columns that are there only in runs that ask for them.

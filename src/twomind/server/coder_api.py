@@ -186,7 +186,7 @@ def make(body: CoderBody, visitor: ResearcherHere, place: ThePlace) -> dict[str,
 
 @team.get("")
 def listed(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
-    """All coders."""
+    """List all coders of the study."""
     return {"coders": coders.listed(place)}
 
 

@@ -26,7 +26,7 @@ class NoKey(BadInput):
 
 @dataclass(frozen=True)
 class Keys:
-    """The folder of keys."""
+    """The keys of a study's participants, in a folder outside the study's own."""
 
     folder: Path
 

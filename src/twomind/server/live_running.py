@@ -103,7 +103,7 @@ class Running:
         self._add(_Waiting(lambda session: session.push_words(words, until_s)))
 
     def chunk(self, content: bytes) -> None:
-        """A chunk of MediaRecorder."""
+        """Take in a chunk of a recording that a browser's MediaRecorder made."""
         if self._chunks is None:
             self._chunks = Chunks(self._seen, self._heard, self._film_over)
         self._chunks.feed(content)

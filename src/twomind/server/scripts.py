@@ -38,7 +38,7 @@ class Script:
 
     @property
     def text(self) -> str:
-        """The words alone."""
+        """The words of the transcript, as one text."""
         return " ".join(word.text for word in self.words)
 
 

@@ -297,7 +297,7 @@ class Caution:
 
 
 class Study(_Part):
-    """A whole ``study.toml``."""
+    """The settings and texts of a study, as ``study.toml`` has them."""
 
     id: Id
     languages: tuple[str, ...] = Field(min_length=1)

@@ -66,7 +66,7 @@ class Asked:
 
     @property
     def card(self) -> dict[str, str]:
-        """What every card says."""
+        """What the card of every imported model says."""
         return {
             "source": self.source or "not stated",
             "licence": self.licence or "not stated",

@@ -14,8 +14,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 
-#: The action units that a synthetic face can do, under the names that the describe room measures them
-#: by.
+#: The action units that a synthetic face can do, under the names by which they are measured.
 AU_NAMES = (
     *("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12", "AU14"),
     *("AU15", "AU17", "AU18", "AU20", "AU23", "AU24", "AU25", "AU26", "AU43"),

@@ -66,7 +66,7 @@ class Rest:
         return float(np.mean(spreads)) if spreads else 0.0
 
     def plain(self) -> dict[str, Any]:
-        """As plain values."""
+        """The resting face as plain values, for JSON."""
         units = {}
         for name, one in self.units.items():
             units[name] = {"value": round(one.value, 4), "sd": round(one.sd, 4)}
