@@ -96,7 +96,7 @@ def table(layout: Layout) -> Table:
 
 @cache
 def cells(layout: Layout) -> tuple[Cell, ...]:
-    """The row of an answer, every column in order."""
+    """The columns of the row of an answer, in order."""
     found = [*_who(), *_score(), *_said(), *_voice(), *_counted(layout), *_two_sides()]
     found += _rows_of("face", _face_measures(layout))
     found += _rows_of("voice", _VOICE_ROWS)
