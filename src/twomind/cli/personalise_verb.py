@@ -126,7 +126,7 @@ def score_personalise_verb(
     source people.
 
     `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU
-    on frame embeddings of films or face crops, or of a synthetic study's faces (drawn without films);
+    on frame embeddings of films or face crops, or of a synthetic study's faces (made without films);
     it is kept under OUT/models, and the fold's validation people choose its epoch. A trained
     model is compared as it is: whose recordings it was trained on is not checked. Every line of the
     table says what the method saw. All settings are kept in OUT/settings.toml.
