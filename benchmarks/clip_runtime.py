@@ -4,7 +4,7 @@ from float32's.
     python -m benchmarks.clip_runtime FOLDER [--repeats 5] [--threads 2]
 
 Random weights (the published ones cannot be had here): times are those of the published size,
-deviations are of the arithmetic and only a hint for trained weights. Pictures are drawn faces.
+deviations are of the arithmetic and only a hint for trained weights. Pictures are synthetic faces.
 Processor and clock seconds, the runtimes in turns. A deviation is the length of a row's difference
 to torch's float32, over how far rows of two pictures lie apart (median); and the cosine between the
 two.
@@ -97,7 +97,7 @@ def trained(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="keeps drawn faces")
+    parser.add_argument("folder", type=Path, help="keeps synthetic faces")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()

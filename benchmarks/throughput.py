@@ -167,7 +167,7 @@ def main() -> None:
     save(
         "throughput",
         {
-            "video": "1280x720, 30 frames per second, h264, one drawn face",
+            "video": "1280x720, 30 frames per second, h264, one synthetic face",
             "n_frames_each_run": n_frames,
             "frames_per_cpu_s": {
                 k: n_frames / statistics.median(c for c, _ in v) for k, v in rows.items()

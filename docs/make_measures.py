@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twomind.features.body.measures import MEASURES as BODY_MEASURES
 from twomind.features.cues import KINDS, NOT_MEASURED
-from twomind.features.face.blendshapes import OF_UNITS, TAKEN
+from twomind.features.face.blendshapes import OF_UNITS, PREFERRED_SOURCE
 from twomind.features.face.measures import MEASURES, UNSUPPORTED
 from twomind.features.voice.track import NAMES, SUMMARY, UNITS
 
@@ -25,10 +25,10 @@ Every measure is kept raw (`value`). Face, head and gaze also come relative to t
 median of a neutral clip (`--neutral`) or, without one, the recording's own median; the table says which. Quality
 columns, `blink` and `mouth_motion` have no neutral.
 
-**What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units
-are known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite,
-plausible and smooth, and on posed photographs of a few people ([faces.md](faces.md)). They are not FACS codes by a
-certified coder, and no intensity A to E is claimed.
+**What the numbers are worth.** The formulas and the leaks in "limits" were found with synthetic faces, whose
+action units are known exactly: that shows that geometry follows geometry. On real faces they were checked only for
+being finite, plausible and smooth, and on posed photographs of a few people ([faces.md](faces.md)). They are not FACS
+codes by a certified coder, and no intensity A to E is claimed.
 
 `iod` is the distance between the middles of the two eyes (about 63 mm in adults), after the head's pose is taken out.
 
@@ -178,7 +178,7 @@ clips have no words, so that for face and voice against words no rate is known; 
 
 def _units() -> Iterable[Iterable[str]]:
     for unit, members in OF_UNITS.items():
-        yield f"`{unit}_blendshape`", ", ".join(members), TAKEN[unit]
+        yield f"`{unit}_blendshape`", ", ".join(members), PREFERRED_SOURCE[unit]
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

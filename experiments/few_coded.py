@@ -29,7 +29,7 @@ import numpy as np
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.offsets import fit_sd
 from twomind.core.numbers import resamples, softmax
-from twomind.datasets.bah_splits import read_answers
+from twomind.datasets.answers import read_answers
 from twomind.evaluation import metrics
 from twomind.evaluation.people import paired
 from twomind.models.words.recogniser import MIN_WORDS

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.datasets.answers import read_answers
+from twomind.datasets.bah_splits import Answer, video_id
 from twomind.evaluation.fusion_card import card_figures
 from twomind.evaluation.fusion_folds import with_validation
 from twomind.evaluation.words import score_words

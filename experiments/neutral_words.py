@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.datasets.bah_splits import read_answers
+from twomind.datasets.answers import read_answers
 from twomind.evaluation import metrics
 from twomind.features.words.lexicon import lexicon
 from twomind.models.calibration import log_loss, sigmoid

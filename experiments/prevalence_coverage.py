@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.datasets.bah_splits import read_answers
+from twomind.datasets.answers import read_answers
 from twomind.evaluation.prevalence import Answers, Drawn, Measured, Share, Target, estimated
 from twomind.evaluation.prevalence_fit import adjusted
 from twomind.evaluation.prevalence_next import draw_next

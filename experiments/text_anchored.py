@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.datasets.answers import read_answers
+from twomind.datasets.bah_splits import Answer
 from twomind.encoders.pretrained import Encoder, encode_words, network
 from twomind.evaluation.fusion_card import class_probs
 from twomind.evaluation.fusion_folds import with_validation

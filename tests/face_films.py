@@ -1,4 +1,4 @@
-"""Short films of drawn faces for the tests of the face: small pictures, each made once per process.
+"""Short films of synthetic faces for the tests of the face: small pictures, each made once per process.
 
 The drawing has the signs of the library: yaw + turns to the person's own left (towards image
 right), pitch + up, roll + to the own left shoulder; gaze is relative to the head with the same

@@ -11,9 +11,9 @@ from server_world import Guest, World
 from twomind.annotations import Annotations, Mark, Tier
 from twomind.server import people, reviewing, scripts
 from twomind.server.release.build import Built, Wanted, build
-from twomind.server.release.marks import Settled
 from twomind.server.release.who import Cut
 from twomind.server.scripts import Script
+from twomind.server.settled import Settled
 from twomind.server.tables import Recording
 from twomind.types import Timing, Word
 

@@ -6,22 +6,22 @@ import importlib.util
 import re
 from pathlib import Path
 
+import pytest
+
 from twomind.reporting.tables import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_page_of_measures_is_the_code() -> None:
-    spec = importlib.util.spec_from_file_location(
-        "make_measures", ROOT / "docs" / "make_measures.py"
-    )
+@pytest.mark.parametrize("maker", ["make_measures", "make_tables"])
+def test_a_page_that_is_written_from_the_code_is_the_code(maker: str) -> None:
+    spec = importlib.util.spec_from_file_location(maker, ROOT / "docs" / f"{maker}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(), (
-        "run: python docs/make_measures.py"
-    )
+    page = module.PAGE.read_text(encoding="utf-8")
+    assert page == module.page(), f"run: python docs/{maker}.py"
 
 
 def test_the_columns_in_the_readme_are_the_columns_of_the_table() -> None:
@@ -72,3 +72,24 @@ def test_every_exit_code_is_documented() -> None:
     ]
     for one in classes:
         assert f"| {one.exit_code} |" in page, one
+
+
+#: A file or folder of the repository that a page names, and perhaps a test in it.
+_PLACE = re.compile(
+    r"(?<![\w/.-])((?:tests|src/twomind|benchmarks|experiments|packages|\.ci|\.github)/[\w./-]*[\w/])(?:::(\w+))?"
+)
+
+
+def test_files_and_tests_that_the_documents_name_are_there() -> None:
+    named = 0
+    for pattern in ("*.md", "docs/**/*.md", ".github/**/*.yml"):
+        for document in ROOT.glob(pattern):
+            if document.name == "CHANGELOG.md":  # it tells what was, too
+                continue
+            for place, test in _PLACE.findall(document.read_text(encoding="utf-8")):
+                named += 1
+                path = ROOT / place
+                assert path.exists() or path.with_suffix(".py").exists(), f"{document}: {place}"
+                if test:
+                    assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{document}: {test}"
+    assert named > 100

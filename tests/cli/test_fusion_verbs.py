@@ -47,7 +47,7 @@ def _invoke(*arguments: object) -> tuple[int, str, str]:
 def test_train_fusion_and_predict_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The verb on a set in memory; then its folder on a drawn film, whose segments are shown only
+    """The verb on a set in memory; then its folder on a synthetic film, whose segments are shown only
     if earned.
     """
     pytest.importorskip("cv2")

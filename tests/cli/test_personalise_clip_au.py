@@ -1,5 +1,5 @@
 """``score personalise --model clip-au``: a CLIP-AU per fold, on frame embeddings of films, crops
-and drawn faces.
+and synthetic faces.
 """
 
 from __future__ import annotations

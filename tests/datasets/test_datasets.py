@@ -111,7 +111,7 @@ def test_the_layout_alone_says_which_data_set_it_is(name: str, copy) -> None:  #
     (root / "study.json").unlink()
     data = open_dataset(root)
     assert data.name == name
-    if name != "people":  # that folder holds nothing but drawn people
+    if name != "people":  # that folder holds nothing but synthetic people
         assert not any(r.drawn for r in data.recordings()), (
             "without its mark a folder is of real people"
         )
@@ -400,7 +400,7 @@ def test_an_empty_split_file_is_a_fault_of_a_release(copy) -> None:  # type: ign
     root = copy("bah")
     (root / "data" / "split" / "val.txt").write_text("")
     assert open_dataset(root).check().corrupted == (), (
-        "a small drawn study may have nobody to validate on"
+        "a small synthetic study may have nobody to validate on"
     )
     (root / "study.json").unlink()
     found = open_dataset(root).check()

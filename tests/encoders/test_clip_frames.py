@@ -50,7 +50,7 @@ def encoder(
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """Nearly a second of a drawn face; frames 10 to 13 show the empty room."""
+    """Nearly a second of a synthetic face; frames 10 to 13 show the empty room."""
     path = tmp_path_factory.mktemp("video") / "face.mp4"
     person, camera = Person(), Camera(width_px=320, height_px=240, noise=0.0)
     with av.open(str(path), "w") as container:

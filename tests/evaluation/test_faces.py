@@ -14,7 +14,13 @@ from click.testing import CliRunner
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.evaluation import faces
-from twomind.features.face.blendshapes import BLENDSHAPES, COLUMNS, OF_UNITS, TAKEN, columns_of
+from twomind.features.face.blendshapes import (
+    BLENDSHAPES,
+    COLUMNS,
+    OF_UNITS,
+    PREFERRED_SOURCE,
+    columns_of,
+)
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.types import Track
 
@@ -112,9 +118,9 @@ def test_the_table_of_blendshapes_is_whole() -> None:
     assert len(BLENDSHAPES) == len(set(BLENDSHAPES)) == 52
     assert {name for members in OF_UNITS.values() for name in members} <= set(BLENDSHAPES)
     units = {name for name in NAMES if name.startswith("AU") and "_" not in name}
-    assert set(TAKEN) == units
+    assert set(PREFERRED_SOURCE) == units
     assert set(OF_UNITS) < units
-    taken = {unit for unit, measure in TAKEN.items() if measure == "blendshape"}
+    taken = {unit for unit, measure in PREFERRED_SOURCE.items() if measure == "blendshape"}
     assert taken <= set(OF_UNITS)
     shapes = np.arange(104.0).reshape(2, 52)
     columns = dict(zip(COLUMNS, columns_of(shapes).T, strict=True))

@@ -26,7 +26,7 @@ from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings, r
 from twomind.features.face.tracker_mesh import MeshFinder
 from twomind.types import Track
 
-#: The second line, with material that not everybody has; the drawn faces are the first.
+#: The second line, with material that not everybody has; the synthetic faces are the first.
 REAL = pytest.param("real", marks=pytest.mark.slow)
 
 

@@ -1,4 +1,4 @@
-"""What a drawn face does is what is measured: signs, sides, blinks, absences and the target person,
+"""What a synthetic face does is what is measured: signs, sides, blinks, absences and the target person,
 in three films.
 
 The closed loop (``test_closed_loop_face.py``) says how exactly the measures follow, over more

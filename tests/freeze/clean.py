@@ -99,6 +99,12 @@ _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
 _DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h) (by the clock|of processors)\b")
 #: The version of the library, where a page or a text names it.
 _VERSION = re.compile(r"(\btwomind |<dd>)0\.\d+\.\d+\b")
+#: Text as it is now → as version 0.1 had it.
+REWORDED: Mapping[str, str] = {
+    "These people are synthetic: made by the project, not filmed.": "These people are drawn by the "
+    "project, not filmed.",
+    "synthetic study (": "drawn study (",
+}
 #: How a page tells what was observed among held-out answers; reworded in 0.2.
 _BAND = re.compile(
     r"The band, (?P<old>0\.\d\d to 0\.\d\d), says how well that share is known \(95 %\)\."
@@ -167,6 +173,8 @@ class Cleaner:
             text = text.replace(place, name)
         text = _ENTRY.sub(r"\1(code)", text)
         text = _VERSION.sub(r"\1(version)", text)
+        for now, before in REWORDED.items():
+            text = text.replace(now, before)
         text = _BAND.sub(_band, text)
         text = _DETECTOR.sub("", text)
         return _DURATION.sub(r"(time) \3", text)

@@ -19,7 +19,7 @@ from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.capture.drawn.people import draw_people
 
 SIZE = (320, 240)
-#: What the drawn people of the data set are said to have said, by label; made up here.
+#: What the synthetic people of the data set are said to have said, by label; made up here.
 SAID = {
     0: ("I get up, have breakfast and walk to work.", "I like my garden and I water it every day."),
     1: (
@@ -30,7 +30,7 @@ SAID = {
 
 
 def film(path: Path, seed: int, seconds: float) -> Path:
-    """A drawn face that moves at random, at 12 frames/s, without sound."""
+    """A synthetic face that moves at random, at 12 frames/s, without sound."""
     rng = np.random.default_rng(seed)
     person, camera = Person(), Camera(*SIZE, noise=0.0)
     strength = np.abs(np.cumsum(rng.normal(0, 0.25, (int(seconds * 12), 3)), axis=0)) % 1.0

@@ -205,3 +205,15 @@ def test_the_command_line_says_it_in_a_line(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stderr.count("carries no checksum") == 1
     assert ".py" not in done.stderr
+
+
+def test_a_folder_of_several_models_asks_which(tmp_path: Path) -> None:
+    """``train fusion`` writes one for each fold of its protocol."""
+    for name in ("group_2", "group_1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"several models: group_1, group_2\. Name one: .*group_1"):
+        load(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"made by `twomind train`, with a card\.json; it has none"):
+        load(tmp_path / "empty")

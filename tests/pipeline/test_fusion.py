@@ -72,7 +72,7 @@ def test_settings_given_back_give_the_same_weights(tmp_path: Path) -> None:
     assert first["runs"][0]["validation_score"] == again["runs"][0]["validation_score"]
     card = json.loads((tmp_path / "first" / "card.json").read_text())
     assert (card["seed"], card["protocol"]) == (3, "people")
-    assert card["speech_detector"] == "energy", "its people are drawn"
+    assert card["speech_detector"] == "energy", "its people are synthetic"
     assert recogniser.load(tmp_path / "first").speech_detector == "energy"
     assert card["word_times"] == recogniser.load(tmp_path / "first").word_times
     assert card["word_times"] == ("aligned" if can_align() else "as they came")

@@ -31,7 +31,7 @@ LIVE = LiveSettings(step_s=2.0, warm_s=2.0)
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five seconds of a drawn face that turns, with a voice."""
+    """Five seconds of a synthetic face that turns, with a voice."""
     from twomind_synth.face import Camera, FaceState, Person, draw
     from twomind_synth.film import FilmSettings, encode
 

@@ -37,7 +37,7 @@ EAGER = ("--set", "adapt.gates=", "--set", "adapt.empty_class=released")
 
 
 def film(path: Path, seed: int, seconds: float = 5.0) -> Path:
-    """A drawn face that moves at random, at 12 frames/s, without sound."""
+    """A synthetic face that moves at random, at 12 frames/s, without sound."""
     rng = np.random.default_rng(seed)
     settings = FilmSettings(*SIZE, 12, "builtin", crf=23, preset="ultrafast")
     person, camera = Person(), Camera(*SIZE, noise=0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twomind.models.calibration import BEYOND
+from twomind.models.calibration import NO_BAND_REASON
 from twomind.reporting.messages import ENGLISH
 from twomind.reporting.report_text import _sentences
 
@@ -19,7 +19,7 @@ def test_the_band_is_what_was_observed_of_scores_nearby() -> None:
 
 
 def test_a_score_beyond_what_was_tested_is_not_told_as_a_rate() -> None:
-    text = said(0.14, None, BEYOND)
+    text = said(0.14, None, NO_BAND_REASON)
     assert text.startswith("Beyond what was tested: ")
     assert "expected to mark" not in text
     assert said(0.14, None).endswith("expected to mark about 14.")

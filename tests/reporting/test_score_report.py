@@ -589,7 +589,9 @@ def test_words_scores_become_a_run_and_a_page_with_the_same_figures(
         (transcripts.parent / "study.json").unlink()
     assert json.loads(done.stdout)["drawn"] is True
     assert json.loads(done.stdout)["what_it_means"] == report.DRAWN
-    assert report.DRAWN in done.stderr, "what a number on drawn people means is printed beside it"
+    assert report.DRAWN in done.stderr, (
+        "what a number on synthetic people means is printed beside it"
+    )
     done = invoke(
         "score",
         "report",

@@ -24,7 +24,7 @@ from twomind.core.version import __version__
 from twomind.features.body.cues import KINDS as BODY_KINDS
 from twomind.features.cues import KINDS
 from twomind.pipeline import predict, rows
-from twomind.pipeline.jobs import TAKEN, Job, Options, fingerprint, plan
+from twomind.pipeline.jobs import RESERVED_NAMES, Job, Options, fingerprint, plan
 from twomind.pipeline.rows import Row
 from twomind.reporting import columns, wide
 from twomind.reporting.columns import Column, Table
@@ -332,7 +332,7 @@ def test_a_second_run_writes_the_same_tables(run) -> None:
     without = replace(asked, tables=replace(asked.tables, xlsx=False))
     assert fingerprint(jobs[1], without) == fingerprint(jobs[1], asked), "no answer is made anew"
     assert {path.name for path in batch.out.iterdir() if path.is_file()} - {".twomind.lock"} <= set(
-        TAKEN
+        RESERVED_NAMES
     )
 
 

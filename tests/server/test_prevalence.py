@@ -14,10 +14,9 @@ from server_world import Guest, World
 from twomind.annotations import Annotations, Mark, Tier
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
-from twomind.server import people, prevalence, recruiting, reviewing
+from twomind.server import coding, people, prevalence, recruiting, reviewing
 from twomind.server.measured import result_label
-from twomind.server.release import marks
-from twomind.server.release.marks import Settled
+from twomind.server.settled import Settled
 from twomind.server.tables import Recording
 
 
@@ -43,7 +42,7 @@ def ran(*asked: str) -> dict[str, Any]:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> dict[str, Settled]:
     found: dict[str, Settled] = {}
-    monkeypatch.setattr(marks, "of_study", lambda place: found)
+    monkeypatch.setattr(coding, "by_recording", lambda place: found)
     return found
 
 

@@ -26,8 +26,8 @@ from twomind.pipeline.export_crops import CropSettings, Face
 from twomind.server import people, recruiting, reviewing, withdrawal
 from twomind.server.release import build as building
 from twomind.server.release import crops, ledger, who
-from twomind.server.release.marks import Settled
 from twomind.server.release.who import Cut
+from twomind.server.settled import Settled
 from twomind.server.tables import Person
 from twomind.types import AMBIVALENCE
 

@@ -22,8 +22,8 @@ from twomind.annotations import Annotations, Mark, Tier
 from twomind.cli.main import main
 from twomind.server import reviewing
 from twomind.server.release.build import Wanted, build
-from twomind.server.release.marks import Settled
 from twomind.server.release.who import Cut
+from twomind.server.settled import Settled
 from twomind.server.tables import Person
 
 pytestmark = pytest.mark.slow

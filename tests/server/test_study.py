@@ -14,7 +14,7 @@ from server_world import STUDY
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.models.questions import BAH_QUESTIONS
-from twomind.server import dataflow
+from twomind.server import dataflow, pages
 from twomind.server.making import new_study
 from twomind.server.study import load_study, study_from
 
@@ -177,3 +177,14 @@ def test_the_folder_of_keys_is_private(tmp_path: Path) -> None:
     (tmp_path / "keys").chmod(0o755)
     with pytest.raises(BadInput, match="chmod 700"):
         Keys.at(tmp_path / "keys")
+
+
+def test_a_server_whose_pages_are_not_built_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "built", lambda: tmp_path)
+    for name in pages.PAGES:
+        assert "not built" in " ".join(pages.remarks())
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.html").touch()
+    assert pages.remarks() == []

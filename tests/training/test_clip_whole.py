@@ -87,7 +87,7 @@ def test_parts_of_a_batch_are_the_batch(clip: str, monkeypatch: pytest.MonkeyPat
     start = Start(clip, TASK, TASK.classes, 0.2)
     how = replace(HOW, epochs=1, batch=12)
     at_once = train(start, _examples(), how)
-    monkeypatch.setattr(clip_whole, "PART", 5)
+    monkeypatch.setattr(clip_whole, "PICTURES_AT_ONCE", 5)
     in_parts = train(start, _examples(), how)
     np.testing.assert_allclose(
         in_parts.weights[TEXT].numpy(), at_once.weights[TEXT].numpy(), atol=1e-3

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.datasets.bah_splits import read_answers
+from twomind.datasets.answers import read_answers
 from twomind.transcripts import tables
 from twomind.transcripts.second_marks import as_clock
 from twomind.transcripts.speech import _without_marks

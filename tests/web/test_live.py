@@ -26,7 +26,7 @@ SECONDS, RATE = 8, 25
 
 
 def write_person(path: Path) -> None:
-    """Motion JPEG of a drawn person who smiles from second 2 to 4 and looks away at 6."""
+    """Motion JPEG of a synthetic person who smiles from second 2 to 4 and looks away at 6."""
     from twomind_synth.face import Camera, FaceState, Person, draw
 
     camera = Camera(480, 360, noise=0.5, seed=2)

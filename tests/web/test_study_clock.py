@@ -1,6 +1,6 @@
 """Flash and beep, from the page through the study's server to what `describe` reads.
 
-The camera is a canvas: a drawn face that turns white, with a tone, at the very moment at which the
+The camera is a canvas: a synthetic face that turns white, with a tone, at the very moment at which the
 page notes an event. In what is described the face is gone and the tone is there at that time.
 """
 
@@ -114,7 +114,7 @@ addEventListener("DOMContentLoaded", () => {
 
 
 def drawn_face(folder: Path) -> str:
-    """The address of a picture of a drawn face."""
+    """The address of a picture of a synthetic face."""
     import av
 
     from twomind_synth.people import draw_people

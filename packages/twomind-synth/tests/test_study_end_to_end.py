@@ -1,4 +1,4 @@
-"""Drawn studies end to end: films in the real layouts → the real readers → described → protocol →
+"""Synthetic studies end to end: films in the real layouts → the real readers → described → protocol →
 score → page.
 """
 
@@ -78,7 +78,7 @@ def test_films_to_leaderboard(layout: str, tmp_path: Path) -> None:
     ]
     code, _, talk = run(*command, "--out", tmp_path / "out")
     assert code == 0, talk
-    assert "drawn by the project, not filmed" in talk
+    assert "made by the project, not filmed" in talk
     page = (tmp_path / "out" / "shuffled" / "leaderboard.md").read_text()
     for row in ("no adaptation", "t3a", "tent", "prevalence"):
         assert row in page, f"expected the row {row!r}"

@@ -1,4 +1,4 @@
-"""Drawn studies as files: the formats of the three layouts, resuming after a kill, refusals, crops,
+"""Synthetic studies as files: the formats of the three layouts, resuming after a kill, refusals, crops,
 the command.
 """
 

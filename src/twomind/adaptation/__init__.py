@@ -114,7 +114,7 @@ class Walk:
         self._n = 0
 
     def step(self, x: Features) -> Step:
-        """The next window.
+        """Take in the next window of the stream and predict it.
 
         Raises:
             ValueError: the method needs what was not given.

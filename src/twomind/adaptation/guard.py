@@ -114,7 +114,7 @@ class Guarded:
 
     @property
     def inner(self) -> Adapter:
-        """The method within."""
+        """The method that the guard is around, with its settings."""
         settings = json.dumps(dict(self.settings), sort_keys=True)
         return _load(self.method, settings)
 
@@ -194,7 +194,7 @@ def _load(method: str, settings: str) -> Adapter:
 def decide(
     config: Guarded, tally: Array, source: Array, adapted: Array, quiet: bool
 ) -> tuple[bool, Array]:
-    """May the adapted answer stand?
+    """Whether the adapted answer may stand in place of the source model's.
 
     While it is not ``quiet`` the source's answer stands. So it does where both say the same class:
     a method's confidence alone could turn the mean of a recording, past every budget.

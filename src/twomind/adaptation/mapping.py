@@ -144,7 +144,7 @@ def unmoved(params: Tensors, z: Tensor) -> Tensor:
 
 
 def moved(params: Tensors, z: Tensor) -> Tensor:
-    """``u' (N, D)``: after it."""
+    """Embeddings after the map, ``(N, D)``."""
     u = unmoved(params, z)
     straight = params["gain"].exp() * u + params["shift"]
     if "down" not in params:
@@ -192,7 +192,7 @@ class Descent:
 
 
 def steady(lr: float) -> Callable[[float], float]:
-    """A rate that stays."""
+    """A learning rate that stays the same in every step."""
     return lambda done: lr
 
 

@@ -76,7 +76,7 @@ def gradient(
     tuned: Mapping[str, Tensor],
     loss: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor, Tensors]:
-    """One pass forward and back.
+    """One pass through the model and back: embedding, logits and the gradient of a loss.
 
     Args:
         model: whose weights ``tuned`` stand in for.

@@ -17,7 +17,7 @@ from twomind.core.errors import BadInput
 from twomind.types import Access, Features, Given, Trainable
 
 #: what stands behind each claim of the refusal, in % balanced accuracy (specification, section 7)
-WHY = (
+EVIDENCE = (
     "source model 88.4, SHOT 96.6 with both classes and 76.0 with neutral only, NRC 96.5 and "
     "74.8, MMD 96.2 and 77.8"
 )
@@ -58,7 +58,7 @@ def windows(
             raise BadInput(
                 f"{name} needs unlabelled windows of every class, and a neutral clip has one: it "
                 "would make the "
-                f"answers worse (balanced accuracy in %: {WHY}); {INSTEAD}, or set force=true to "
+                f"answers worse (balanced accuracy in %: {EVIDENCE}); {INSTEAD}, or set force=true to "
                 "see it happen"
             )
         return given.neutral or ()
@@ -76,7 +76,7 @@ def windows(
             "model sees all but "
             f"{rest:.0%} as {label!r}, so they look like one class, which would make the answers "
             "worse (balanced "
-            f"accuracy in %: {WHY}); hand over more of the person, {INSTEAD}, or set force=true if "
+            f"accuracy in %: {EVIDENCE}); hand over more of the person, {INSTEAD}, or set force=true if "
             "you know better"
         )
     return xs

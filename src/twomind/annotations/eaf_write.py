@@ -72,7 +72,7 @@ _MIME = {
 }
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _TYPE_OF = {kind: name for name, kind in OWN_TYPES.items()}
-_UND = {
+_UNDETERMINED_LANGUAGE = {
     "LANG_ID": "und",
     "LANG_DEF": "http://cdb.iso.org/lg/CDB-00130975-001",
     "LANG_LABEL": "undetermined (und)",
@@ -311,7 +311,7 @@ def _modern_vocabularies(root: ET.Element) -> None:
             _modernise(vocabulary)
             changed = True
     if changed and _named(root, "LANGUAGE", "LANG_ID", "und") is None:
-        ET.SubElement(root, "LANGUAGE", _UND)
+        ET.SubElement(root, "LANGUAGE", _UNDETERMINED_LANGUAGE)
 
 
 def _modernise(vocabulary: ET.Element) -> None:
@@ -476,7 +476,7 @@ class _Appender:
         if any(t.kind == "ah" for t in tiers):
             found[CERTAINTY_TYPE] = dict.fromkeys(CERTAINTIES)
         if found:
-            self._add_missing("LANGUAGE", "LANG_ID", [_UND])
+            self._add_missing("LANGUAGE", "LANG_ID", [_UNDETERMINED_LANGUAGE])
         for name, entries in found.items():
             self._add_vocabulary(name, list(entries))
 

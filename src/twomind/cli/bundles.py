@@ -12,7 +12,7 @@ from twomind.cli.verb import PATH, print_json, say
 
 
 def bundle_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--bundle`` and ``--windows``."""
+    """Add the options ``--bundle`` and ``--windows`` to a verb."""
     windows = click.option(
         "--windows",
         is_flag=True,

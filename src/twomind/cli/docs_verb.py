@@ -4,11 +4,13 @@ version.
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 import click
 
+from twomind.cli.docs_reference import written_out
 from twomind.cli.verb import print_json, verb
 from twomind.core.errors import BadInput
 
@@ -21,16 +23,19 @@ _FOLDERS = (_PACKAGE / "docs", _PACKAGE.parent.parent / "docs")
 @click.argument("page", required=False)
 @verb
 def docs_verb(page: str | None, as_json: bool, offline: bool) -> int:
-    """List the pages of the manual, or show one with its address on the web."""
+    """List the pages of the manual, or show one with its address on the web.
+
+    PAGE is a name of the list, or the page's place in the manual (how-to/release).
+    """
     pages = _pages()
     if page is None:
         _list(pages, as_json)
         return 0
-    path = pages.get(page.removesuffix(".md"))
-    if path is None:
-        raise BadInput(f"no page {page!r}; there is: {', '.join(pages) or 'none'}")
+    path = _page(page, pages)
     address = _address(path)
-    text = path.read_text(encoding="utf-8")
+    text = written_out(
+        path.read_text(encoding="utf-8"), click.get_current_context().find_root().command
+    )
     if as_json:
         print_json({"page": page, "address": address, "text": text})
     else:
@@ -53,10 +58,44 @@ def _list(pages: dict[str, Path], as_json: bool) -> None:
 
 
 def _pages() -> dict[str, Path]:
-    """Name → file of every page that lies on this machine, in order of the names."""
+    """Name → file of every page that lies on this machine, in order of the names.
+
+    A page is called like its file; pages of one name in several folders by their place.
+    """
     folder = _folder()
-    paths = sorted(folder.rglob("*.md")) if folder is not None else []
-    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
+    if folder is None:
+        return {}
+    paths = list(folder.rglob("*.md"))
+    n_called = Counter(path.stem for path in paths)
+    pages = {}
+    for path in paths:
+        name = path.stem if n_called[path.stem] == 1 else _place(path)
+        pages[name] = path
+    return dict(sorted(pages.items()))
+
+
+def _page(asked: str, pages: dict[str, Path]) -> Path:
+    """The page of a name, or of a place in the manual.
+
+    Raises:
+        BadInput: there is none, or several are called so.
+    """
+    name = asked.removesuffix(".md").removeprefix("docs/")
+    if name in pages:
+        return pages[name]
+    called = [known for known, path in pages.items() if name in (path.stem, _place(path))]
+    if len(called) == 1:
+        return pages[called[0]]
+    if called:
+        raise BadInput(f"several pages are called {asked!r}; say which: {', '.join(called)}")
+    raise BadInput(f"no page {asked!r}; there is: {', '.join(pages) or 'none'}")
+
+
+def _place(path: Path) -> str:
+    """The place of a page in the manual, without its ending."""
+    folder = _folder()
+    assert folder is not None
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def _folder() -> Path | None:
@@ -72,9 +111,7 @@ def _title(path: Path) -> str:
 
 
 def _address(path: Path) -> str:
-    folder = _folder()
-    assert folder is not None
-    return f"{_site()}/{path.relative_to(folder).as_posix()}"
+    return f"{_site()}/{_place(path)}.md"
 
 
 def _site() -> str:

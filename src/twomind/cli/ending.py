@@ -6,7 +6,9 @@ import os
 
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
-TOLD = "twomind: interrupted; what was finished is kept. Run the same command again to go on.\n"
+INTERRUPTED_MESSAGE = (
+    "twomind: interrupted; what was finished is kept. Run the same command again to go on.\n"
+)
 
 
 def tell_and_end(*_: object) -> None:
@@ -14,6 +16,6 @@ def tell_and_end(*_: object) -> None:
     waited for.
     """
     try:
-        os.write(2, TOLD.encode())
+        os.write(2, INTERRUPTED_MESSAGE.encode())
     finally:  # also where nobody listens
         os._exit(INTERRUPTED)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
-from twomind.cli.ending import INTERRUPTED, TOLD, tell_and_end
+from twomind.cli.ending import INTERRUPTED, INTERRUPTED_MESSAGE, tell_and_end
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -54,5 +54,5 @@ def _unraisable(args: UnraisableHookArgs) -> None:
 
 def stop_at_once() -> NoReturn:
     """Leave after Ctrl-C."""
-    sys.stderr.write(TOLD)
+    sys.stderr.write(INTERRUPTED_MESSAGE)
     sys.exit(INTERRUPTED)

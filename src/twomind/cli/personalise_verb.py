@@ -36,9 +36,11 @@ if TYPE_CHECKING:
 _SCHEMA = "twomind.pipeline.personalise_settings:SCHEMA"
 
 _DATA = click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
-_DRAWN = click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
+_DRAWN = click.option(
+    "--drawn", type=click.Choice(LAYOUTS), help="A synthetic study, without films."
+)
 _PEOPLE = click.option(
-    "--people", type=click.IntRange(3), help="People of the drawn study.  [default: 24]"
+    "--people", type=click.IntRange(3), help="People of the synthetic study.  [default: 24]"
 )
 _CONTROL = click.option(
     "--control",
@@ -124,7 +126,7 @@ def score_personalise_verb(
     source people.
 
     `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU
-    on frame embeddings of films or face crops, or of a drawn study's faces (drawn without films);
+    on frame embeddings of films or face crops, or of a synthetic study's faces (made without films);
     it is kept under OUT/models, and the fold's validation people choose its epoch. A trained
     model is compared as it is: whose recordings it was trained on is not checked. Every line of the
     table says what the method saw. All settings are kept in OUT/settings.toml.

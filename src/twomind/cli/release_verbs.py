@@ -103,10 +103,11 @@ def release_build(asked: _Built) -> int:
 
 
 def _marks(place: Any, folder: Path | None) -> Any:
+    from twomind.server import coding
     from twomind.server.release import marks
 
     if folder is None:
-        return marks.of_study(place)
+        return coding.by_recording(place)
     return marks.of_files(folder, marks.known(place))
 
 

@@ -58,7 +58,7 @@ _MODEL = (
         help="Adapt the model to each person, e.g. tta-cap, guarded, clip-autt.",
     ),
 )
-_REST = (
+_OTHER_OPTIONS = (
     click.option(
         "--speech-model",
         help="Recognise words where no transcript is given: a folder, or a model's name.",
@@ -75,11 +75,11 @@ _REST = (
 
 
 def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _with((*_MEDIA, *_REST), function)
+    return _with((*_MEDIA, *_OTHER_OPTIONS), function)
 
 
 def predict_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _with((*_MEDIA, *_MODEL, *_REST), function)
+    return _with((*_MEDIA, *_MODEL, *_OTHER_OPTIONS), function)
 
 
 def _with(options: tuple[Any, ...], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -69,7 +69,7 @@ def schema_at(place: str) -> Schema[Any]:
 
 
 def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``--config`` and ``--set``."""
+    """Add the options ``--config`` and ``--set`` to a verb."""
     config = click.option(
         "--config",
         type=PATH,

@@ -17,7 +17,7 @@ _NEEDED = (
 )  # fmt: skip
 
 #: Who did it, in the audit log.
-_HERE = "at the command line"
+_ACTOR = "at the command line"
 
 
 def need_server() -> None:
@@ -100,11 +100,11 @@ def study_invite(asked: _Invited) -> int:
     if not (asked.names or asked.panel or asked.test):
         raise BadInput("whom to invite: give NAMES, --panel LABEL or --test")
     place = open_place(asked.folder)
-    links = recruiting.invite(place, _HERE, asked.names)
+    links = recruiting.invite(place, _ACTOR, asked.names)
     if asked.panel:
-        links.append({"name": asked.panel, **recruiting.panel(place, _HERE, asked.panel)})
+        links.append({"name": asked.panel, **recruiting.panel(place, _ACTOR, asked.panel)})
     if asked.test:
-        links.append({"name": "test", **recruiting.test_participant(place, _HERE)})
+        links.append({"name": "test", **recruiting.test_participant(place, _ACTOR)})
     if asked.as_json:
         print_json({"links": links})
     else:

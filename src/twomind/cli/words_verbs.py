@@ -17,8 +17,8 @@ _DATA = click.option(
     "--data",
     type=PATH,
     required=True,
-    help="A folder with BAH split files (train.txt, val.txt …: path,label,transcript), or your own "
-    "CSV with the columns subject, question, label, transcript.",
+    help="A folder with BAH split files (train.txt, val.txt …: path,label,transcript), a labelled "
+    "folder (recordings.csv), or a CSV with the columns subject, question, label, transcript.",
 )
 _SEED = click.option("--seed", type=int, default=0, show_default=True)
 _BOOTSTRAP = click.option(
@@ -53,7 +53,7 @@ class _Train(Common):
     "--splits",
     default="train",
     show_default=True,
-    help="Comma-separated; all others stay held out.",
+    help="Of a folder that has splits, comma-separated; all others stay held out.",
 )
 @click.option(
     "--variant",
@@ -124,7 +124,9 @@ class _Score(Common):
 
 @click.command("words")
 @_DATA
-@click.option("--split", default="test", show_default=True, help="Which split file of the folder.")
+@click.option(
+    "--split", default="test", show_default=True, help="Which split of a folder that has splits."
+)
 @click.option(
     "--model",
     type=PATH,
@@ -165,20 +167,20 @@ def score_words_verb(asked: _Score) -> int:
     if asked.as_json:
         print_json(found)
         return 0
-    _print_scores(found, asked.split)
+    _print_scores(found)
     _warn(found)
     for problem in found["problems"]:
         say(f"not used: {problem}")
     return 0
 
 
-def _print_scores(found: Mapping[str, Any], split: str) -> None:
+def _print_scores(found: Mapping[str, Any]) -> None:
     rows = {"words (no adaptation)": found}
     for name, title in _SHORTCUTS.items():
         rows[title] = found["prevalence_only" if name == "prevalence" else name]
     rows["words, question withheld"] = found["question_withheld"]
     answers = f"{found['n']} answers of {found['n_people']} people"
-    _print_rows(rows, f"{split}: {answers}, {found['n_not_scored']} not scored")
+    _print_rows(rows, f"{found['split']}: {answers}, {found['n_not_scored']} not scored")
     for row in found.get("per_group", ()):
         say(f"{row['group']} {row['value']}: {_of_group(row)}")
 
@@ -207,7 +209,7 @@ def _warn(found: Mapping[str, Any]) -> None:
 
 
 def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """``found`` with whether its people are drawn; where they are, what that means is said beside
+    """``found`` with whether its people are synthetic; where they are, what that means is said beside
     the figures.
     """
     from twomind.evaluation.words_run import is_drawn

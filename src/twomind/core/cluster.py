@@ -39,7 +39,7 @@ TRIES = 3
 PATIENCE_S = 300.0
 _LOOK_S = 2.0
 #: What actors are told of the environment of this process.
-_TOLD = ("TWOMIND_", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_PASSED_ENVIRONMENT = ("TWOMIND_", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _DIED = (
     "the process died {n} times (out of memory, a crash in native code, or a node that was lost)"
 )
@@ -194,7 +194,7 @@ def _shown(shared: Sequence[Path]) -> Iterator[Token]:
             locks.append(lock)
             file.write_text(text, encoding="ascii")
             files.append(file)
-        told = [pair for pair in os.environ.items() if pair[0].startswith(_TOLD)]
+        told = [pair for pair in os.environ.items() if pair[0].startswith(_PASSED_ENVIRONMENT)]
         yield Token(text, tuple(map(str, files)), str(Path.cwd()), tuple(sorted(told)))
     finally:
         for lock in locks:
@@ -264,7 +264,7 @@ class Worker:
         return node
 
     def attempt(self, work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result]:
-        """One item."""
+        """Do the work on one item; a failure is an outcome, not an exception."""
         return attempt(work, item)
 
 

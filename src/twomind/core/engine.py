@@ -72,7 +72,7 @@ class Elsewhere(Protocol):
     def run(
         self, work: Callable[[Item], Result], items: Iterable[Item], workers: int
     ) -> Iterator[Outcome[Item, Result]]:
-        """As :func:`run`."""
+        """Do the work on every item, with the outcomes of :func:`run`."""
         ...
 
 

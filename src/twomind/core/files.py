@@ -29,7 +29,7 @@ MOST_TABLE_BYTES = 2_000_000_000
 #: Longest beginning of a file's name in the name of its half-written self.
 _STEM_BYTES = 80
 LOCK = ".twomind.lock"
-_OTHERS = {
+_KINDS_OF_FILE = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a pipe",
     stat.S_ISSOCK: "a socket",
@@ -53,7 +53,7 @@ def refuse_unreadable(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {_why(error)}. Check the path.") from error
     if not stat.S_ISREG(mode):
-        found = [name for is_one, name in _OTHERS.items() if is_one(mode)]
+        found = [name for is_one, name in _KINDS_OF_FILE.items() if is_one(mode)]
         kind = found[0] if found else "something else"
         hint = (
             "Name the files in it" if kind == "a folder" else "Copy the recording to a file first"

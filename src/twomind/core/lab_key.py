@@ -94,7 +94,7 @@ def lab_key(path: Path | None = None) -> LabKey:
 
 
 def read_key(path: Path) -> LabKey:
-    """A key that is there.
+    """Read the laboratory's key from its file.
 
     Raises:
         BadInput: the file holds no key, or others than its owner may read it.

@@ -19,7 +19,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
-_OWN = "twomind"
+_PACKAGE = "twomind"
 #: These find and keep, and make nothing; how entries are laid out has a number of its own
 #: (``store.SCHEMA``).
 _KEEPERS = frozenset(
@@ -105,7 +105,7 @@ def _content(path: Path, size: int, changed_ns: int) -> str:
 
 @cache
 def _source_mark(entries: tuple[str, ...]) -> str:
-    walk = _Walk(frozenset({_OWN, *(entry.split(".")[0] for entry in entries)}))
+    walk = _Walk(frozenset({_PACKAGE, *(entry.split(".")[0] for entry in entries)}))
     lines = []
     for entry in entries:
         module, _, name = entry.partition(":")

@@ -234,7 +234,7 @@ class Bah(Folder):
         self.problems.append(Finding(shown(path, self.base), reason))
 
     def _is_empty(self, path: Path) -> bool:
-        """Whether a list is empty; that is a fault, except in a drawn study of so few people that a
+        """Whether a list is empty; that is a fault, except in a synthetic study of so few people that a
         split has none.
         """
         with open(path, "rb") as file:

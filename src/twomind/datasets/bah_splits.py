@@ -1,4 +1,4 @@
-"""Readers of labelled transcripts: the public BAH split files, and a user's own table.
+"""Readers of labelled transcripts: the public BAH split files, and a user's own table of texts.
 
 A line of a split file is ``path,label,transcript``. The transcript holds commas, so a line is cut
 at its first two commas only. Participant and question are in the path
@@ -11,13 +11,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.files import text_of
-from twomind.transcripts.words import words_of_text
 
 _NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-9]\d?)(?:_|\.|$)")
 _MAX_SHOWN = 5
@@ -211,29 +210,3 @@ def _answer(row: Mapping[str, str | None], line: int) -> Answer:
             f"line {line}: the subject is empty; people must be known to keep them apart"
         )
     return Answer(f"line {line}", subject, question or None, int(label), text, line)
-
-
-def read_answers(data: Path, splits: Sequence[str]) -> Split:
-    """Labelled answers from a folder of split files, or from a user's own table when ``data`` is a
-    file.
-
-    A transcript holds the words of the person alone: marks such as ``[noise]`` and the label of
-    the one speaker are taken out. One of several people is not used, with a problem.
-    """
-    data = Path(data)
-    read = read_table(data) if data.is_file() else read_splits(data, splits)
-    answers: list[Answer] = []
-    problems = list(read.problems)
-    for answer in read.answers:
-        said = words_of_text(answer.transcript, "split file")
-        if said.not_measured:
-            problems.append(
-                f"line {answer.line} ({answer.id}): {said.not_measured.split(';')[0]}; keep the "
-                "words of the person alone"
-            )
-            continue
-        if said.marks or said.speaker:
-            words = " ".join(word.text for word in said.words)
-            answer = replace(answer, transcript=words)
-        answers.append(answer)
-    return Split(tuple(answers), tuple(problems))

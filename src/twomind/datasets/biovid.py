@@ -153,7 +153,7 @@ class BioVid(Clips):
         list them.
         """
         if self._samples or is_drawn(self.root):
-            return []  # a drawn study has as many clips as it was asked for
+            return []  # a synthetic study has as many clips as it was asked for
         count: Counter[tuple[str, str]] = Counter()
         for match in map(self.parse, self.clips):
             count[match["subject"], match["level"]] += 1

@@ -104,7 +104,7 @@ def check_only_its_own_layout_fits(dataset: type[Dataset], root: Path) -> None:
 
 
 def check_fakes_are_drawn(dataset: type[Dataset], root: Path) -> None:
-    """The folder says that its people are drawn, and so does every recording.
+    """The folder says that its people are synthetic, and so does every recording.
 
     Args:
         dataset: its class, not an open folder.

@@ -154,7 +154,7 @@ def study(root: Path) -> dict[str, Any]:
 
 
 def is_drawn(root: Path) -> bool:
-    """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in
+    """Whether the folder says that its people are synthetic: a file ``DRAWN``, or ``"drawn": true`` in
     ``study.json``.
 
     Args:

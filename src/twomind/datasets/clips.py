@@ -71,7 +71,7 @@ class Clips(Folder):
         raise NotImplementedError
 
     def order(self, name: str) -> tuple[str | float, ...]:
-        """By what clips are sorted."""
+        """The key by which a person's clips are sorted."""
         return (name,)
 
     @cached_property

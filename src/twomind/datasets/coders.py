@@ -27,7 +27,7 @@ ANNOTATIONS = "annotations.csv"
 SEGMENT_TIER = "ah"
 RULES = ("any", "majority", "all")
 #: The rules in words, of a moment that counts.
-_HOW = {
+_RULES_IN_WORDS = {
     "any": "any of them marked it",
     "majority": "more than half of them marked it",
     "all": "all of them marked it",
@@ -203,7 +203,7 @@ def notes(coded: Mapping[str, Mapping[str, Spans]], rule: str) -> list[str]:
         n_lost += any(by_coder.values()) and counted == ()
     found = []
     if several:
-        how = _HOW.get(rule, f"{rule} marked it")
+        how = _RULES_IN_WORDS.get(rule, f"{rule} marked it")
         found.append(
             f"{len(several)} recordings have several coders ({named(coders_of(several))}): A/H is "
             f'where {how}; "coders" in task.json says otherwise ({", ".join(RULES)}, or a name)'

@@ -149,7 +149,7 @@ def _of_known_files(folder: Path, names: set[str]) -> dict[str, bool]:
     for name in METADATA:
         if name in names:
             for person, row in read_metadata(folder / name).items():
-                # Of BAH's people, drawn ones too, only a plain yes counts.
+                # Of BAH's people, synthetic ones too, only a plain yes counts.
                 if row.get("consent_publication", ""):
                     found[person] = may_be_shown(row, drawn=False)
     return found

@@ -70,7 +70,7 @@ def tiny_crop(path: Path, seed: int | Sequence[int] = 0, side_px: int = 16) -> P
 
 
 def mark_drawn(root: Path, layout: str, seed: int) -> Path:
-    """``study.json``: these people are drawn.
+    """``study.json``: these people are synthetic.
 
     Args:
         root: folder of the data set.

@@ -70,7 +70,7 @@ class Tower:
 
     @property
     def dim(self) -> int:
-        """Of the joint space."""
+        """Length of an embedding in the joint space of pictures and text."""
         is_visual = self.prefix.startswith("visual")
         projection = self.weights["visual.proj" if is_visual else "text_projection"]
         return int(projection.shape[1])

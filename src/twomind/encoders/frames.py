@@ -176,7 +176,7 @@ class _Watch:
         return not time_s < self._due
 
     def push(self, rgb: np.ndarray, time_s: float) -> None:
-        """One sampled frame."""
+        """Take in one sampled frame and encode it, or note why that cannot be done."""
         self._told(time_s)
         reason = ""
         if self._tracker is None:

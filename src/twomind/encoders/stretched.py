@@ -19,7 +19,7 @@ from twomind.types import Track
 #: Tokens of a sentence at most.
 LONGEST = 256
 #: Layers that are summed.
-LAST = 4
+N_LAST_LAYERS = 4
 _SENTENCES = re.compile(r"(?<=[.!?…])\s+")
 
 
@@ -74,7 +74,7 @@ def token_rows(encoder: Encoder, text: str, model: Any = None) -> np.ndarray:
         with torch.no_grad():
             layers = model(**entry, output_hidden_states=True).hidden_states
         # Of fewer layers than that, all but the one before the first.
-        last = layers[-LAST:] if len(layers) > LAST else layers[1:]
+        last = layers[-N_LAST_LAYERS:] if len(layers) > N_LAST_LAYERS else layers[1:]
         rows.append(torch.stack(last).sum(dim=0)[0].numpy()[is_word])
     return np.concatenate(rows)
 

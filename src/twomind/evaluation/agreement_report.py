@@ -204,7 +204,7 @@ class _Comparison:
         return bootstrap(value, people, how.n_bootstrap, how.seed, LEAST_PEOPLE)
 
     def rater(self, name: str) -> Plain:
-        """How much one rater marked."""
+        """How many recordings a coder looked at, and how much of them the coder marked."""
         spans: list[tuple[float, float]] = []
         n_looked = n_frames = n_marked = 0
         index = self.names.index(name)

@@ -145,7 +145,7 @@ def _check_task(run: Run, first: Run) -> None:
 
 @dataclass(frozen=True)
 class _Asked:
-    """How figures are made."""
+    """How the figures of a board are made: metrics, resamples, seed."""
 
     metric: str
     n_bootstrap: int

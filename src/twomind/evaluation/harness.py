@@ -64,14 +64,14 @@ class Clock:
         return self.inner.needs
 
     def begin(self, model: Recogniser, given: Given) -> State:
-        """The method's own, timed."""
+        """Call the method's ``begin`` and keep how long it took."""
         start = _Moment.now()
         state = self.inner.begin(model, given)
         self.begins.append(start.passed())
         return state
 
     def step(self, model: Recogniser, state: State, x: Features) -> tuple[Prediction, State]:
-        """The method's own, timed."""
+        """Call the method's ``step`` and keep how long it took."""
         start = _Moment.now()
         found = self.inner.step(model, state, x)
         self.steps.append(start.passed())

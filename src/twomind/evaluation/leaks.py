@@ -54,7 +54,7 @@ class _Handed(Given):
 
     @property
     def access(self) -> Access:
-        """What is in it."""
+        """Which kinds of data are handed over."""
         parts: Plain = {}
         for one in fields(self):
             parts[one.name] = object.__getattribute__(self, one.name)
@@ -65,7 +65,7 @@ class Offer(Given):
     """What a protocol offers; a method gets the part it declared, sealed."""
 
     def only(self, needs: Access) -> Given:
-        """Exactly what a method declared."""
+        """The kinds of data that a method declared, and no others."""
         kept = Given(**_parts(self)).only(needs)
         return _Handed(**_parts(kept))
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
-from twomind.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.datasets.answers import read_answers
+from twomind.datasets.bah_splits import Answer, video_id
 from twomind.evaluation import metrics
 from twomind.features.words.text import count
 from twomind.models.words.additive import Additive
@@ -29,7 +30,7 @@ from twomind.types.plain import Array, Plain
 
 #: Frames are looked at this often: neighbours say the same, and pairs grow with the square.
 STEP = 6
-HOW = (
+HOW_MEASURED = (
     f"every {STEP}th frame against the other frames of its answer, pairs pooled over answers; "
     "words "
     "laid evenly over "
@@ -284,7 +285,7 @@ def score_located(
 
     later = bool(position["later_is_marked"])
     found = locate(marked, score, later, seed, n_bootstrap)
-    return {"split": split, **found, "position": dict(position), "how": HOW}
+    return {"split": split, **found, "position": dict(position), "how": HOW_MEASURED}
 
 
 @dataclass(frozen=True)
@@ -319,7 +320,7 @@ def located_card(
         n_bootstrap: resamples of people behind each interval.
     """
     splits = [split for split in segments.train_splits if segments.has(split)]
-    found: Plain = {"locates": False, "how": HOW}
+    found: Plain = {"locates": False, "how": HOW_MEASURED}
     if splits:
         trained = _of_known_people(segments.data_dir, splits, out_of_fold)
         later = later_is_marked(trained)

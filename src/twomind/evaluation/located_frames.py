@@ -22,7 +22,7 @@ from twomind.types.plain import Array, Plain
 #: Seconds between looked-at moments: neighbours say the same, and pairs grow with the square.
 STEP_S = 0.6
 N_BINS = 10
-HOW = (
+HOW_MEASURED = (
     f"moments every {STEP_S:g} s of coded answers; inside answers: pairs of one answer, pooled; "
     "overall: AUC over all "
     "moments; position: the rate in each tenth of an answer, question: its rate, both learnt on "
@@ -186,7 +186,7 @@ def locate_frames(
     moments = _measured(held_out)
     marked = [one for one in moments if 0 < one.present.sum() < len(one.present)]
     n_people = len({one.subject for one in marked})
-    found: Plain = {"how": HOW, "n_answers": len(moments)}
+    found: Plain = {"how": HOW_MEASURED, "n_answers": len(moments)}
     found["n_people"] = len({one.subject for one in moments})
     if n_people < 2:
         found["locates"] = False

@@ -20,10 +20,10 @@ from twomind.types.plain import Foreign
 #: What two runs of one thing may differ in: where and when they were made, and what they cost.
 _MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git", "place", "whose")
 #: What this laboratory is called beside others.
-HERE = "here"
+THIS_LABORATORY = "here"
 #: Layouts of one's own recordings, which no other laboratory holds.
 _NOT_PUBLIC = {"own", "people"}
-PARTS = (
+PARTS_OF_ONE_SET = (
     "several laboratories hold parts of one public data set: whether some of their people are the same "
     "under other names cannot be told, so the intervals over people may be too narrow"
 )
@@ -92,7 +92,7 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
     public = set(registry.names("datasets")) - _NOT_PUBLIC
     found = []
     for run in runs:
-        place = run.place or HERE
+        place = run.place or THIS_LABORATORY
         if _board_of(run) in shared:
             note = (
                 "several laboratories hold the same data: their people are the same under other "
@@ -104,7 +104,7 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
             fold = replace(run.fold, name=f"{place}: {run.fold.name}")
             notes = run.notes
             if public & set(run.dataset.split()) and not run.drawn:
-                notes = (*notes, PARTS)
+                notes = (*notes, PARTS_OF_ONE_SET)
             found.append(replace(run, fold=fold, notes=notes))
     return found
 

@@ -21,7 +21,7 @@ from twomind.types.plain import Array
 #: A person is harmed when their figure falls by more than this (one point).
 HARM = 0.01
 #: Up to this many people, every pattern of signs is tried.
-_EXACT = 14
+_EXACT_UP_TO = 14
 #: So many random patterns of signs are tried at once.
 _BLOCK = 1000
 
@@ -112,7 +112,7 @@ def sign_flip(differences: Array, n_draws: int = 10_000, seed: int = 0) -> float
     d = d[d != 0]
     if not len(d):
         return 1.0
-    if len(d) <= _EXACT:
+    if len(d) <= _EXACT_UP_TO:
         signs = np.array(list(itertools.product((1, -1), repeat=len(d))))
         return float(_as_large(d, signs).mean())
     rng = np.random.default_rng(seed)
@@ -171,7 +171,7 @@ class Paired:
     n_helped: int
 
     def plain(self) -> dict[str, float | int | tuple[float, float]]:
-        """Plain values, for JSON."""
+        """The comparison as plain values, for JSON."""
         return asdict(self)
 
 

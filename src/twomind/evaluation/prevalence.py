@@ -41,7 +41,7 @@ _TINY = 1e-9
 
 
 class Target(Enum):
-    """Of whom the interval speaks."""
+    """Whom the share and its interval are about."""
 
     #: People like these: those of the study are a random sample of them.
     PEOPLE = "people"

@@ -17,7 +17,7 @@ from twomind.evaluation.prevalence import Answers
 from twomind.types.plain import Array
 
 #: Part of the draw that is the same for all: a wrong model costs little.
-EVEN = 0.5
+EVEN_SHARE = 0.5
 _LEAST_SPREAD = 0.2
 
 
@@ -73,7 +73,7 @@ def draw_next(answers: Answers, known: Array, n: int, seed: int) -> Draw:
 def _sizes(score: Array) -> Array:
     """To what each answer's probability is proportional ``(N,)``; 1 on average."""
     spread = np.maximum(np.sqrt(score * (1 - score)), _LEAST_SPREAD)
-    return np.asarray(EVEN + (1 - EVEN) * spread / spread.mean())
+    return np.asarray(EVEN_SHARE + (1 - EVEN_SHARE) * spread / spread.mean())
 
 
 def _chances(size: Array, n: int) -> Array:

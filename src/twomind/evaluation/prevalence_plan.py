@@ -31,7 +31,7 @@ _SAFE = 0.8
 
 @dataclass(frozen=True)
 class Pilot(ToDict):
-    """What a pilot says.
+    """What a pilot study says of the share and of how people differ.
 
     Attributes:
         share: of A/H.
@@ -116,7 +116,7 @@ class Plan(ToDict):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is planned for.
+    """The precision that is planned for.
 
     Attributes:
         half_width: of the 95 % interval, as a share.

@@ -32,7 +32,7 @@ MINUTES_PER_CODE = 10.0
 
 @dataclass(frozen=True)
 class Asked:
-    """How a table is read.
+    """How the share in a table is estimated, and for whom.
 
     Attributes:
         target: of whom the intervals speak.

@@ -196,7 +196,7 @@ class Hider:
         return found
 
     def value(self, value: Foreign) -> Foreign:
-        """One of them."""
+        """A plain value, whatever its kind, with the names in it hidden."""
         if isinstance(value, Mapping):
             return self.plain(value)
         if isinstance(value, list | tuple):

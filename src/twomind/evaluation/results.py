@@ -40,7 +40,7 @@ _Both: TypeAlias = tuple[Prediction, Prediction]
 
 
 class Labelled(Dataset, Protocol):
-    """A data set with tasks."""
+    """A data set whose tasks and labels predictions are compared with."""
 
     @property
     def tasks(self) -> tuple[Task, ...]: ...

@@ -259,7 +259,7 @@ def _made(setup: _Setup, fingerprint: str, given: RunOptions) -> Run:
 
 
 def _named(adapter: Adapter | str, method: str | None) -> tuple[Adapter, str]:
-    """The method and its name."""
+    """The method that is run, and its name in tables."""
     if isinstance(adapter, str):
         return adaptation.load_method(adapter), method or adapter
     module = type(adapter).__module__.rsplit(".", 1)[-1]

@@ -104,7 +104,7 @@ class Form:
         return Line(line.video_id, float(self.fill or 0.0), True)
 
     def text(self, lines: Sequence[Line]) -> str:
-        """The file."""
+        """The text of the submission file, a line per video."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         if self.header:

@@ -77,7 +77,7 @@ class Fillers:
 
 @dataclass(frozen=True)
 class Judged:
-    """What one recording gave."""
+    """How well one recording was transcribed."""
 
     item: Item
     minutes: float

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.datasets.answers import EXPECTED, divided, read_answers
+from twomind.datasets.bah_splits import Answer
 from twomind.datasets.people import people_around
 from twomind.evaluation import metrics, shortcuts
 from twomind.evaluation.breakdown import GROUPS, MIN_PEOPLE, attribute, group_of
@@ -230,17 +231,13 @@ def n_trained_on(model: WordsRecogniser, people: Sequence[str] | Array) -> int:
 
 
 def existing(data_dir: Path) -> Path:
-    """The path itself.
+    """The path of the labelled answers, once it is known to be there.
 
     Raises:
         BadInput: there is neither a file nor a folder.
     """
     if not Path(data_dir).exists():
-        raise BadInput(
-            f"no file or folder {data_dir}; expected a folder with split files (train.txt, val.txt "
-            "…), or a CSV with "
-            "the columns subject, question, label, transcript"
-        )
+        raise BadInput(f"no file or folder {data_dir}; expected {EXPECTED}")
     return Path(data_dir)
 
 
@@ -251,8 +248,8 @@ def score_words(
     seed: int = 0,
     n_bootstrap: int = 2000,
 ) -> Plain:
-    """Score on ``data_dir/<split>.txt`` (BAH split format), or on a user's own CSV when
-    ``data_dir`` is a file.
+    """Score on ``data_dir/<split>.txt`` (BAH split format), on a labelled folder with
+    ``recordings.csv``, or on a user's own CSV when ``data_dir`` is a file.
 
     Needs no media and no training data: the shortcuts' numbers come with the model.
 
@@ -274,7 +271,7 @@ def score_words(
     people, unread = people_around(path, subjects, GROUPS)
     found = score_answers(recogniser, data.answers, seed, n_bootstrap, people)
     trained_on = recogniser.card.get("data", {})
-    found["split"] = split if path.is_dir() else path.name
+    found["split"] = split if divided(path) else path.name
     found["model"] = {"variant": recogniser.variant, "trained_on": trained_on}
     found["n_lines_not_used"] = len(data.problems)
     found["problems"] = [*data.problems, *unread]

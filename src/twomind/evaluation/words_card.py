@@ -16,7 +16,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.seals import write_sealed
-from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.datasets.answers import divided, has_split_files, read_answers
+from twomind.datasets.bah_splits import Answer
 from twomind.evaluation import metrics
 from twomind.evaluation.held_out import (
     flat_rows,
@@ -56,7 +57,7 @@ FORM_NOTE = (
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
 DRAWN_POPULATION = "synthetic people: consistency of the machinery, not validity on people"
-WHAT = (
+TARGET_OF_SCORE = (
     "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in a spoken "
     "answer"
 )
@@ -242,7 +243,7 @@ def _card(trained: _Trained, source: Plain) -> Plain:
     about["present"] = float(data.y.mean())
     chosen = {"known_question": _chosen(trained.known), "own_prompt": _chosen(trained.own)}
     return {
-        "what": WHAT,
+        "what": TARGET_OF_SCORE,
         "made": datetime.now(UTC).date().isoformat(),
         "data": about,
         "population": _population(source),
@@ -351,8 +352,8 @@ def train_words(
     out: Path | None = None,
     **options: Unpack[TrainOptions],
 ) -> Plain:
-    """Train on BAH split files (``data_dir`` a folder) or a user's own CSV (a file), write the
-    model, return its card.
+    """Train on BAH split files or a labelled folder (``data_dir`` a folder), or a user's own CSV (a
+    file), write the model, return its card.
 
     When the folder also holds the check split and it was not trained on, the model is scored on it
     and the figures go on the card; where ``segments_<split>.csv`` lie beside the split files, so
@@ -382,7 +383,7 @@ def train_words(
         n_folds=how.n_folds,
     )
     recipe.candidates()
-    is_bah = data_dir.is_dir()
+    is_bah = has_split_files(data_dir)
     source = _source(data_dir, splits, read.answers, len(read.problems))
     table = wt.table(read.answers, MIN_WORDS)
     model, out_of_fold = train(table, recipe, source, how.n_bootstrap, how.progress)
@@ -404,12 +405,12 @@ def _source(
     data_dir: Path, splits: Sequence[str], answers: Sequence[Answer], n_problems: int
 ) -> Plain:
     """Where the answers are from, for the card."""
-    is_bah = data_dir.is_dir()
+    is_bah = has_split_files(data_dir)
     drawn = is_drawn(data_dir)
     is_public = is_bah and not drawn and _is_public(answers)
     return {
         "name": "BAH v1, public split files" if is_public else data_dir.name,
-        "splits": list(splits) if is_bah else [],
+        "splits": list(splits) if divided(data_dir) else [],
         "bah": is_public,
         "drawn": drawn,
         "lines_not_used": n_problems,

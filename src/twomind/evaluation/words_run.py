@@ -10,7 +10,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets import checking
-from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.datasets.answers import divided, read_answers
+from twomind.datasets.bah_splits import Answer
 from twomind.datasets.people import people_around
 from twomind.evaluation import machine, shortcuts
 from twomind.evaluation.breakdown import GROUPS
@@ -33,7 +34,7 @@ def words_run(
     answers: tuple[Answer, ...],
     *,
     dataset: str,
-    split: str,
+    split: str | None,
     drawn: bool = False,
     known: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Run:
@@ -46,26 +47,27 @@ def words_run(
         model: the words model.
         answers: labelled ones.
         dataset: the data set's name.
-        split: the split's name.
+        split: the split's name; None: all labelled answers.
         drawn: whether the people are synthetic.
         known: what is known of each person, for figures of groups.
 
     Raises:
         BadInput: there is no answer.
     """
+    part = split or "all"
     if not answers:
-        raise BadInput(f"{dataset} {split}: no labelled answer")
+        raise BadInput(f"{dataset} {part}: no labelled answer")
     people = sorted({answer.subject for answer in answers})
     n_known = n_trained_on(model, people)
     fold = Fold(
-        name=split,
-        protocol=f"official split {split}",
+        name=part,
+        protocol=f"official split {split}" if split else "all labelled answers",
         train=(),
         test=tuple(answer.id for answer in answers),
         same_people=n_known > 0,
     )
     return Run(
-        name=f"{dataset}-{split}-words-{model.variant}",
+        name=f"{dataset}-{part}-words-{model.variant}",
         dataset=dataset,
         task=AMBIVALENCE,
         fold=fold,
@@ -159,9 +161,9 @@ def store_words_run(
     ``out``.
 
     Args:
-        data_dir: a folder of split files, or a CSV.
+        data_dir: a folder of split files, a labelled folder, or a CSV.
         out: folder of the run.
-        split: of the folder.
+        split: of the folder, where it has splits.
         model: a words model or its file; None: the one that comes with the package.
         dataset: the data set's name (default: that of the folder or file).
         drawn: whether the people are synthetic; by default it is looked up (:func:`is_drawn`).
@@ -179,13 +181,14 @@ def store_words_run(
         drawn = is_drawn(data_dir)
     subjects = [answer.subject for answer in answers]
     known, _ = people_around(data_dir, subjects, GROUPS)
-    run = words_run(recogniser, answers, dataset=name, split=split, drawn=drawn, known=known)
+    part = split if divided(data_dir) else None
+    run = words_run(recogniser, answers, dataset=name, split=part, drawn=drawn, known=known)
     folder = save_run(run, Path(out))
     return {"run": str(folder), "drawn": drawn}
 
 
 def is_drawn(data: Path) -> bool:
-    """Whether the data's folder, or one of the three above it, says that its people are drawn, as
+    """Whether the data's folder, or one of the three above it, says that its people are synthetic, as
     data sets do.
     """
     folder = data if data.is_dir() else data.parent

@@ -30,8 +30,8 @@ from twomind.media.audio import SoundTail
 from twomind.types import Cue, Track, Word
 
 #: The modalities whose cues need words, and kinds of the voice that do.
-_SAID = ("words", "across")
-_SAID_KINDS = (FILLED_PAUSE, WITHOUT_WORDS)
+_WORDED_MODALITIES = ("words", "across")
+_WORDED_KINDS = (FILLED_PAUSE, WITHOUT_WORDS)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def cues_of(known: Known, reference: Reference, settings: Settings) -> tuple[Cue
 
 def is_said(cue: Cue) -> bool:
     """Whether a cue needs words."""
-    return cue.modality in _SAID or cue.kind in _SAID_KINDS
+    return cue.modality in _WORDED_MODALITIES or cue.kind in _WORDED_KINDS
 
 
 def is_shown(cue: Cue) -> bool:
@@ -237,7 +237,7 @@ def _same(one: Cue, other: Cue) -> bool:
     """Whether two findings are of one event: the same kind at overlapping times."""
     if (one.kind, one.modality) != (other.kind, other.modality):
         return False
-    if one.modality in _SAID and one.detail != other.detail:
+    if one.modality in _WORDED_MODALITIES and one.detail != other.detail:
         return False
     if (one.start_s, one.end_s) == (other.start_s, other.end_s):
         return True

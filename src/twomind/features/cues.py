@@ -2,7 +2,7 @@
 ambivalence itself.
 
 The kinds follow what the annotators of BAH mark (audio, body, facial and language cues). The
-thresholds were set for people before a webcam and checked on drawn faces and synthetic voices; how
+thresholds were set for people before a webcam and checked on synthetic faces and synthetic voices; how
 well they agree with coders is not known.
 """
 

@@ -14,7 +14,7 @@ from twomind.sound.runs import runs
 _Rows = tuple[int, int]
 
 #: Share of a move that counts as still resting, before it and after it.
-_REST = 0.02
+_RESTING_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,9 @@ def _moves(values: np.ndarray, min_swing: float) -> list[_Rows]:
         size = values[b] - values[a]
         gone = values[a : b + 1] - values[a]
         progress = gone / size
-        still_resting = np.flatnonzero(progress <= _REST)
+        still_resting = np.flatnonzero(progress <= _RESTING_SHARE)
         start = int(still_resting[-1])
-        arrived = np.flatnonzero(progress[start:] >= 1 - _REST)
+        arrived = np.flatnonzero(progress[start:] >= 1 - _RESTING_SHARE)
         end = start + int(arrived[0])
         moves.append((a + start, a + end))
     return moves

@@ -475,12 +475,12 @@ def _known(value: Any) -> Any:
 
 
 def write_profile(profile: Profile, path: Path) -> Path:
-    """Write it atomically as JSON."""
+    """Write a person's profile as JSON, whole or not at all."""
     return write_sealed(path, to_plain(profile), nan=False)
 
 
 def read_profile(path: Path) -> Profile:
-    """Read one file.
+    """Read a person's profile from its file.
 
     Raises:
         BadInput: it is absent, damaged, or no profile of this version.

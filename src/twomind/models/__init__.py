@@ -54,6 +54,8 @@ def load(name: str | Path = "words") -> Any:
             f"{path}: a checkpoint of somebody else's program; read it with `twomind weights import "
             f"{path} --as KIND --out FOLDER`, and give that folder"
         )
+    if path.is_dir() and not (path / _ITS_FILE).is_file():
+        raise BadInput(_why_no_model(path))
     if path.exists():
         found = registry.load(_GROUP, _WITHOUT_CARD).load(path)
         tell_if_unsealed(path)
@@ -62,6 +64,17 @@ def load(name: str | Path = "words") -> Any:
     raise BadInput(
         f"model {str(name)!r}: expected one of {known}, or a file or folder made by `twomind train`"
     )
+
+
+def _why_no_model(folder: Path) -> str:
+    """Why a folder without a card is no model, and which folders in it are."""
+    from twomind.models.base import CARD
+
+    below = sorted(card.parent.name for card in folder.glob(f"*/{CARD}"))
+    if not below:
+        return f"{folder}: expected a folder made by `twomind train`, with a {CARD}; it has none"
+    choice = ", ".join(below)
+    return f"{folder}: it holds several models: {choice}. Name one: {folder / below[0]}"
 
 
 def tell_if_unsealed(name: str | Path) -> None:

@@ -46,7 +46,7 @@ Array = NDArray[np.float32] | NDArray[np.int64]
 
 @runtime_checkable
 class Model(Protocol):
-    """What every model has.
+    """What a model owes to the rest of the library: its task, card, inputs and predictions.
 
     Example:
         >>> from twomind.models import load

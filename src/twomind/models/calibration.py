@@ -15,7 +15,7 @@ from twomind.core.errors import BadInput
 from twomind.types import Evidence
 
 #: Why a score has no band where no held-out answer scored like it.
-BEYOND = (
+NO_BAND_REASON = (
     "beyond what was tested: no held-out answers scored like this one, so how often such answers "
     "are marked is not known"
 )
@@ -96,7 +96,7 @@ class Reliability:
     def why_no_band(self, p: float) -> str:
         """Why a score has no band; empty where it has one."""
         if self._is_beyond(p):
-            return BEYOND
+            return NO_BAND_REASON
         if self.band(p) is not None:
             return ""
         low, high = self._observed(p)

@@ -56,7 +56,7 @@ class Encoders:
 
     @cached_property
     def text_network(self) -> Any:
-        """Loaded once."""
+        """The network that encodes text, loaded once."""
         assert self.text is not None
         return network(self.text)
 

@@ -181,7 +181,7 @@ class Opened:
 
 
 def opened(asked: Supervised, place: Place) -> Opened:
-    """The data.
+    """Open BAH's data and divide its people by the protocol.
 
     Raises:
         BadInput: they are not BAH's, are divided in no such way, or have no validation people.

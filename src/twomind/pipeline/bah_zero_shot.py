@@ -102,7 +102,7 @@ class Opened:
 
 
 def opened(asked: ZeroShot, place: Place) -> Opened:
-    """The data.
+    """Open BAH's data and choose the answers that the language model is asked about.
 
     Raises:
         BadInput: they are not BAH's, or are divided in no such way.

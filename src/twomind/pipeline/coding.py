@@ -33,7 +33,7 @@ _CODED = ("answer", "ah", "cue", "inconsistency")
 
 @dataclass(frozen=True)
 class Export:
-    """What is written for coders.
+    """Settings of an export for coders: format, place, coders, and what is left out.
 
     ``to`` is eaf, csv or vtt. ``out`` is a folder, or a .csv for one table of all; None: beside
     each medium. ``coders`` get one file each, with their empty tiers. ``blind`` leaves out what the

@@ -42,7 +42,7 @@ PARTS: dict[str, tuple[str, str, str]] = {
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 #: States of weights that can be used.
-_WHOLE = ("present", "unverified")
+_USABLE_STATES = ("present", "unverified")
 
 #: Programs that are used when present.
 PROGRAMS = {
@@ -113,11 +113,11 @@ def _face(parts: dict[str, Any], states: dict[str, str]) -> str:
     if lacking:
         return lacking
     mesh = states.get("mediapipe-face")
-    if mesh in _WHOLE:
+    if mesh in _USABLE_STATES:
         return "yes"
     if mesh != "absent":
         return "no: the face models are damaged; reinstall mediapipe"
-    if states.get("face-landmarker") in _WHOLE:
+    if states.get("face-landmarker") in _USABLE_STATES:
         return "yes, with --set features.face=landmarker"
     return (
         "no: this MediaPipe carries no face mesh; twomind weights add face-landmarker, then "
@@ -129,7 +129,9 @@ def _speech(parts: dict[str, Any], states: dict[str, str]) -> str:
     lacking = _lacking(parts, "speech")
     if lacking:
         return lacking
-    whisper = [n for n, state in states.items() if n.startswith("whisper-") and state in _WHOLE]
+    whisper = [
+        n for n, state in states.items() if n.startswith("whisper-") and state in _USABLE_STATES
+    ]
     places = [f"{name} (added weights)" for name in whisper]
     places += [f"{name} (the Hugging Face hub)" for name in cached_models()]
     if not places:

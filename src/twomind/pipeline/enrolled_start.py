@@ -22,12 +22,12 @@ from twomind.pipeline.adapt import Adaptation, check, mark_of, summary_of, windo
 from twomind.pipeline.profiles import folder_of, state_path
 from twomind.types import Access, Features, Given, State
 
-_BEFORE = "start-"
+_START_PREFIX = "start-"
 
 
 def path_of(profiles: Path, person: str, method: str) -> Path:
     """Where what a method learnt of a person's neutral clips lies."""
-    return state_path(profiles, person, f"{_BEFORE}{method}")
+    return state_path(profiles, person, f"{_START_PREFIX}{method}")
 
 
 def begin(

@@ -26,7 +26,7 @@ RECORD = "crops.json"
 
 @dataclass(frozen=True)
 class CropSettings:
-    """What a crop is."""
+    """Size, framing and file format of face crops."""
 
     px: Annotated[int, Bounds(16, 1024)] = 224  # side; even
     template: Literal["mesh"] = "mesh"  # forehead to chin

@@ -98,7 +98,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """All sections."""
+    """All settings of ``train fusion``, by section."""
 
     data: DataSettings = field(default_factory=DataSettings)
     model: ModelSettings = field(default_factory=ModelSettings)

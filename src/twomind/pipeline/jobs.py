@@ -74,7 +74,7 @@ _BAH_NAME = re.compile(r"_Question_(\d\d?)_")
 
 
 #: Files over all answers: no answer's folder may be called so.
-TAKEN = (
+RESERVED_NAMES = (
     "answers.csv",
     "answers_wide.csv",
     "codebook.csv",
@@ -94,7 +94,7 @@ def _unique_ids(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str]:
     """
     stems = [names.safe(path.stem) for path in paths]
     n_of = Counter(map(names.same, stems))
-    seen = {names.same(name) for name in (*TAKEN, *taken)}
+    seen = {names.same(name) for name in (*RESERVED_NAMES, *taken)}
     unique = []
     for path, stem in zip(paths, stems, strict=True):
         name = stem
@@ -214,7 +214,7 @@ def _refused_rows(rows: Sequence[Mapping[str, str]]) -> dict[int, str]:
         if not row.get("id"):
             continue
         key = names.same(row["id"])
-        if key in TAKEN:
+        if key in RESERVED_NAMES:
             found[n] = f"id {quoted(row['id'])}: a file of the results is called so; use another"
         elif key in owner:
             found[n] = f"id {quoted(row['id'])}: it is already that of {owner[key]}; use another"

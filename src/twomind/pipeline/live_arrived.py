@@ -41,7 +41,7 @@ class Came:
         self._marks: list[tuple[float, int]] = []
 
     def picture(self, time_s: float) -> None:
-        """A picture has come.
+        """Note that a picture has come.
 
         Raises:
             BadInput: its time is not finite, or before that of the last.

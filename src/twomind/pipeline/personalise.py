@@ -286,7 +286,7 @@ def _data(settings: PersonaliseSettings, store: Path) -> tuple[Any, Reading]:
     data, study = settings.data, settings.synthetic
     if (data.folder is None) == (study.layout is None):
         raise BadInput(
-            "give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without "
+            "give either --data FOLDER (a data set) or --drawn LAYOUT (a synthetic study without "
             "pictures)"
         )
     if study.layout is not None:

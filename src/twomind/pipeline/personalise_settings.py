@@ -31,7 +31,7 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """A drawn study without films, in place of a folder."""
+    """A synthetic study without films, in place of a folder."""
 
     layout: Literal["bah", "biovid", "stressid"] | None = None
     people: Annotated[int, Bounds(3)] = 24
@@ -69,7 +69,7 @@ class CompareSettings:
 
 @dataclass(frozen=True)
 class PersonaliseSettings:
-    """All sections."""
+    """All settings of ``score personalise``, by section."""
 
     data: DataSettings = field(default_factory=DataSettings)
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)

@@ -117,7 +117,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One table."""
+    """One published table as a recipe: data set, protocols, models, rows and metrics."""
 
     title: str
     dataset: str

@@ -105,7 +105,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """Everything that is written."""
+    """A published table made again, with all that is written of it."""
 
     title: str
     dataset: str

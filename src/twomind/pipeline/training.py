@@ -104,7 +104,7 @@ class TrainClipAu:
 
 @dataclass(frozen=True)
 class TrainDsfda:
-    """All sections of ``train dsfda``."""
+    """All settings of ``train dsfda``, by section."""
 
     data: DataSettings = field(default_factory=DataSettings)
     train: DsfdaSettings = field(default_factory=DsfdaSettings)
@@ -112,7 +112,7 @@ class TrainDsfda:
 
 @dataclass(frozen=True)
 class TrainPft:
-    """All sections of ``train sfda-pft``."""
+    """All settings of ``train sfda-pft``, by section."""
 
     data: DataSettings = field(default_factory=DataSettings)
     train: PftSettings = field(default_factory=PftSettings)

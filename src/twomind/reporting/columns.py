@@ -44,7 +44,7 @@ class Table:
         return self.file.partition(".")[0]
 
     def names(self, *optional: str) -> tuple[str, ...]:
-        """The headings.
+        """The headings of the table, in order.
 
         Args:
             optional: columns that are there only in runs that ask for them.
@@ -82,7 +82,7 @@ class Table:
 RECORDING = Column("recording", "which answer: the name of its folder", since="0.1.0")
 SUBJECT = Column("subject", "who speaks", since="0.1.0")
 QUESTION = Column("question", "what was asked: BAH's number, or a text", since="0.1.0")
-_WHO = (RECORDING, SUBJECT)
+_IDENTITY = (RECORDING, SUBJECT)
 
 
 def _start(since: str = "0.1.0") -> Column:
@@ -97,7 +97,7 @@ MEASURES = Table(
     "measures.csv",
     "a row per time and measure",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("modality", "what is measured", "", "face, voice, body", "0.1.0"),
         Column("time_s", "when, on the recording's clock", "s", since="0.1.0"),
         Column("measure", "which measure (docs/measures.md)", since="0.1.0"),
@@ -121,7 +121,7 @@ CUES = Table(
     "cues.csv",
     "a row per cue",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("modality", "where it was found", "", "face, voice, words, body, across", "0.1.0"),
         Column("cue", "which kind (docs/measures.md, docs/word-cues.md)", since="0.1.0"),
         _start(),
@@ -136,7 +136,7 @@ WORDS = Table(
     "words.csv",
     "a row per word of the person",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("word", "the word as it was written", since="0.1.0"),
         _start(),
         _end(),
@@ -156,7 +156,7 @@ NOTES = Table(
     "transcript_notes.csv",
     "what a transcript tells besides the person's words",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("kind", "what it is", "", "mark, other, remark, reason"),
         Column("text", "the note; of other: who speaks"),
         _start("0.2.0"),
@@ -168,7 +168,7 @@ EVIDENCE = Table(
     "evidence.csv",
     "what a model gave for its answer, besides parts and words",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("kind", "what it is, as the model calls it"),
         Column("name", "which one"),
         Column("value", "how much", "see unit"),
@@ -182,7 +182,7 @@ CHANGE_TALK = Table(
     "change_talk.csv",
     "a row per clause: which side of a change it speaks for",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("said", "the side", "", "change, sustain, neutral, cannot tell"),
         _start("0.2.0"),
         _end("0.2.0"),
@@ -199,7 +199,7 @@ SEGMENTS = Table(
     "segments.csv",
     "a row per stretch that a model marks",
     (
-        *_WHO,
+        *_IDENTITY,
         Column("label", "what is marked", since="0.1.0"),
         _start(),
         _end(),
@@ -211,7 +211,7 @@ SEGMENTS = Table(
 FRAME_SCORE = Table(
     "frame_score.csv",
     "a row per moment: the model's curve",
-    (*_WHO, Column("time_s", "when, on the recording's clock", "s", since="0.1.0")),
+    (*_IDENTITY, Column("time_s", "when, on the recording's clock", "s", since="0.1.0")),
     Column("*", "probability of the class of this name", "probability", _SHARE, "0.1.0"),
 )
 

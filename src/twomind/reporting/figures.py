@@ -93,8 +93,8 @@ _TITLE = Type("middle")
 _LINE_NAME = Type("end")
 _COUNT = Type("middle", GREY, 10)
 _BAND_NAME = Type("end", size=11)
-_BESIDE = Type(size=12)
-_BESIDE_SMALL = Type(colour=GREY, size=11)
+_SIDE_LABEL = Type(size=12)
+_SIDE_LABEL_SMALL = Type(colour=GREY, size=11)
 _UNKNOWN = Fill("#bbbbbb")
 
 
@@ -438,8 +438,8 @@ def _draw_gain(c: Canvas, row: Gain, middle: float, harm: float) -> None:
         c.line(least, middle, most, middle, Stroke(INK, 2))
     c.diamond(mean, middle, 7)
     gain, harmed = row.told
-    c.text(c.right + 12, middle - 2, gain, _BESIDE)
-    c.text(c.right + 12, middle + 12, harmed, _BESIDE_SMALL)
+    c.text(c.right + 12, middle - 2, gain, _SIDE_LABEL)
+    c.text(c.right + 12, middle + 12, harmed, _SIDE_LABEL_SMALL)
 
 
 def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point) -> None:

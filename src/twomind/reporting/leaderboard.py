@@ -55,9 +55,8 @@ from twomind.reporting.result import Plain
 from twomind.types import Progress, Run
 
 DRAWN = (
-    "These people are drawn by the project, not filmed. Numbers about them show that the machinery "
-    "is consistent; they "
-    "say nothing about how well anything works on people."
+    "These people are synthetic: made by the project, not filmed. Numbers about them show that the "
+    "machinery is consistent; they say nothing about how well anything works on people."
 )
 NOT_FOR = (
     "diagnosis, or decisions about a person without a human who looks for themselves",
@@ -223,7 +222,7 @@ def _contents(
     blocks.append(Text(f"Task {task.name}: {classes_said}, judged per {found[0].level}."))
     drawn = [b.drawn for b in found]
     if any(drawn) and not all(drawn):
-        note = "Part of this page is about drawn people; it is marked where it stands."
+        note = "Part of this page is about synthetic people; it is marked where it stands."
         blocks.append(Text(note, "sub"))
     tables = []
     for n, board in enumerate(found, 1):

@@ -48,7 +48,7 @@ def line_colours(board: Board) -> dict[str, str]:
 
 
 def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
-    """Figures of people.
+    """Figures with one dot per person, for each line of the board.
 
     Args:
         board: of the page.

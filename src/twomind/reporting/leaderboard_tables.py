@@ -12,7 +12,7 @@ from typing import Any
 
 from twomind.evaluation import baselines, breakdown, people, timeline
 from twomind.evaluation.board import Board, Line, against_each_other
-from twomind.evaluation.merging import HERE
+from twomind.evaluation.merging import THIS_LABORATORY
 from twomind.reporting.page import Block, Table, Text
 from twomind.reporting.result import Plain, Values
 from twomind.types import Run
@@ -602,7 +602,7 @@ def ran_where(board: Board) -> list[Plain]:
         for place, runs in sorted(by_place.items()):
             rows = [run.rows[board.level] for run in runs]
             people_there = {str(name) for one in rows for name in one.subject}
-            entry: Plain = {"line": line.name, "laboratory": place or HERE}
+            entry: Plain = {"line": line.name, "laboratory": place or THIS_LABORATORY}
             entry["n_people"] = len(people_there)
             entry["n_rows"] = sum(int((one.y >= 0).sum()) for one in rows)
             entry["seeds"] = sorted({run.seed for run in runs})
@@ -610,7 +610,7 @@ def ran_where(board: Board) -> list[Plain]:
             entry["device"] = runs[0].versions.get("device", "?")
             entry["data"] = sorted({run.fingerprint[:10] for run in runs})
             found.append(entry)
-    return found if any(one["laboratory"] != HERE for one in found) else []
+    return found if any(one["laboratory"] != THIS_LABORATORY for one in found) else []
 
 
 def place_blocks(entries: Sequence[Plain]) -> list[Block]:

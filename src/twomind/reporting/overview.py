@@ -14,9 +14,9 @@ from twomind.reporting.result import Plain, Values
 #: From this score on a coder would more likely than not mark an answer.
 LIKELY = 0.5
 #: A name that is longer loses what all names begin with.
-_LONG = 16
+_LONGEST_NAME = 16
 #: So many letters of it stay.
-_LEAST = 5
+_SHORTEST_NAME = 5
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ def short_names(names: Sequence[str]) -> list[str]:
     Args:
         names: of all answers of a page.
     """
-    if len(names) < 2 or max(map(len, names)) <= _LONG:
+    if len(names) < 2 or max(map(len, names)) <= _LONGEST_NAME:
         return list(names)
     common = _same_begin(min(names), max(names))
     shortest = min(map(len, names))
     marks = [at + 1 for at, letter in enumerate(common) if letter in "_- "]
-    cut = max((at for at in marks if shortest - at >= _LEAST), default=0)
+    cut = max((at for at in marks if shortest - at >= _SHORTEST_NAME), default=0)
     short = [name[cut:].replace("_", " ") for name in names]
     is_plain = all(short) and len(set(short)) == len(names)
     return short if is_plain else list(names)

@@ -348,7 +348,7 @@ def _leaf(value: Any) -> str:
 
 
 def _fixed(value: float) -> str:
-    """A probability for a reader."""
+    """A probability as text, with two digits."""
     return f"{value:.2f}"
 
 

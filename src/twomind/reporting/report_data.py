@@ -41,9 +41,9 @@ MIN_PAUSE_S = 0.25
 #: Modalities in the order of the page.
 MODALITIES = ("words", "voice", "face", "head")
 #: Modalities that a page has only where something of them is there.
-MORE = ("body", "across")
+OPTIONAL_MODALITIES = ("body", "across")
 #: Curves that are open when the page is; the others wait in a list.
-SHOWN = ("pitch", "energy", "AU12", "AU04", "line_of_sight", "pose_yaw")
+OPEN_CURVES = ("pitch", "energy", "AU12", "AU04", "line_of_sight", "pose_yaw")
 #: Columns that are drawn as something else (bands, marks) or say nothing as a curve.
 _NO_CURVE = {"speech", "syllable"}
 
@@ -174,7 +174,7 @@ def curves_of(
         curve["unit_text"] = t.name("unit", unit)
         curve["modality"] = "head" if name.startswith("pose_") else modality
         curve["against"] = against
-        curve["shown"] = name in SHOWN
+        curve["shown"] = name in OPEN_CURVES
         curve["bin_s"] = round(bin_s, 6)
         curve["values"] = _short(values)
         found.append(curve)
@@ -602,7 +602,7 @@ def time_data(result: Result, t: Texts = ENGLISH) -> Plain:
     found["speech"] = _speech(result, end_s)
     found["quality"] = _quality(result, end_s, t)
     found["located"] = _located(result, end_s)
-    there = {name for name in MORE if name in result.features.tracks}
+    there = {name for name in OPTIONAL_MODALITIES if name in result.features.tracks}
     there |= {cue.modality for cue in result.cues}
     found["modalities"] = modalities_with(there, t)
     return found
@@ -616,7 +616,7 @@ def modalities_with(there: Iterable[str], t: Texts = ENGLISH) -> Mapping[str, st
         t: texts of the page's language.
     """
     known = set(there)
-    more = [name for name in MORE if name in known]
+    more = [name for name in OPTIONAL_MODALITIES if name in known]
     return {name: t(f"modality.{name}") for name in (*MODALITIES, *more)}
 
 

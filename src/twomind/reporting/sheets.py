@@ -104,7 +104,7 @@ class Sheet:
     sheet: Any = None
 
     def append(self, row: Sequence[Any]) -> None:
-        """A row more.
+        """Write one more row of the table, to the CSV and the workbook.
 
         Raises:
             ValueError: it has more or fewer values than the table has columns.
@@ -131,7 +131,7 @@ class Book:
     written: list[Table] = field(default_factory=list)
 
     def begin(self, table: Table, optional: Sequence[str] = (), exact: bool = False) -> Sheet:
-        """Begin a table.
+        """Begin a table: its CSV, and its sheet where a workbook is written.
 
         Args:
             table: which; its file and its headings.

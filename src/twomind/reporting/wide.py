@@ -37,7 +37,7 @@ _SINCE = "0.2.0"
 _SIDES = ("change", "sustain", "neutral", "cannot tell")
 _JOINED = " | "
 #: Endings of names of measures, and their units.
-_UNITS = {
+_UNITS_OF_ENDINGS = {
     "_per_min": "per minute",
     "_per_s": "per second",
     "_dbfs": "dBFS",
@@ -103,7 +103,7 @@ def table(layout: Layout) -> Table:
 
 @cache
 def cells(layout: Layout) -> tuple[Cell, ...]:
-    """All columns, in order."""
+    """The columns of the row of an answer, in order."""
     found = [*_who(), *_score(), *_said(), *_voice(), *_counted(layout), *_two_sides()]
     found += _rows_of("face", _face_measures(layout))
     found += _rows_of("voice", _VOICE_ROWS)
@@ -247,7 +247,7 @@ def _voice() -> Iterator[Cell]:
 
 def unit_of(name: str) -> str:
     """The unit of a measure of the voice, by the ending of its name."""
-    for ending, unit in _UNITS.items():
+    for ending, unit in _UNITS_OF_ENDINGS.items():
         if name.endswith(ending):
             return unit
     return "count"

@@ -69,7 +69,7 @@ def read_token(place: Place, purpose: Purpose, token: str) -> str:
 
 
 def bad_link() -> Refused:
-    """The link opens nothing."""
+    """The refusal of a link that is not valid."""
     return Refused(
         403,
         "bad_link",

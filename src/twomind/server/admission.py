@@ -56,7 +56,7 @@ def make_gold(place: Place, by: str, recording_id: str) -> None:
 
 
 def drop_gold(place: Place, by: str, recording_id: str) -> None:
-    """It measures nobody any more."""
+    """Take a recording out of the gold clips that coders are measured by."""
     with place.database.writing() as writing:
         found = writing.get(Gold, recording_id)
         if found is None:

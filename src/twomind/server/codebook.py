@@ -81,7 +81,7 @@ class Admission(_Part):
 
 
 class Codebook(_Part):
-    """A whole ``codebook.toml``."""
+    """The codebook of a study: its tiers and labels, as ``codebook.toml`` has them."""
 
     id: Id
     version: int = Field(ge=1)

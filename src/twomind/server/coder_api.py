@@ -43,7 +43,7 @@ def session(visitor: CoderHere, place: ThePlace) -> dict[str, Any]:
 
 @router.delete("/session", status_code=204)
 def leave(visitor: CoderHere, place: ThePlace) -> Response:
-    """End the session."""
+    """End the coder's session."""
     access.end_session(place, visitor)
     response = Response(status_code=204)
     drop_cookie(response, "coder")
@@ -186,7 +186,7 @@ def make(body: CoderBody, visitor: ResearcherHere, place: ThePlace) -> dict[str,
 
 @team.get("")
 def listed(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
-    """All coders."""
+    """List all coders of the study."""
     return {"coders": coders.listed(place)}
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Transaction
 
 from twomind.annotations import Annotations, Mark, Tier, merge_tiers
+from twomind.server import settled as settled_coding
 from twomind.server.codebook import Codebook, CodedTier
 from twomind.server.place import Place
 from twomind.server.tables import Coder, Coding, CodingVersion, Person, Recording
@@ -103,6 +104,14 @@ def settled(place: Place) -> list[Settled]:
     for one in coded(place):
         by_recording.setdefault(one.recording, []).append(one)
     return [_settled(group) for group in by_recording.values()]
+
+
+def by_recording(place: Place) -> dict[str, settled_coding.Settled]:
+    """What counts as the coding of each recording, as a release and prevalence take it."""
+    found = {}
+    for one in settled(place):
+        found[one.recording] = settled_coding.Settled(one.how, one.annotations)
+    return found
 
 
 def _settled(group: Sequence[Coded]) -> Settled:

@@ -148,7 +148,7 @@ def redo(
 def done(
     recording: RecordingId, body: AfterBody, visitor: ResearcherHere, place: ThePlace
 ) -> dict[str, Any]:
-    """The team has agreed."""
+    """Finish the coding that the team agreed on."""
     return coding_work.finish(place, coding_team.hand(visitor.subject), recording, body.after)
 
 

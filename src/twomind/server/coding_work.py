@@ -23,7 +23,7 @@ from twomind.server.refused import Refused
 from twomind.server.tables import Coding, CodingVersion, Person, Recording
 
 MOST_MARKS = 5000
-NONE = -1
+NO_MARK = -1
 #: A mark may end so much after the film, whose last picture has no known length.
 _BEYOND_MS = 1000
 
@@ -116,8 +116,8 @@ def _told(work: _Open) -> dict[str, Any]:
     return {
         "revision": revision,
         "marks": coding.plain(work.marks(revision)),
-        "may_undo": row is not None and row.before != NONE,
-        "may_redo": row is not None and row.after != NONE,
+        "may_undo": row is not None and row.before != NO_MARK,
+        "may_redo": row is not None and row.after != NO_MARK,
         "done": None if done is None else stamp(done),
     }
 
@@ -154,7 +154,7 @@ def save(
         work = _opened(place, writing, hand, recording_id)
         _refuse_older(work, after)
         _refuse_unfit(work, marks)
-        _keep(work, _in_order(place, marks), after, NONE)
+        _keep(work, _in_order(place, marks), after, NO_MARK)
         return _told(work)
 
 
@@ -163,7 +163,7 @@ def undo(place: Place, hand: Hand, recording_id: str, after: int) -> dict[str, A
 
     def previous(work: _Open, row: CodingVersion) -> tuple[int, int, int]:
         earlier = work.version(row.before)
-        return row.before, NONE if earlier is None else earlier.before, row.revision
+        return row.before, NO_MARK if earlier is None else earlier.before, row.revision
 
     return _moved(place, hand, recording_id, after, previous)
 
@@ -173,7 +173,7 @@ def redo(place: Place, hand: Hand, recording_id: str, after: int) -> dict[str, A
 
     def following(work: _Open, row: CodingVersion) -> tuple[int, int, int]:
         later = work.version(row.after)
-        return row.after, row.revision, NONE if later is None else later.after
+        return row.after, row.revision, NO_MARK if later is None else later.after
 
     return _moved(place, hand, recording_id, after, following)
 
@@ -189,7 +189,7 @@ def _moved(place: Place, hand: Hand, recording_id: str, after: int, move: _Move)
         row = work.version(after)
         if row is not None:
             source, before, redo_to = move(work, row)
-            if source != NONE:
+            if source != NO_MARK:
                 _keep(work, work.marks(source), before, redo_to)
         return _told(work)
 
@@ -205,7 +205,7 @@ def finish(place: Place, hand: Hand, recording_id: str, after: int) -> dict[str,
         _refuse_older(work, after)
         _refuse_incomplete(place, work.marks(after))
         if not work.coding.revision:
-            _keep(work, [], NONE, NONE)
+            _keep(work, [], NO_MARK, NO_MARK)
         work.coding.done = place.now()
         audit.note(place, writing, hand.by, "coded", work.person.mark)
         return _told(work)

@@ -51,7 +51,7 @@ class Said:
 
 
 def last(reading: Transaction, person: str) -> ConsentGiven | None:
-    """What somebody said last."""
+    """The latest answer of a participant to the consent form."""
     of_them = select(ConsentGiven).where(ConsentGiven.person == person)
     return reading.scalars(of_them.order_by(ConsentGiven.id.desc()).limit(1)).first()
 
@@ -84,7 +84,7 @@ def refuse_without(place: Place, reading: Transaction, person: str) -> None:
 
 
 def give(place: Place, person_id: str, said: Said) -> tuple[ConsentGiven, bool]:
-    """Keep what somebody said.
+    """Keep a participant's answer to the consent form.
 
     Returns:
         What is kept, and whether it is new.

@@ -14,7 +14,7 @@ from twomind.core.files import write_text
 from twomind.server.study import Study
 
 FILE = "data-flow.md"
-_FIRST = "en"
+_DEFAULT_LANGUAGE = "en"
 #: Pieces of sentences that depend on the study: language → name → text.
 _TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -67,7 +67,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
 def languages(study: Study) -> tuple[str, ...]:
     """In which languages there is a sheet for a study."""
     known = tuple(language for language in study.languages if language in _TEXTS)
-    return known or (_FIRST,)
+    return known or (_DEFAULT_LANGUAGE,)
 
 
 def file_name(study: Study, language: str) -> str:
@@ -92,7 +92,7 @@ def write_sheets(study: Study, folder: Path) -> list[Path]:
     return written
 
 
-def sheet(study: Study, folder: Path, language: str = _FIRST) -> str:
+def sheet(study: Study, folder: Path, language: str = _DEFAULT_LANGUAGE) -> str:
     """The sheet, in Markdown.
 
     Args:

@@ -69,7 +69,7 @@ class _Body:
 
 @dataclass(frozen=True)
 class Rules:
-    """What requests are held to.
+    """Limits of requests: sizes, and how many in a time.
 
     Args:
         most_chunk: Bytes of a chunk of a recording.
@@ -89,7 +89,7 @@ class Rules:
 
     @classmethod
     def of(cls, study: Study) -> Rules:
-        """Those of a study."""
+        """The limits that a study's settings state."""
         serving = study.server
         return cls(
             most_chunk=study.recording.chunk_max_bytes,

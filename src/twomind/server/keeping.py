@@ -25,13 +25,13 @@ from twomind.server.tables import Person
 
 _DATABASE = f"{DATA}/{SQLITE}"
 #: Nothing else is taken from a backup: no path that leads elsewhere, no link, no device.
-_TAKEN = (FILE, codebook.FILE, DATA)
+_RESTORED_FILES = (FILE, codebook.FILE, DATA)
 _SHEETS = "data-flow*.md"
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a backup holds."""
+    """How many files a backup holds, and their size in bytes."""
 
     files: int
     size: int
@@ -132,7 +132,7 @@ def restore(file: Path, folder: Path) -> Kept:
 def _may_be_taken(member: tarfile.TarInfo) -> bool:
     first = member.name.partition("/")[0]
     is_sheet = first == member.name and fnmatch(first, _SHEETS)
-    return member.isfile() and (first in _TAKEN or is_sheet)
+    return member.isfile() and (first in _RESTORED_FILES or is_sheet)
 
 
 def _erase_again(folder: Path) -> None:

@@ -26,7 +26,7 @@ class NoKey(BadInput):
 
 @dataclass(frozen=True)
 class Keys:
-    """The folder of keys."""
+    """The keys of a study's participants, in a folder outside the study's own."""
 
     folder: Path
 
@@ -50,7 +50,7 @@ class Keys:
         return keys
 
     def secret(self) -> bytes:
-        """What signs links and sessions."""
+        """The secret that signs links and sessions."""
         return (self.folder / _SECRET).read_bytes()
 
     def make(self, person: str) -> None:

@@ -60,7 +60,7 @@ _BINARY = {
 
 @dataclass(frozen=True)
 class Live:
-    """What the addresses work with."""
+    """The state behind the addresses of the live service."""
 
     place: LivePlace
     sessions: Sessions
@@ -268,7 +268,7 @@ def job(number: Id, live: TheLive, owner: Owner) -> dict[str, Any]:
 
 @router.get("/jobs/{number}/result")
 def result(number: Id, live: TheLive, owner: Owner) -> JSONResponse:
-    """What was found."""
+    """What a finished job found in its film, as JSON."""
     return JSONResponse(live.place.result(owner, number))
 
 

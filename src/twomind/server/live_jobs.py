@@ -44,7 +44,7 @@ class Worker:
         self._thread.join(5.0)
 
     def wake(self) -> None:
-        """A job was added."""
+        """Tell the worker that a job was added."""
         self._some.set()
 
     def _run(self) -> None:

@@ -104,7 +104,7 @@ class Running:
         self._add(_Waiting(lambda session: session.push_words(words, until_s)))
 
     def chunk(self, content: bytes) -> None:
-        """A chunk of MediaRecorder."""
+        """Take in a chunk of a recording that a browser's MediaRecorder made."""
         if self._chunks is None:
             self._chunks = Chunks(self._seen, self._heard, self._film_over)
         self._chunks.feed(content)
@@ -282,7 +282,7 @@ class Sessions:
 
     @property
     def n(self) -> int:
-        """How many run."""
+        """How many sessions are measuring now."""
         with self._lock:
             self._sweep()
             return self._n_measuring()
@@ -291,7 +291,7 @@ class Sessions:
         return sum(not running.over for running in self._all.values())
 
     def close(self) -> None:
-        """End all."""
+        """End all sessions and wait for their threads."""
         with self._lock:
             for running in self._all.values():
                 running.end()

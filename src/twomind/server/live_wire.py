@@ -72,7 +72,7 @@ class Words(_Message):
 
 
 class Finish(_Message):
-    """Nothing more comes."""
+    """The client sends nothing more, and the session ends."""
 
     type: Literal["finish"]
 
@@ -202,7 +202,7 @@ class Chunks:
         self._thread.start()
 
     def feed(self, chunk: bytes) -> None:
-        """The next chunk."""
+        """Take in the next chunk that MediaRecorder made."""
         self._pipe.feed(chunk)
 
     def end(self) -> None:

@@ -24,7 +24,7 @@ _SQUARE_PX = 16
 #: A picture stands still as long as no more than this share of the squares differs by more than so
 #: many of 255 grey levels from the first one. Lips, and the slow sway of somebody who sits and looks,
 #: change more within seconds; an encoder's second thoughts on a still picture do not.
-_STILL = 1.5
+_STILL_LEVELS = 1.5
 _STILL_SHARE = 0.005
 #: Mean of a black picture, of 255.
 _BLACK = 12.0
@@ -81,7 +81,7 @@ class _Stills:
     def _is_still(self, squares: np.ndarray) -> bool:
         if self.first is None or self.first.shape != squares.shape:
             return False
-        differs = np.abs(squares - self.first) > _STILL
+        differs = np.abs(squares - self.first) > _STILL_LEVELS
         return float(differs.mean()) <= _STILL_SHARE
 
 

@@ -86,7 +86,7 @@ def task_of(place: Place, recording_id: str) -> Task | None:
 
 
 def measure(place: Place, task: Task) -> Measured:
-    """Measure a recording.
+    """Measure a recording of a study, without a file of it on the disk.
 
     Args:
         place: The study.

@@ -103,7 +103,7 @@ class Provider:
         return Started(f"{address}{joint}{urlencode(asked)}", _text(kept))
 
     def finish(self, kept: str, state: str, code: str) -> str:
-        """Who has signed in.
+        """Ask the provider who has signed in.
 
         Args:
             kept: What :meth:`start` gave the browser.
@@ -218,7 +218,7 @@ def provider_of(place: Place) -> Provider | None:
 
 
 def refused(why: str) -> Refused:
-    """Nobody has signed in."""
+    """The refusal of a sign-in that did not work."""
     return Refused(403, "not_signed_in", f"Signing in did not work: {why}.")
 
 

@@ -60,7 +60,7 @@ def back(
     state: Annotated[str, Query(max_length=200)] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
 ) -> Response:
-    """Come back from the provider."""
+    """End the sign-in when the provider sends the browser back."""
     provider = _provider(request)
     try:
         name = provider.finish(request.cookies.get(_COOKIE, ""), state, code)

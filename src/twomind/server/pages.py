@@ -45,6 +45,12 @@ def built() -> Path:
     return clone if clone.is_dir() and not installed.is_dir() else installed
 
 
+def remarks() -> list[str]:
+    """That the pages are not built, where that is so: nobody could open the study."""
+    there = [(built() / name / _PAGE).is_file() for name in PAGES]
+    return [] if all(there) else [_ABSENT.strip()]
+
+
 def router(web: Path | None) -> APIRouter:
     """Routes of the pages.
 

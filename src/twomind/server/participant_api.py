@@ -78,7 +78,7 @@ def session(visitor: Participant, place: ThePlace) -> dict[str, Any]:
 
 @router.delete("/session", status_code=204)
 def leave(visitor: Participant, place: ThePlace) -> Response:
-    """End the session."""
+    """End the participant's session."""
     access.end_session(place, visitor)
     response = Response(status_code=204)
     drop_cookie(response, "participant")
@@ -90,7 +90,7 @@ def leave(visitor: Participant, place: ThePlace) -> Response:
 
 @router.get("/public")
 def public(place: ThePlace) -> dict[str, Any]:
-    """What anybody may know."""
+    """What anybody may know of the study, without a link."""
     study = place.study
     return {
         "title": study.title,
@@ -141,7 +141,7 @@ def _consent_text(study: Study) -> dict[str, Any]:
 
 @router.get("/me")
 def me(visitor: Participant, place: ThePlace) -> dict[str, Any]:
-    """How far this person is."""
+    """How far this participant has come."""
     return _me_of(place, visitor.subject)
 
 

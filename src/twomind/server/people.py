@@ -29,7 +29,7 @@ _MISHAPS = 20
 
 @dataclass(frozen=True)
 class New:
-    """Whom to make.
+    """A participant who is about to be made.
 
     Args:
         kind: ``test`` is never counted and never released.

@@ -13,11 +13,10 @@ from twomind.annotations.bah_write import present_in
 from twomind.core.errors import BadInput
 from twomind.evaluation.prevalence import Drawn
 from twomind.evaluation.prevalence_table import NEXT, Rows, Table, read_rows, table_of, with_codes
-from twomind.server import people
+from twomind.server import coding, people
 from twomind.server.measured import result_label
 from twomind.server.place import Place, open_place
-from twomind.server.release import marks
-from twomind.server.release.marks import Settled
+from twomind.server.settled import Settled
 from twomind.server.tables import Assignment, Person, Recording
 
 _COLUMNS = ("id", "person", "human", "model", "question", "group")
@@ -133,7 +132,7 @@ def codes_of(place: Place) -> tuple[dict[str, bool], list[str]]:
     Raises:
         BadInput: Coders differ about some and are not settled, or a coding says nothing.
     """
-    settled = marks.of_study(place)
+    settled = coding.by_recording(place)
     _refuse_open(settled)
     found = {}
     for recording, one in settled.items():

@@ -99,7 +99,7 @@ class Findings:
     proposal: Proposal = ""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON carries it."""
+        """The findings as plain values, for JSON."""
         return asdict(self)
 
 

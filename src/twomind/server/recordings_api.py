@@ -37,7 +37,7 @@ class BeginBody(Body):
 
 @router.post("", status_code=201)
 def begin(body: BeginBody, visitor: Participant, place: ThePlace) -> JSONResponse:
-    """A recording begins."""
+    """Announce a recording before its first chunk."""
     asked = uploads.Begin(body.id, body.item, body.mime, body.started_at)
     state, new = uploads.begin(place, visitor.subject, asked)
     return JSONResponse(state, 201 if new else 200)

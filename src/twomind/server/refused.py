@@ -46,5 +46,5 @@ def not_found() -> Refused:
 
 
 def withdrawn() -> Refused:
-    """The person has withdrawn."""
+    """The refusal of a request of somebody who has withdrawn."""
     return Refused(410, "withdrawn", "You have withdrawn; nothing more is taken or shown.")

@@ -77,7 +77,7 @@ def study(visitor: ResearcherHere, place: ThePlace) -> dict[str, Any]:
 
 @router.delete("/session", status_code=204)
 def sign_out(visitor: ResearcherHere, place: ThePlace) -> Response:
-    """End the session."""
+    """End the researcher's session."""
     access.end_session(place, visitor)
     response = Response(status_code=204)
     drop_cookie(response, "researcher")

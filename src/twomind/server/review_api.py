@@ -40,7 +40,7 @@ def media(
     place: ThePlace,
     range: Annotated[str, Header(max_length=60)] = "",
 ) -> StreamingResponse:
-    """The recording itself."""
+    """The recording as a film."""
     found = reviewing.watched(place, visitor.subject, recording)
     return played(place, found, range)
 
@@ -60,7 +60,7 @@ def decide(
 
 @router.post("/recordings/{recording}/measure", status_code=202)
 def measure(recording: RecordingId, visitor: ResearcherHere, place: ThePlace) -> Response:
-    """Measure it once more."""
+    """Measure a recording once more."""
     reviewing.measure_again(place, visitor.subject, recording)
     return Response(status_code=202)
 

@@ -38,7 +38,7 @@ class Script:
 
     @property
     def text(self) -> str:
-        """The words alone."""
+        """The words of the transcript, as one text."""
         return " ".join(word.text for word in self.words)
 
 
@@ -57,7 +57,7 @@ class Version:
         return self.by != MACHINE
 
     def told(self) -> dict[str, Any]:
-        """As the protocol writes it."""
+        """The version of the transcript as the protocol writes it."""
         whole = {"revision": self.revision, "by": self.by, "at": self.at, "text": self.script.text}
         told: dict[str, Any] = tables.plain({**whole, **asdict(self.script)})
         return told

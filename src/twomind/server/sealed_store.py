@@ -33,7 +33,7 @@ class SealedStore(Store):
         """Nothing: the folder says whose they are."""
 
     def note_states(self, person: str, folder: Path) -> None:
-        """Nothing: no state is kept."""
+        """Do nothing: a study keeps no state of a person here."""
 
     def path(self, kind: str, key: str) -> Path:
         """Where an entry lies."""

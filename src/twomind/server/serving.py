@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from twomind.core.files import alone_in
-from twomind.server import access
+from twomind.server import access, pages
 from twomind.server.app import create_app
 from twomind.server.listening import Address, listen
 from twomind.server.live_api import Live
@@ -59,6 +59,7 @@ def greeting(place: Place) -> list[str]:
     """What a researcher reads when the server starts."""
     public = place.study.server.public_url
     lines = list(place.study.remarks())
+    lines += pages.remarks()
     lines.append(f"participants come to {public}/join with a link of `twomind study invite`")
     lines.append(f"researchers sign in at {public}/researcher")
     provider = place.study.server.oidc

@@ -297,7 +297,7 @@ class Caution:
 
 
 class Study(_Part):
-    """A whole ``study.toml``."""
+    """The settings and texts of a study, as ``study.toml`` has them."""
 
     id: Id
     languages: tuple[str, ...] = Field(min_length=1)
@@ -402,7 +402,7 @@ class Study(_Part):
         return self.server.public_url.startswith("https://")
 
     def remarks(self) -> list[str]:
-        """The same as sentences."""
+        """What the researcher should look at before the study begins, as sentences."""
         return [warning.sentence for warning in self.warnings()]
 
 

@@ -98,7 +98,7 @@ class ConsentGiven(Table):
 
 
 class Invitation(Table):
-    """A link for many people."""
+    """A link by which many people come in, for a panel or a class."""
 
     __tablename__ = "invitation"
 

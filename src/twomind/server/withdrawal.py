@@ -39,7 +39,7 @@ class Withdrawn:
 
 
 def withdraw(place: Place, person_id: str, items: Collection[str]) -> Withdrawn:
-    """Take back everything.
+    """Take back a participant's consent, all of it or some of its items.
 
     Args:
         place: The study.

@@ -30,7 +30,7 @@ _CONSTANT = 1e-3
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit."""
+    """How the change-talk model is fitted: penalties, and folds of cross-validation."""
 
     penalty: float = 100.0  # of the squares of standardised weights, in log-likelihood of a turn
     #: the same of the words and of the row where there is an encoder: chosen by cross-validation
@@ -61,7 +61,7 @@ class Table:
         return len(self.y)
 
     def columns(self, names: Sequence[str]) -> Array:
-        """Where these columns are."""
+        """The places of columns in the table, by name."""
         return np.array([self.names.index(name) for name in names])
 
 
@@ -174,7 +174,7 @@ class Fitted:
 
 
 def fit(data: Table, rows: Array, recipe: Recipe, shortcut: str | None = None) -> Fitted:
-    """A calibrated head.
+    """Fit a calibrated head on coded turns.
 
     Args:
         data: all turns.

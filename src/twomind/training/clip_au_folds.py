@@ -278,7 +278,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Source:
-    """Where recordings come from: a drawn study, or a folder of a data set."""
+    """Where recordings come from: a synthetic study, or a folder of a data set."""
 
     dataset: Any
     store: Path

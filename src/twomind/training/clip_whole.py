@@ -34,10 +34,10 @@ except ImportError as error:
     raise MissingExtra("torch", "fine-tuning a CLIP") from error
 
 #: Pictures that go through the towers at once; gradients of a batch are summed over such parts.
-PART = 16
+PICTURES_AT_ONCE = 16
 SCALE = "logit_scale"
 #: CLIP's scale, where the training starts and beyond which it is held.
-_MOST = 100.0
+_HIGHEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _started(towers: Towers, start: Start, settings: TrainSettings) -> _State:
     place = device.chosen()
     both = {**towers.image.weights, **towers.text.weights}
     w = leaves(placed(both, place))
-    first = torch.tensor(_MOST, device=place).log()
+    first = torch.tensor(_HIGHEST_SCALE, device=place).log()
     w[SCALE] = first.requires_grad_()
     others = [value for name, value in w.items() if name != SCALE]
     groups = [
@@ -218,14 +218,14 @@ def _epoch(
     """
     rng = np.random.default_rng((settings.seed, epoch))
     order = rng.permutation(len(y))
-    most = float(np.log(_MOST))
+    most = float(np.log(_HIGHEST_SCALE))
     losses = []
     for at in range(0, len(order), settings.batch):
         batch = order[at : at + settings.batch]
         state.optimiser.zero_grad()
         total = 0.0
-        for of_part in range(0, len(batch), PART):
-            i = batch[of_part : of_part + PART]
+        for of_part in range(0, len(batch), PICTURES_AT_ONCE):
+            i = batch[of_part : of_part + PICTURES_AT_ONCE]
             part = [pictures[k] for k in i]
             share = len(i) / len(batch)
             loss = share * _loss(state, part, y[i])

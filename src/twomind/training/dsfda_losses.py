@@ -54,7 +54,7 @@ class Terms:
     cycle_expr: Tensor
 
     def total(self, factors: Factors) -> Tensor:
-        """Their weighted sum."""
+        """The sum of the terms, each times its factor."""
         parts = []
         for name, term in self.by_name().items():
             parts.append(getattr(factors, name) * term)

@@ -73,7 +73,7 @@ def _move(training: Training, group: str, loss: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Rules:
-    """What one step does."""
+    """Which parts a training step of DSFDA updates, and by which factors."""
 
     factors: losses.Factors = field(default_factory=losses.Factors)
     #: whether the classes' loss also trains the expression encoder; in the released code its

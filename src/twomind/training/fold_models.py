@@ -22,7 +22,7 @@ from twomind.training.described import WindowLabels
 from twomind.types import Example, Features, Fold, Progress, Task
 
 #: Says that a model's folder is whole; written last.
-_WHOLE = "card.json"
+_COMPLETE_MARK = "card.json"
 
 
 class Recipe(Protocol):
@@ -64,7 +64,7 @@ class FoldModels:
         source = self._examples(fold.train)
         held = self._examples(fold.val)
         place = self.folder / self._key(source, held)
-        if not (place / _WHOLE).is_file():
+        if not (place / _COMPLETE_MARK).is_file():
             task: Task = self.labels.task
             model = self.recipe.train(task, source, held, place, self.progress)
             model.save(place)

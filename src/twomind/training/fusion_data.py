@@ -80,7 +80,7 @@ def _class(value: float | None, n_classes: int, where: str) -> int:
 def item_of(
     x: Features, recipe: Recipe, y: float | None, frame_labels: ArrayLike | None, n_classes: int
 ) -> Item:
-    """One labelled recording.
+    """One labelled recording as the network reads it.
 
     Args:
         x: described.

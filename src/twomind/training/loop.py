@@ -39,7 +39,7 @@ FORMAT = "twomind.training/1"
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to train."""
+    """Settings of the training loop: epochs, batches, optimiser, stopping."""
 
     epochs: int = 30  # at most
     batch: int = 4  # items per step
@@ -74,7 +74,7 @@ class Trained:
 
 @dataclass
 class _Run:
-    """Where the training stands."""
+    """How far a training has come; it is kept, so that an interrupted one goes on."""
 
     epoch: int = 0
     step: int = 0  # steps done in this epoch
@@ -89,7 +89,7 @@ class _Run:
         return self.epoch - max(self.best_epoch, first)
 
     def next_epoch(self) -> None:
-        """The present epoch is over."""
+        """Count an epoch as done and begin the next."""
         self.epoch += 1
         self.step = 0
         self.total_loss = 0.0

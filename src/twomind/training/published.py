@@ -35,7 +35,7 @@ except ImportError as error:
 
 #: Names that a wrapper puts before every tensor, or around the whole.
 _WRAPPERS = ("module.", "model.")
-_WHOLE = ("state_dict", "model_state_dict", "model")
+_WEIGHTS_KEYS = ("state_dict", "model_state_dict", "model")
 _UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError)
 #: How many names a message shows of each kind.
 _SHOWN = 8
@@ -67,7 +67,7 @@ class Asked:
 
     @property
     def card(self) -> dict[str, str]:
-        """What every card says."""
+        """What the card of every imported model says."""
         return {
             "source": self.source or "not stated",
             "licence": self.licence or "not stated",
@@ -121,7 +121,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     if not isinstance(found, Mapping):
         raise BadInput(f"{path}: expected a dict of state dicts, got {type(found).__name__}")
-    for name in _WHOLE:
+    for name in _WEIGHTS_KEYS:
         if isinstance(found.get(name), Mapping):
             found = found[name]
             break
@@ -236,7 +236,7 @@ _NEW_NAMES = {
     "fc.parametrizations.weight.original0": "fc.weight_g",
     "fc.parametrizations.weight.original1": "fc.weight_v",
 }
-_BESIDE = ("num_batches_tracked",)
+_IGNORED_TENSORS = ("num_batches_tracked",)
 
 
 def read_pft(paths: Sequence[Path]) -> PftParts:
@@ -250,7 +250,7 @@ def read_pft(paths: Sequence[Path]) -> PftParts:
     for path in paths:
         unknown = []
         for name, value in read_tensors(path).items():
-            if name.endswith(_BESIDE):
+            if name.endswith(_IGNORED_TENSORS):
                 continue
             part, own = _part_of_pft(name)
             if part:

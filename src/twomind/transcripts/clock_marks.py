@@ -14,9 +14,9 @@ from twomind.transcripts.cues import clock_s
 
 _CLOCK = r"(?:\d{1,3}:)?\d{1,3}:[0-5]?\d(?:[.,]\d{1,6})?"
 #: After a time: tenths (``-3``), frames (``:12``), or the half of the day.
-_MORE = r"(?:-\d\b|[:;]\d\d\b)?(?:\s?[AaPp]\.?[Mm]\.?)?"
+_AFTER_TIME = r"(?:-\d\b|[:;]\d\d\b)?(?:\s?[AaPp]\.?[Mm]\.?)?"
 _BETWEEN = r"\s*(?:-{1,2}>|→|[-–—]|,|\bto\b)\s*"
-_RANGE = rf"({_CLOCK})({_MORE})(?:({_BETWEEN})({_CLOCK})({_MORE}))?"
+_RANGE = rf"({_CLOCK})({_AFTER_TIME})(?:({_BETWEEN})({_CLOCK})({_AFTER_TIME}))?"
 #: In brackets that hold a time and nothing else: never speech.
 MARKED = re.compile(rf"[\[{{<#]\s*{_RANGE}\s*[\]}}>#]")
 #: A time that stands free, or in the brackets of speech.

@@ -33,7 +33,7 @@ INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 # A tag ends before the next one begins, so that none is looked for through the whole text.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
 #: Tags that say how a text looks, or in which language or voice it is.
-_LOOKS = re.compile(
+_FORMATTING_TAG = re.compile(
     r"</?(?:i|b|u|s|em|strong|small|big|tt|font|c|v|lang|ruby|rt|br|p|span|div|body|x?html|sync)"
     r"(?=[\s.>/])[^<>]*>",
     re.IGNORECASE,
@@ -301,12 +301,12 @@ def _without_tag(found: re.Match[str]) -> str:
 
 
 def _is_note(tag: str) -> bool:
-    is_tag_of_text = tag.startswith("{") or _LOOKS.fullmatch(tag) is not None
+    is_tag_of_text = tag.startswith("{") or _FORMATTING_TAG.fullmatch(tag) is not None
     return not is_tag_of_text and is_note_tag(tag)
 
 
 def unknown_tags(text: str) -> list[str]:
     """Tags of a cue's text that are neither known nor notes; they are not shown."""
     tags = _TAG.findall(text)
-    named = [tag for tag in tags if tag.startswith("<") and not _LOOKS.fullmatch(tag)]
+    named = [tag for tag in tags if tag.startswith("<") and not _FORMATTING_TAG.fullmatch(tag)]
     return [tag for tag in named if not is_note_tag(tag)]

@@ -47,7 +47,7 @@ def parse(text: str, suffix: str, duration_s: float = math.nan) -> Parsed:
 
 
 #: How files begin that are read under their own ending, or not at all → what they are.
-_OTHERS = {
+_OTHER_FORMATS = {
     r"\{\\rtf": "RTF",
     r"%PDF-": "a PDF file",
     r"<!DOCTYPE html|<html": "a web page",
@@ -67,7 +67,7 @@ def _refuse_others(looks: str, suffix: str) -> None:
     """
     if suffix not in _TEXT_SUFFIXES and suffix not in (".srt", ".vtt"):
         return
-    for beginning, name in _OTHERS.items():
+    for beginning, name in _OTHER_FORMATS.items():
         if re.match(beginning, looks, re.IGNORECASE):
             raise BadInput(
                 f"expected text, got {name}; save it as plain text (.txt), Word (.docx), subtitles "

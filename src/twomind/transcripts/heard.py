@@ -15,7 +15,7 @@ from twomind.types import Word
 
 _FILLER = re.compile(r"u+h*m+|u+h+|e+r+m*|h+m+|m+h*m+|e+h+|a+h+")
 _LAUGH = re.compile(r"(h[aeo]+h?)+|(h[aeo]h)+")
-_HELD = re.compile(r"([^\W\d])\1{3,}")
+_DRAWN_OUT = re.compile(r"([^\W\d])\1{3,}")
 #: Words of the longest phrase that is looked for as a loop or a repeat.
 _LONGEST_PHRASE = 4
 #: Times in a row from which a phrase of words without length is a loop.
@@ -76,7 +76,7 @@ def told(words: Sequence[Word]) -> str:
 
 def _unheld(word: Word) -> Word:
     """Without a letter held longer than three times: Whisper may write hundreds."""
-    return replace(word, text=_HELD.sub(r"\1\1\1", word.text))
+    return replace(word, text=_DRAWN_OUT.sub(r"\1\1\1", word.text))
 
 
 def _without_laughter(words: Sequence[Word]) -> tuple[list[Word], list[Word]]:

@@ -73,7 +73,7 @@ def text_of(item: dict[str, Any], where: str) -> str:
 
 
 def seconds(value: Any, where: str) -> float:
-    """A time; nan for None."""
+    """A time in seconds from any value; nan for None."""
     if value is None:
         return math.nan
     try:

@@ -46,7 +46,7 @@ _SUNG = re.compile(rf"[{_NOTES}]+(?:[^{_NOTES}]*[{_NOTES}]+)?")
 _ONE_NOTE = re.compile(rf"[{_NOTES}]+")
 #: Codes without brackets: CHAT's "xxx" and "&=laughs", breaths (".hh", "°h"), recognisers' own; a
 #: word that a program hid ("*****").
-_BARE = re.compile(
+_UNBRACKETED = re.compile(
     r"(?<!\S)(?:xxx|\*{3,}|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*|"
     r"%(?:noise|silence|laugh|breath|cough|background)\w*)(?=[.,;:!?]?(?!\S))|<\|[^|<>\n]{0,40}\|>",
     re.IGNORECASE,
@@ -207,7 +207,7 @@ def _notes(text: str) -> Iterator[_Note]:
         yield _Note(found.start(), found.end(), "♪", found[0].strip(_NOTES))
     for found in _ONE_NOTE.finditer(text):
         yield _Note(found.start(), found.end(), "♪", "")
-    for found in _BARE.finditer(text):
+    for found in _UNBRACKETED.finditer(text):
         yield _Note(found.start(), found.end(), "code", found[0])
 
 

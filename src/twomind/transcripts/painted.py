@@ -15,7 +15,7 @@ _RUN = re.compile(
     rf"|<c\.(?:[\w.-]*\.)?(?P<named>{_CLASSES})(?:\.[\w.-]*)?>(?P<b>.*?)</c>",
     re.IGNORECASE | re.DOTALL,
 )
-_NONE = "no colour"
+_NO_COLOUR = "no colour"
 
 
 def voiced_by_colour(cues: Sequence[Cue]) -> list[Cue]:
@@ -41,7 +41,7 @@ def _runs(cue: Cue) -> list[tuple[str, str]] | None:
     text = "\n".join(cue.lines)
     found = list(_RUN.finditer(text))
     if not found:
-        return [(_NONE, text)] if plain(text) else []
+        return [(_NO_COLOUR, text)] if plain(text) else []
     # A dash before a colour begins a turn, as in dialogues without colours.
     if plain(_RUN.sub("", text)).strip(" -–—\n"):
         return None

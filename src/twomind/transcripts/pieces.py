@@ -7,8 +7,8 @@ from collections.abc import Sequence
 #: Signs for a blank before a piece (SentencePiece, byte-level BPE).
 _BLANKS = ("\u2581", "\u0120")
 #: Before the rest of a word (WordPiece), and after a piece that is not a whole word (BPE).
-_REST = "##"
-_OPEN = "@@"
+_WORD_GOES_ON = "##"
+_NOT_WHOLE = "@@"
 
 
 def plainly(texts: Sequence[str]) -> list[str]:
@@ -17,13 +17,17 @@ def plainly(texts: Sequence[str]) -> list[str]:
     Args:
         texts: As a program wrote them, in order.
     """
-    if any(text.startswith(_REST) and text[2:3].isalnum() for text in texts):
-        return [text[2:] if text.startswith(_REST) else f" {text.lstrip()}" for text in texts]
-    if any(text.endswith(_OPEN) and text[:1].isalnum() for text in texts):
-        before = ["", *texts]
-        open_before = [text.endswith(_OPEN) for text in before]
+    if any(text.startswith(_WORD_GOES_ON) and text[2:3].isalnum() for text in texts):
         return [
-            text.removesuffix(_OPEN) if is_open else f" {text.lstrip().removesuffix(_OPEN)}"
+            text[2:] if text.startswith(_WORD_GOES_ON) else f" {text.lstrip()}" for text in texts
+        ]
+    if any(text.endswith(_NOT_WHOLE) and text[:1].isalnum() for text in texts):
+        before = ["", *texts]
+        open_before = [text.endswith(_NOT_WHOLE) for text in before]
+        return [
+            text.removesuffix(_NOT_WHOLE)
+            if is_open
+            else f" {text.lstrip().removesuffix(_NOT_WHOLE)}"
             for text, is_open in zip(texts, open_before, strict=False)
         ]
     return [f" {text[1:]}" if text.startswith(_BLANKS) else text for text in texts]

@@ -35,7 +35,7 @@ _SPOKEN = {
     "£": "pounds",
     "€": "euros",
 }
-_SHORT = {
+_ABBREVIATIONS = {
     "mr": "mister",
     "mrs": "missus",
     "dr": "doctor",
@@ -53,7 +53,7 @@ _UNDER_20 = (
 _ONES = _UNDER_20.split()
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = _TENS_NAMES.split()
-_HELD = re.compile(r"([^\W\d])\1{2,}")
+_DRAWN_OUT = re.compile(r"([^\W\d])\1{2,}")
 _PIECE = re.compile(r"[a-z']+|\d+|[&%@+=#$£€]")
 #: Gives the phones of a word that is in the dictionary; None for others.
 LookUp = Callable[[str], str | None]
@@ -67,11 +67,11 @@ def spoken_parts(token: str) -> tuple[str, ...]:
     small = token.lower().replace("’", "'")
     if _NOTE.fullmatch(small):
         return ()
-    short = _SHORT.get(small.strip('.,?!;:"-'))
+    short = _ABBREVIATIONS.get(small.strip('.,?!;:"-'))
     if short is not None:
         return tuple(short.split())
     parts: list[str] = []
-    for piece in _PIECE.findall(_HELD.sub(r"\1\1", small)):
+    for piece in _PIECE.findall(_DRAWN_OUT.sub(r"\1\1", small)):
         if piece.isdigit():
             parts.extend(_number(piece))
         elif piece in _SPOKEN:

@@ -355,7 +355,7 @@ class _Reader:
 
 
 def choose(parsed: Parsed, speaker: str | None, duration_s: float) -> Choice:
-    """The part of one person.
+    """The part of a transcript that one person says.
 
     Args:
         parsed: With the speakers of :func:`with_speakers`.

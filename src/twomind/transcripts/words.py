@@ -57,7 +57,7 @@ class Words:
     not_measured: str = ""
 
     def of(self, recording: Recording, source: str) -> Recording:
-        """The recording with these words.
+        """The recording with these words, or with why they are not measured.
 
         Args:
             recording: Whose words they are.

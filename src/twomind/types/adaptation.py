@@ -65,7 +65,7 @@ class Given:
 
     @property
     def access(self) -> Access:
-        """What is in it."""
+        """Which kinds of data are there."""
         found = Access.NOTHING
         for flag in Access:
             if getattr(self, str(flag.name).lower()) is not None:
@@ -73,7 +73,7 @@ class Given:
         return found
 
     def only(self, needs: Access) -> Given:
-        """Exactly what a method declared.
+        """The kinds of data that a method declared, and no others.
 
         Raises:
             ValueError: something that the method needs is not there.

@@ -1,4 +1,4 @@
-"""What a drawn face does, frame by frame, as known truth: expressions, gaze, head, blinks, and lips
+"""What a synthetic face does, frame by frame, as known truth: expressions, gaze, head, blinks, and lips
 that speak.
 """
 
@@ -48,7 +48,7 @@ STUDY_SHAPES: dict[str, dict[str, float]] = {
     "frown": {"AU04": 0.7, "AU15": 0.6},
 }
 _ALL_SHAPES = {**SHAPES, **STUDY_SHAPES}
-_SIDED = ("gaze_yaw", "yaw", "roll", "x_cm")
+_MIRRORED = ("gaze_yaw", "yaw", "roll", "x_cm")
 #: cycles per second of movements that go to and fro
 _CYCLES_HZ = {"head_shake": 1.7, "nod": 1.9, "restless": 0.9}
 #: shortest and longest time at full height (s)
@@ -259,7 +259,7 @@ def compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Cours
         level = movement.amplitude * movement.level(times_s)
         for name, height in _ALL_SHAPES[movement.kind].items():
             course = height * level
-            if name in _SIDED:
+            if name in _MIRRORED:
                 course = course * movement.side
             if movement.kind in _CYCLES_HZ:
                 course = course * np.sin(

@@ -193,7 +193,7 @@ def people(
             )
         if as_json:
             print_json(made)
-        say(f"drawn study ({layout}): {made['clips']} clips in {out}; {made['means']}")
+        say(f"synthetic study ({layout}): {made['clips']} clips in {out}; {made['means']}")
         return 0
     given = {
         "--visits": visits != 1,

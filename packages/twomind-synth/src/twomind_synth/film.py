@@ -23,7 +23,7 @@ from twomind_synth.identity import AU_NAMES, Person, effective
 from twomind_synth.script import Answer, write_answer
 from twomind_synth.world import Factors, World, person_factors, stream
 
-#: Container tag by which a drawn film is known for what it is.
+#: Container tag by which a synthetic film is known for what it is.
 TAG = "twomind drawn person"
 #: Sound is stored at twice the voice's rate: AAC smears a sound over some 1,000 samples, which are
 #: then 21 ms.

@@ -14,14 +14,13 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 
-#: The action units that a drawn face can do, under the names that the describe room measures them
-#: by.
+#: The action units that a synthetic face can do, under the names by which they are measured.
 AU_NAMES = (
     *("AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12", "AU14"),
     *("AU15", "AU17", "AU18", "AU20", "AU23", "AU24", "AU25", "AU26", "AU43"),
 )
 #: Action units that act on each half of the face by itself and may be asymmetric.
-SIDED = (
+SIDED_UNITS = (
     "AU01",
     "AU02",
     "AU04",
@@ -213,7 +212,7 @@ def effective_sides(person: Person, state: FaceState) -> dict[str, tuple[float, 
     sides = {}
     for au in AU_NAMES:
         rest, gain = person.rest.get(au, 0.0), person.gain.get(au, 1.0)
-        lean = person.asymmetry.get(au, 0.0) if au in SIDED else 0.0
+        lean = person.asymmetry.get(au, 0.0) if au in SIDED_UNITS else 0.0
         moved = gain * state.aus.get(au, 0.0)
         left, right = (
             min(max(rest + moved * (1 + s * lean) + speech[au], 0.0), 1.3) for s in (1, -1)
@@ -287,7 +286,7 @@ def _random_person(rng: np.random.Generator, id: str) -> Person:
         },
         asymmetry={
             au: round(float(np.clip(rng.normal(0, 0.1), -0.3, 0.3)), 3)
-            for au in SIDED
+            for au in SIDED_UNITS
             if au != "AU43"
         },
     )

@@ -1,4 +1,4 @@
-"""The annotation files of a drawn study in the three real layouts, made from the truth files of its
+"""The annotation files of a synthetic study in the three real layouts, made from the truth files of its
 films.
 
 Formats: the project's notes on BAH (1.2), on CLIP-AU (2.1, 2.2) and on DSFDA; what the real loaders
@@ -195,7 +195,7 @@ def _runs(media: str, labels: np.ndarray) -> list[tuple[object, ...]]:
 
 
 def _metadata(seed: int, index: int) -> dict[str, Any]:
-    """Made-up data of a drawn participant with the shares of the real set; one in five refuses
+    """Made-up data of a synthetic participant with the shares of the real set; one in five refuses
     publication.
     """
     rng = stream(seed, "study", "metadata", index)

@@ -17,7 +17,7 @@ from twomind_synth.study_world import LAYOUTS, StudyWorld
 from twomind_synth.world import stream
 
 #: People that the published ten-target protocols name; the first ten of a study of twelve or more
-#: are called like them, so that those protocols find their targets. The people are drawn all the
+#: are called like them, so that those protocols find their targets. The people are synthetic all the
 #: same: ``study.json`` says so.
 TARGETS = {
     "bah": (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twomind_synth.camera import Camera
-from twomind_synth.identity import AU_NAMES, SIDED, Person
+from twomind_synth.identity import AU_NAMES, SIDED_UNITS, Person
 from twomind_synth.study_world import STUDY_CUES, StudyWorld
 from twomind_synth.world import Factors, person_factors, stream
 
@@ -284,7 +284,7 @@ def _look(
     rest = {au: abs(float(rng.normal(0, top))) for au, top in _MOODS.items()}
     whole = float(rng.normal(-0.15, 0.35))
     gain = {au: whole + float(rng.normal(0, 0.35)) for au in AU_NAMES if au != "AU43"}
-    lean = {au: float(rng.normal(0, 0.2)) for au in SIDED if au != "AU43"}
+    lean = {au: float(rng.normal(0, 0.2)) for au in SIDED_UNITS if au != "AU43"}
     return Person(
         id=subject,
         **values,

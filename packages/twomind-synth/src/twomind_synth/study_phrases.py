@@ -81,7 +81,7 @@ NEUTRAL: tuple[str, ...] = (
 )
 
 #: what is said in an A/H segment that is too short for a clause
-SHORT: tuple[str, ...] = (
+SHORT_PHRASES: tuple[str, ...] = (
     "hedge:I_don't_know",
     "hedge:maybe",
     "hedge:I_guess so",
@@ -92,7 +92,7 @@ SHORT: tuple[str, ...] = (
 
 #: probability that a clause outside A/H takes a side at all, the same for all questions (and about
 #: as in A/H)
-SIDED = 0.85
+TAKES_A_SIDE = 0.85
 #: probability that a side is for, not against, per question
 LEANING: dict[int, float] = {1: 0.5, 2: 0.8, 3: 0.2, 4: 0.5, 5: 0.75, 6: 0.25, 7: 0.5}
 

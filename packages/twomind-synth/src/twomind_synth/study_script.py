@@ -17,7 +17,7 @@ from twomind_synth import phrases
 from twomind_synth.phones import phones
 from twomind_synth.script import Token, filler, hesitant, join, parse, sentences
 from twomind_synth.study_people import StudyPerson
-from twomind_synth.study_phrases import CLAUSES, LEANING, NEUTRAL, SHORT, SIDED
+from twomind_synth.study_phrases import CLAUSES, LEANING, NEUTRAL, SHORT_PHRASES, TAKES_A_SIDE
 from twomind_synth.study_world import CONFLICT_PAIRS, CUE_SIDES, CUE_WEIGHTS, STUDY_CUES, StudyWorld
 from twomind_synth.voice import FLOW_S, length_ms
 from twomind_synth.world import MODALITY_SETS, choose, stream
@@ -131,7 +131,9 @@ def plan_segment(
     sides = {}
     for m in modalities:
         own = [CUE_SIDES[c] for c in drawn[m] if c in CUE_SIDES]
-        chance = SIDED * (1.0 if m == "language" else world.sides * person.displays.get(m, 1.0))
+        chance = TAKES_A_SIDE * (
+            1.0 if m == "language" else world.sides * person.displays.get(m, 1.0)
+        )
         shows = bool(own) or rng.random() < chance
         sides[m] = side if shows else 0
     if pair:
@@ -276,7 +278,7 @@ class _Clauses:
         self._pools |= {
             kind: [c[i] for i in rng.permutation(len(c))] for kind, c in CLAUSES.items()
         }
-        self._pools["short"] = [SHORT[i] for i in rng.permutation(len(SHORT))]
+        self._pools["short"] = [SHORT_PHRASES[i] for i in rng.permutation(len(SHORT_PHRASES))]
         self._pools |= {
             "torn": [phrases.TORN[i] for i in rng.permutation(len(phrases.TORN))],
             "facts": self._facts,
@@ -331,7 +333,7 @@ class _Clauses:
             openings = phrases.OPENINGS[self.question]
             clause = parse(openings[int(rng.integers(len(openings)))], self.topic)
             return [replace(clause[0], pause_s=0.0, starts_clause=True), *clause[1:]], 0
-        side = _side_of(self.question, rng) if rng.random() < SIDED else 0
+        side = _side_of(self.question, rng) if rng.random() < TAKES_A_SIDE else 0
         return self._usual(self._about(side)), side
 
     def torn(self, shape: SegmentShape, left_s: float) -> list[Token]:

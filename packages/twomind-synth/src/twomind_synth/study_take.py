@@ -13,7 +13,7 @@ import numpy as np
 
 from twomind_synth import behaviour, voice
 from twomind_synth.behaviour import Courses, Movement
-from twomind_synth.identity import AU_NAMES, SIDED, SPEECH, FaceState
+from twomind_synth.identity import AU_NAMES, SIDED_UNITS, SPEECH, FaceState
 from twomind_synth.study_people import PAIN, STRESS, STUDY_HABITS, StudyPerson
 from twomind_synth.study_script import StudyAnswer, StudySegment, write_study_answer
 from twomind_synth.study_tasks import speak_task
@@ -125,7 +125,7 @@ def drawn_aus(take: Take) -> dict[str, np.ndarray]:
     out = {}
     for au in AU_NAMES:
         moved = look.gain.get(au, 1.0) * take.aus.get(au, np.zeros(n))
-        lean = look.asymmetry.get(au, 0.0) if au in SIDED else 0.0
+        lean = look.asymmetry.get(au, 0.0) if au in SIDED_UNITS else 0.0
         both = np.stack([moved * (1 + lean), moved * (1 - lean)], axis=1)
         out[au] = np.clip(look.rest.get(au, 0.0) + both + speech[au][:, None], 0, 1.3)
     out["AU43"] = np.clip(np.maximum(out["AU43"], take.blink[:, None]), 0, 1)

@@ -1,4 +1,4 @@
-"""The settings of a drawn study: how far people differ, how plainly a label shows, how noisy
+"""The settings of a synthetic study: how far people differ, how plainly a label shows, how noisy
 everything is.
 
 Every number is ground truth and is written into ``study.json``. The generator knows nothing of any

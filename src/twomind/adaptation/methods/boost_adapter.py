@@ -24,7 +24,7 @@ from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 @dataclass(frozen=True)
 class BoostAdapter:
-    """Settings; names as in ``tda``."""
+    """TDA's cache, boosted by views of the window itself; settings are named as in ``tda``."""
 
     n_pos: int = 3
     alpha_pos: float = 2.0

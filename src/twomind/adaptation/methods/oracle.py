@@ -69,7 +69,7 @@ class Oracle:
         return mapping.state_of(mapping.descend(params, names, loss, how))
 
     def _network(self, model: Trainable, given: Given) -> State:
-        """The same through the network."""
+        """Train on the coded answers through the whole network, in place of the head alone."""
         from torch.nn import functional as F
 
         own = network.Copy(model, "oracle")

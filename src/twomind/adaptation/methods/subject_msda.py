@@ -147,7 +147,7 @@ class SubjectMsda:
         return {**mapping.state_of(adapted), "people": chosen}
 
     def _network(self, model: Trainable, xs: Sequence[Features], given: Given) -> State:
-        """Both stages through the network."""
+        """Train both stages through the whole network, in place of the head alone."""
         import torch
         from torch.nn import functional as F
 

@@ -38,7 +38,7 @@ class Tent:
 
     @classmethod
     def why_not(cls, model_kind: str) -> str:
-        """See :mod:`twomind.adaptation.traits`."""
+        """Why the method cannot adapt a model of this kind (:mod:`twomind.adaptation.traits`)."""
         return tuning.why_not_affine(model_kind)
 
     @property

@@ -17,7 +17,7 @@ from twomind.adaptation.tta_cap import TTACap
 
 @dataclass(frozen=True)
 class TTACapV1(TTACap):
-    """The released defaults."""
+    """TTA-CaP as first published: the released defaults, where they differ from ``tta-cap``."""
 
     reset_scope: str = "subject"
     write_order: str = "before"

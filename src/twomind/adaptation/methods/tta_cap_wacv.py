@@ -17,7 +17,9 @@ from twomind.adaptation.tta_cap import TTACap
 
 @dataclass(frozen=True)
 class TTACapWACV(TTACap):
-    """The released defaults."""
+    """TTA-CaP as its authors rewrote it: the released defaults, where they differ from
+    ``tta-cap``.
+    """
 
     reset_scope: str = "video"
     write_order: str = "after"

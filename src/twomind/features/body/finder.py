@@ -20,7 +20,7 @@ _WEIGHTS = "mediapipe-body"
 
 @dataclass(frozen=True)
 class Seen:
-    """What one picture shows.
+    """The body and hands that were found in one picture.
 
     ``pose (33, 3)`` is x and y in px and the visibility of each point; None where no body is found.
     ``hands`` are arrays ``(21, 2)`` in px.

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BodyMeasure:
-    """One column."""
+    """A column of the body's track: name, unit, formula and limits, for the manual."""
 
     name: str
     unit: str

@@ -3,7 +3,7 @@ derotated face.
 
 Every value is a length in distances between the eyes (iod) less the same length on the average
 face, so that 0 is an average face and more is more of the action. Which units are here, and what
-leaks into what, was decided by the closed loop on drawn faces (``test_closed_loop_face.py`` of
+leaks into what, was decided by the closed loop on synthetic faces (``test_closed_loop_face.py`` of
 twomind-synth); formulas and limits in words: :mod:`.measures`.
 """
 

@@ -26,7 +26,7 @@ N_BLENDSHAPES = len(BLENDSHAPES)
 #: Action unit → the blendshapes whose mean stands for it.
 OF_UNITS: dict[str, list[str]] = _file()["units"]
 #: Action unit → ``blendshape`` or ``geometry``: the measure that is taken where both are there.
-TAKEN: dict[str, str] = _file()["taken"]
+PREFERRED_SOURCE: dict[str, str] = _file()["taken"]
 
 _PLACE = {name: k for k, name in enumerate(BLENDSHAPES)}
 _UNIT_COLUMNS = tuple(f"{unit}_blendshape" for unit in OF_UNITS)
@@ -54,7 +54,7 @@ def columns_of(shapes: np.ndarray) -> np.ndarray:
 def taken_columns(names: tuple[str, ...]) -> dict[str, str]:
     """The column that is taken for each action unit, among the columns of a face track.
 
-    An action unit is taken from its blendshape where :data:`TAKEN` says so and the track has it,
+    An action unit is taken from its blendshape where :data:`PREFERRED_SOURCE` says so and the track has it,
     else from the geometry.
     """
     found = {}
@@ -63,7 +63,7 @@ def taken_columns(names: tuple[str, ...]) -> dict[str, str]:
         if not is_unit:
             continue
         other = f"{name}_blendshape"
-        by_shape = TAKEN.get(name) == "blendshape" and other in names
+        by_shape = PREFERRED_SOURCE.get(name) == "blendshape" and other in names
         found[name] = other if by_shape else name
     return found
 

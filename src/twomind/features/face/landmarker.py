@@ -30,9 +30,9 @@ from twomind.features.face.tracker_mesh import (
 
 _DETECTOR = "face_detector.tflite"
 #: Sure enough of a face to count it.
-_SURE = 0.65
+_LEAST_CONFIDENCE = 0.65
 #: Faces whose blendshapes are remembered.
-_KEPT = 16
+_MOST_REMEMBERED = 16
 #: Landmarks of one face, twice looked up, lie this near, px.
 _SAME_PX = 0.5
 #: Parts of the picture that are searched for small faces: left and top, as shares; each part is
@@ -59,7 +59,7 @@ class LandmarkerFinder:
             )
         tasks = import_module("mediapipe.tasks.python")
         self._max_people = max_people
-        self._lately: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_KEPT)
+        self._lately: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=_MOST_REMEMBERED)
         try:
             with quiet():
                 self._landmarker = self._open_landmarker(tasks, path)
@@ -151,7 +151,7 @@ class LandmarkerFinder:
         return [float(one.categories[0].score) for one in found]
 
     def count(self, rgb: np.ndarray) -> int:
-        return sum(score >= _SURE for score in self._sure(rgb))
+        return sum(score >= _LEAST_CONFIDENCE for score in self._sure(rgb))
 
     def score(self, rgb: np.ndarray) -> float:
         return max(self._sure(rgb), default=0.0)

@@ -40,7 +40,7 @@ _NOT_SHOWN_S = 0.1
 #: Smoothing of the frames' values, iod: the noise of landmarks.
 _NOISE_IOD = 0.015
 #: Both eyes open at least this share of what is usual.
-_OPEN = 0.5
+_OPEN_SHARE = 0.5
 _GRID_IOD = 0.0025
 _MOVING = ("AU01", "AU02", "AU04", "AU12", "AU25", "AU26")
 
@@ -66,7 +66,7 @@ class Rest:
         return float(np.mean(spreads)) if spreads else 0.0
 
     def plain(self) -> dict[str, Any]:
-        """As plain values."""
+        """The resting face as plain values, for JSON."""
         units = {}
         for name, one in self.units.items():
             units[name] = {"value": round(one.value, 4), "sd": round(one.sd, 4)}
@@ -146,8 +146,8 @@ def eyes_alike(track: Track) -> np.ndarray:
     left, right = (track.column(name) for name in names)
     smaller = np.minimum(left, right)
     larger = np.maximum(left, right)
-    odd = smaller < _OPEN * larger
-    both_nearly_shut = larger < _OPEN * _usual(larger)
+    odd = smaller < _OPEN_SHARE * larger
+    both_nearly_shut = larger < _OPEN_SHARE * _usual(larger)
     alike: np.ndarray = ~odd | both_nearly_shut
     return alike
 
@@ -167,7 +167,7 @@ def _rows_at_rest(track: Track) -> np.ndarray:
     for name in ("eye_opening_left", "eye_opening_right"):
         if name in track.names:
             opening = track.column(name)
-            rows &= ~(opening < _OPEN * _usual(opening[track.valid]))
+            rows &= ~(opening < _OPEN_SHARE * _usual(opening[track.valid]))
     if not rows.any():
         return rows
     change = _change(track)

@@ -55,7 +55,7 @@ class FaceFinder(Protocol):
         """
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
-        """All faces."""
+        """The landmarks of every face in a picture."""
 
     def small(self, rgb: np.ndarray) -> list[np.ndarray]:
         """Faces too small for the other two; slow."""

@@ -4,7 +4,7 @@ silero's veto.
 Measured on espeak sentences with known gaps, two voices: every pause found from a silent room to
 white or pink noise 10 dB under the speech, edges within 25 ms in quiet, 50 ms at 30 dB, 100 ms at
 10 dB (soft ends of words drown). Silero's own edges were up to 210 ms off at 5 dB, and it does not
-hold the built-in drawn voice for speech; so it is a veto, by wish. Both take other people's voices
+hold the built-in synthetic voice for speech; so it is a veto, by wish. Both take other people's voices
 for speech.
 """
 

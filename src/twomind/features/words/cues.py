@@ -27,8 +27,8 @@ HIDDEN_KINDS: dict[str, str] = {
 }
 
 #: Words before a phrase that may deny it, and in which its subject is looked for.
-_NEAR = 5
-_SUBJECT = 6
+_NEGATION_REACH = 5
+_SUBJECT_REACH = 6
 _MARKS = ("^", "$", ",", "-")
 #: Where one of these opens a sentence it is a listener's sound or an exclamation ("Mm, yeah", "Ah!").
 _ANSWERS = re.compile("m+h?|a+h+")
@@ -249,8 +249,8 @@ class _Around:
 
     def _in_place(self, rule: Rule) -> bool:
         behind = f" {self.behind}"
-        near_behind = _joined(_words(self.behind)[:_NEAR])
-        near_before = _joined(_words(self.before)[-_NEAR:])
+        near_behind = _joined(_words(self.behind)[:_NEGATION_REACH])
+        near_before = _joined(_words(self.before)[-_NEGATION_REACH:])
         seen = {
             "after": (self.before, False),
             "before": (behind, True),
@@ -277,7 +277,7 @@ class _Around:
     def _negated(self, known: CueLexicon) -> bool:
         clause: list[str] = []
         for token in reversed(self.before.split()):
-            if token in known.clause or len(clause) == _NEAR:
+            if token in known.clause or len(clause) == _NEGATION_REACH:
                 break
             clause.append(token)
         return compiled(known.deny).search(_joined(clause)) is not None
@@ -285,7 +285,7 @@ class _Around:
     def _subject(self, known: CueLexicon) -> str:
         """The nearest person named before; empty when none is."""
         people = known.speaker | known.listener | known.others
-        for word in reversed(_words(self.before)[-_SUBJECT:]):
+        for word in reversed(_words(self.before)[-_SUBJECT_REACH:]):
             if word in people:
                 return word
         return ""

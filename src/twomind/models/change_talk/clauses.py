@@ -14,8 +14,8 @@ PAUSE_S = 1.0
 #: Words that a clause has at least, where a conjunction or a silence would divide it.
 MIN_WORDS = 3
 #: A longer clause is divided at the next "and", "so" or "because".
-LONG = 25
-_TURNS = frozenset({"but", "however", "although", "though"})
+LONG_CLAUSE_WORDS = 25
+_CONTRASTS = frozenset({"but", "however", "although", "though"})
 _JOINS = frozenset({"and", "so", "because", "cause", "or", "then"})
 _OWN_TIMES = (Timing.ALIGNED, Timing.GIVEN, Timing.RECOGNISED)
 _END = re.compile(r"[.!?…][\"')\]”]*$")
@@ -63,7 +63,7 @@ def _divides(before: Word, word: Word, n_so_far: int, n_left: int) -> bool:
     if n_so_far < MIN_WORDS or n_left < MIN_WORDS:
         return False
     plain = _EDGES.sub("", word.text.lower())
-    if plain in _TURNS or (n_so_far >= LONG and plain in _JOINS):
+    if plain in _CONTRASTS or (n_so_far >= LONG_CLAUSE_WORDS and plain in _JOINS):
         return True
     own = before.timing in _OWN_TIMES and word.timing in _OWN_TIMES
     return own and word.start_s - before.end_s >= PAUSE_S

@@ -20,7 +20,7 @@ from twomind.types.plain import Array
 LENGTH = "log words"
 PLACE = ("place in the conversation", "its square")
 #: Turns that count for the side of another: how far away → how much.
-_NEAR = {1: 1.0, 2: 0.6, 3: 0.3}
+_NEIGHBOUR_WEIGHTS = {1: 1.0, 2: 0.6, 3: 0.3}
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def around(lean: Array, talk: Array) -> Array:
     """
     total = np.zeros(len(lean))
     weight = np.zeros(len(lean))
-    for distance, share in _NEAR.items():
+    for distance, share in _NEIGHBOUR_WEIGHTS.items():
         same = talk[distance:] == talk[:-distance]
         counted = np.where(same, share, 0.0)
         total[distance:] += counted * lean[:-distance]

@@ -267,7 +267,7 @@ def _risk(entry: Mapping[str, Sequence[float]]) -> Risk:
 
 
 def load(path: Path | None = None) -> ChangeTalk:
-    """Read a model.
+    """Read a change-talk model from its file or folder.
 
     Raises:
         MissingWeights: the file is absent, or the shipped one is damaged.

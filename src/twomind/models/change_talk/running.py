@@ -10,7 +10,7 @@ from twomind.models.change_talk.recogniser import ChangeTalk, Side
 from twomind.types import Features, Word
 
 #: Clauses before one that have a say in which side it speaks for.
-_BEFORE = 3
+_N_CONTEXT_CLAUSES = 3
 
 
 @dataclass
@@ -56,6 +56,6 @@ class RunningSides:
         found = []
         for clause in some:
             found.append(self.model.sides([*self._last, clause])[-1])
-            self._last = [*self._last, clause][-_BEFORE:]
+            self._last = [*self._last, clause][-_N_CONTEXT_CLAUSES:]
             self._n_told = clause.last + 1
         return tuple(found)

@@ -248,10 +248,10 @@ def _interval(sums: np.ndarray, settings: CheckSettings) -> tuple[float, float]:
 
 #: Of the figure, in pixels: room for the names, length of the axis, height of a row, and where the
 #: first row is.
-_LEFT = 330
-_WIDTH = 360
-_HEIGHT = 20
-_TOP = 54
+_NAMES_PX = 330
+_AXIS_PX = 360
+_ROW_PX = 20
+_FIRST_ROW_PX = 54
 
 
 def figure(model: ClipAu, path: Path) -> Path:
@@ -265,8 +265,8 @@ def figure(model: ClipAu, path: Path) -> Path:
     if not record:
         raise BadInput("figure: expected a model with a record; make one with check_names")
     rows = [row for row in record["rows"] if _has_r(row)]
-    end = 60 + _HEIGHT * len(rows)
-    width = _LEFT + _WIDTH + 190
+    end = 60 + _ROW_PX * len(rows)
+    width = _NAMES_PX + _AXIS_PX + 190
     height = end + 10
     box = f"0 0 {width} {height}"
     whose = "synthetic people: says nothing about real faces" if record["drawn"] else "recordings"
@@ -283,7 +283,7 @@ def figure(model: ClipAu, path: Path) -> Path:
     axis = f'<path d="M{middle} 48V{end}" stroke="#888"/>'
     lines = [head, heading, hint, axis]
     for k, row in enumerate(rows):
-        y = _TOP + _HEIGHT * k
+        y = _FIRST_ROW_PX + _ROW_PX * k
         lines += _bar(row, y)
     lines.append("</svg>")
     return write_text(path, "\n".join(lines))
@@ -295,9 +295,9 @@ def _has_r(row: dict[str, Any]) -> bool:
 
 def _place(r: float) -> float:
     """Where a correlation lies on the axis."""
-    half = _WIDTH / 2
+    half = _AXIS_PX / 2
     inside = float(np.clip(r, -1, 1))
-    return _LEFT + half + half * inside
+    return _NAMES_PX + half + half * inside
 
 
 def _bar(row: dict[str, Any], y: int) -> list[str]:
@@ -310,8 +310,8 @@ def _bar(row: dict[str, Any], y: int) -> list[str]:
     name = html.escape(row["name"])
     said = f"{row['r']:+.2f}, follows {row['best']} most"
     baseline = y + 12
-    beside = _LEFT + _WIDTH + 10
-    label = f'<text x="{_LEFT - 8}" y="{baseline}" text-anchor="end">{name}</text>'
+    beside = _NAMES_PX + _AXIS_PX + 10
+    label = f'<text x="{_NAMES_PX - 8}" y="{baseline}" text-anchor="end">{name}</text>'
     size = f'width="{length:.1f}" height="11"'
     bar = f'<rect x="{start:.1f}" y="{y + 3}" {size} fill="{colour}"/>'
     lines = [label, bar, f'<text x="{beside}" y="{baseline}">{said}</text>']

@@ -40,7 +40,7 @@ TRAINED = (
 
 
 def unit(x: Tensor) -> Tensor:
-    """Rows at length 1."""
+    """Rows scaled to length 1."""
     length = x.norm(dim=-1, keepdim=True)
     return x / length.clamp_min(1e-12)
 

@@ -23,8 +23,8 @@ Weights = Mapping[str, Tensor]
 N_BLOCKS = 4
 N_HEADS = 8
 #: Width of a head, and of the hidden layer over the width of a row.
-HEAD = 64
-WIDER = 4
+HEAD_WIDTH = 64
+HIDDEN_FACTOR = 4
 MAX_FRAMES = 256
 BOTTLENECK = 64
 _INIT = 0.02
@@ -42,7 +42,7 @@ def new_weights(dim: int, seed: int = 0) -> dict[str, Tensor]:
     def drawn(*shape: int) -> Tensor:
         return _INIT * torch.randn(shape, generator=rng)
 
-    inner = N_HEADS * HEAD
+    inner = N_HEADS * HEAD_WIDTH
     found = {
         "temporal.token": drawn(dim),
         "temporal.places": drawn(MAX_FRAMES + 1, dim),
@@ -61,9 +61,9 @@ def new_weights(dim: int, seed: int = 0) -> dict[str, Tensor]:
         found[f"{at}.qkv.weight"] = drawn(3 * inner, dim)
         found[f"{at}.join.weight"] = drawn(dim, inner)
         found[f"{at}.join.bias"] = torch.zeros(dim)
-        found[f"{at}.wide.weight"] = drawn(WIDER * dim, dim)
-        found[f"{at}.wide.bias"] = torch.zeros(WIDER * dim)
-        found[f"{at}.narrow.weight"] = drawn(dim, WIDER * dim)
+        found[f"{at}.wide.weight"] = drawn(HIDDEN_FACTOR * dim, dim)
+        found[f"{at}.wide.bias"] = torch.zeros(HIDDEN_FACTOR * dim)
+        found[f"{at}.narrow.weight"] = drawn(dim, HIDDEN_FACTOR * dim)
         found[f"{at}.narrow.bias"] = torch.zeros(dim)
     return found
 
@@ -102,9 +102,9 @@ def _attend(w: Weights, at: str, x: Tensor) -> Tensor:
     """Self-attention over a window's frames."""
     n, length, _ = x.shape
     qkv = F.linear(x, w[f"{at}.qkv.weight"])
-    q, k, v = qkv.view(n, length, 3, N_HEADS, HEAD).permute(2, 0, 3, 1, 4)
+    q, k, v = qkv.view(n, length, 3, N_HEADS, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
     mixed = F.scaled_dot_product_attention(q, k, v)
-    joined = mixed.transpose(1, 2).reshape(n, length, N_HEADS * HEAD)
+    joined = mixed.transpose(1, 2).reshape(n, length, N_HEADS * HEAD_WIDTH)
     return F.linear(joined, w[f"{at}.join.weight"], w[f"{at}.join.bias"])
 
 

@@ -57,7 +57,7 @@ BRIDGE_S, SHORTEST_S = 0.6, 0.4
 
 @dataclass(frozen=True)
 class Settings:
-    """How to use the model."""
+    """How a fusion model is used: question, prevalence, abstaining, synthetic people."""
 
     use_question: bool = True  # False: score as if the question were unknown
     max_risk: float | None = (
@@ -65,7 +65,9 @@ class Settings:
     )
     prevalence: float | None = None  # share of the second class where the answers come from
     prevalence_source: str = ""
-    allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
+    allow_drawn_model: bool = (
+        False  # score real people with a model that learnt from synthetic ones
+    )
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,7 @@ class FusionRecogniser(BaseModel):
         """Answers while the recording comes in.
 
         Raises:
-            BadInput: a released variant, which is not causal; or a drawn model for a real person.
+            BadInput: a released variant, which is not causal; or a synthetic model for a real person.
         """
         refuse_real(learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.allow_real)
         if not self.net.config.streams:
@@ -552,7 +554,7 @@ def plain(value: Any) -> Any:
 
 
 def load(path: str | Path | None = None) -> FusionRecogniser:
-    """Read a model's folder.
+    """Read a fusion model from its folder.
 
     Raises:
         MissingWeights: a file of it is absent, or its weights are not those of the card.

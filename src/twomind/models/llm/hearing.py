@@ -13,7 +13,7 @@ from twomind.media.stream import Samples, stream
 from twomind.types import Track
 
 #: Name of the track.
-HEARD = "heard"
+SOUND_TRACK = "heard"
 RATE_HZ = 16000
 
 

@@ -23,14 +23,14 @@ from twomind.types import Evidence, Word
 _JOIN = r"[\s\-_\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d]*"
 _MENTION = re.compile(rf"(?<![^\W_])(?P<no>non{_JOIN})?ambivalent(?![^\W_])", re.IGNORECASE)
 _WRAP = r"[\s\"'`*_.,;:!()\[\]{}<>«»“”‘’#>\-]*+"
-_SAYS = (
+_LEAD_IN = (
     r"(?:(?:final\s+|my\s+)?(?:answer|label|class|classification|verdict|decision|assistant)\W{0,4}(?:is\b)?)|"
     r"(?:(?:the|this)\s+(?:person|speaker|individual|participant|man|woman|answer)(?:\s+in\s+(?:the|this)\s+video)?\s+"
     r"(?:is|seems|appears|sounds|looks)(?:\s+to\s+be)?)|"
     r"(?:(?:she|he|they|it)\s+(?:is|are|seems?|appears?)(?:\s+to\s+be)?)"
 )
-_WHOLE = re.compile(
-    rf"{_WRAP}(?:(?:{_SAYS}){_WRAP})?(?P<label>(?:non{_JOIN})?ambivalent){_WRAP}",
+_WHOLE_REPLY = re.compile(
+    rf"{_WRAP}(?:(?:{_LEAD_IN}){_WRAP})?(?P<label>(?:non{_JOIN})?ambivalent){_WRAP}",
     re.IGNORECASE | re.DOTALL,
 )
 _THINKING = re.compile(r"\A\s*<think>.*?</think>", re.IGNORECASE | re.DOTALL)
@@ -89,7 +89,7 @@ def parse_label(text: str) -> Reading:
         return _unparsable("both labels are mentioned")
     if not kinds:
         return _unparsable("neither label is mentioned")
-    whole = _WHOLE.fullmatch(said)
+    whole = _WHOLE_REPLY.fullmatch(said)
     if whole is None:
         return _unparsable(
             "a label is mentioned, but the reply does not just state it: expected one word, "

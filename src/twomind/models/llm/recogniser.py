@@ -27,7 +27,7 @@ from twomind.models.llm.ask import Backend, Picture, Reply, Request, Sound
 from twomind.models.llm.consent import check_url, locate, require
 from twomind.models.llm.endpoint import Endpoint, endpoint_identity, key_variable
 from twomind.models.llm.frames import TRACK, known_times, sample_frames
-from twomind.models.llm.hearing import HEARD, heard_in
+from twomind.models.llm.hearing import SOUND_TRACK, heard_in
 from twomind.models.llm.local import Local
 from twomind.models.llm.parse import Reading, parse_json, parse_label
 from twomind.models.llm.prompts import LABELS, Prompt, render, strategy
@@ -225,8 +225,8 @@ class LlmRecogniser(BaseModel):
         try:
             track = heard_in(recording.media, x.span_s if x.span_s[1] > x.span_s[0] else None)
         except BadInput as error:
-            return replace(x, notes={**x.notes, HEARD: str(error)})
-        return replace(x, tracks={**x.tracks, HEARD: track})
+            return replace(x, notes={**x.notes, SOUND_TRACK: str(error)})
+        return replace(x, tracks={**x.tracks, SOUND_TRACK: track})
 
     def predict(self, x: Features) -> Prediction:
         """One answer: a probability with its source, or an honest "not measured" with the model's
@@ -301,8 +301,8 @@ class LlmRecogniser(BaseModel):
                 else "the transcript is empty"
             )
             return f"words: {why}; the strategy {prompt.name} is not asked without them"
-        if self.settings.sound and HEARD not in x.tracks:
-            why = x.notes.get(HEARD, "none was read")
+        if self.settings.sound and SOUND_TRACK not in x.tracks:
+            why = x.notes.get(SOUND_TRACK, "none was read")
             return f"sound: {why}; leave out llm.sound to ask without it"
         if not self.settings.text_only and TRACK not in x.tracks:
             return (
@@ -334,7 +334,7 @@ class LlmRecogniser(BaseModel):
         )
 
     def _sound(self, x: Features) -> Sound | None:
-        track = x.tracks.get(HEARD) if self.settings.sound else None
+        track = x.tracks.get(SOUND_TRACK) if self.settings.sound else None
         return None if track is None else Sound(track.values[:, 0])
 
     def _greedy(self, x: Features) -> Reply:

@@ -57,7 +57,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to use the model."""
+    """How the words model is used: question, prevalence, abstaining, synthetic people."""
 
     use_question: bool = True  # False: score as if the question were unknown
     max_risk: float | None = (
@@ -68,7 +68,9 @@ class Settings:
     prevalence_question: str | None = (
         None  # the question that number is about; None: the seven asked equally often
     )
-    allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
+    allow_drawn_model: bool = (
+        False  # score real people with a model that learnt from synthetic ones
+    )
 
 
 @dataclass(frozen=True)
@@ -463,7 +465,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path | None = None) -> WordsRecogniser:
-    """Read a recogniser.
+    """Read a words model from its file or folder.
 
     Raises:
         MissingWeights: the file is absent, or the shipped one is damaged.

@@ -21,8 +21,8 @@ from twomind.server.release import card, croissant, ledger, who
 from twomind.server.release.answers import NoFace, Writer, Written
 from twomind.server.release.ledger import Release
 from twomind.server.release.lists import Lists, Out, folders_of
-from twomind.server.release.marks import Settled
 from twomind.server.release.who import Chosen, Cut, Participant
+from twomind.server.settled import Settled
 
 SUMS = "SHA256SUMS"
 DATA = "data"
@@ -34,7 +34,7 @@ Tell = Callable[[str, float, float], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """A release to build.
+    """The release that is asked for: whose answers, into which folder.
 
     Args:
         out: Gets the release; it may not exist.

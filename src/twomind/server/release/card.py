@@ -84,7 +84,7 @@ def first_text(study: Study, texts: Mapping[str, str]) -> str:
 
 
 def write(told: Told, folder: Path) -> None:
-    """Write the texts.
+    """Write the texts that go with a release: card, changes, licence and consent.
 
     Args:
         told: What they are made from.
@@ -145,7 +145,7 @@ def card(told: Told) -> str:
         _section("Consent", _consent(told)),
         _section("Coding", _coding(told)),
         _section("What lies where", _LAYOUT),
-        _section("Before you use it", [*_BEFORE, *told.remarks]),
+        _section("Before you use it", [*_USE_WITH_CARE, *told.remarks]),
         _section("Licence, contact, citation", _ending(told)),
     ]
     return "\n".join(head) + "\n".join(parts)
@@ -242,7 +242,7 @@ _LAYOUT = (
     "The layout is that of BAH: `twomind data check --deep`, `train`, `score` and `reproduce bah` open it.",
     "Dates and times in names count from a person's first recording, on 2000-01-01; the true ones are not in it.",
 )
-_BEFORE = (
+_USE_WITH_CARE = (
     "- Labels are what coders saw in a film, not what a person felt.",
     "- People are at home, alone with a camera, and were recruited for this study: others may differ.",
     "- Who withdraws is left out of later versions. Delete what is of them when you are told their name.",

@@ -38,7 +38,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Release:
-    """One release.
+    """A release of the study, as its ledger keeps it.
 
     Args:
         number: From 1.

@@ -1,43 +1,25 @@
-"""What coders settled on, by recording: from the study's own coding, or from files."""
+"""What coders settled on, as a release takes it: from files, and without what is not for others.
+
+How a study is coded on its own pages is not known here: whoever builds a release hands over what counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import select
 
 from twomind.annotations import Annotations, read_annotations
 from twomind.core.errors import BadInput
-from twomind.server import coding
 from twomind.server.place import Place
+from twomind.server.settled import Settled
 from twomind.server.tables import Recording
 
 _ENDINGS = (".eaf", ".csv")
 #: Kinds of tiers that go into a release.
 _KINDS = ("answer", "ah", "cue", "inconsistency")
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What holds for one recording.
-
-    Args:
-        how: ``adjudicated``, ``one coder``, or ``open``: several coded it, and they are not settled.
-        annotations: None where it is open.
-    """
-
-    how: str
-    annotations: Annotations | None
-
-
-def of_study(place: Place) -> dict[str, Settled]:
-    """What was coded on the study's own page, by recording."""
-    found = {}
-    for one in coding.settled(place):
-        found[one.recording] = Settled(one.how, one.annotations)
-    return found
 
 
 def known(place: Place) -> list[str]:

@@ -16,8 +16,8 @@ from twomind.annotations import Annotations
 from twomind.core.errors import BadInput
 from twomind.server import consent, people, scripts
 from twomind.server.place import Place
-from twomind.server.release.marks import Settled
 from twomind.server.scripts import Script
+from twomind.server.settled import Settled
 from twomind.server.study import Study
 from twomind.server.tables import ConsentGiven, Person, Recording
 
@@ -75,7 +75,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer that goes out."""
+    """An answer that goes into the release, with its marks and its transcript."""
 
     recording: Recording
     question: int
@@ -128,7 +128,7 @@ def question_numbers(study: Study) -> dict[str, int]:
 
 
 def choose(place: Place, cut: Cut, marks: Mapping[str, Settled]) -> Chosen:
-    """Go through everybody.
+    """Choose the answers that go into a release, and note why the others do not.
 
     Args:
         place: The study.

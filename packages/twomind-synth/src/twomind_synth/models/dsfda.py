@@ -1,4 +1,4 @@
-"""DSFDA's recipe on drawn faces: ``python -m twomind_synth.models.dsfda --out FOLDER``.
+"""DSFDA's recipe on synthetic faces: ``python -m twomind_synth.models.dsfda --out FOLDER``.
 
 Draws source people and others who are held out, each neutral and in pain (the movements of PSPI),
 crops faces of 64 px, trains, and checks what the decoder makes of the held-out people, of whom it

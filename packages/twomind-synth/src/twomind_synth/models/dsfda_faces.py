@@ -1,4 +1,4 @@
-"""Drawn faces to train and check DSFDA on."""
+"""Synthetic faces to train and check DSFDA on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DSFDA on drawn studies: face crops without films, and a source model of the crops of source
+"""DSFDA on synthetic studies: face crops without films, and a source model of the crops of source
 people.
 
 Crops are cut from the drawing by its own eyes and chin (the template ``mesh``), as the films' crops
@@ -35,8 +35,8 @@ TRACK = "face_crop"
 #: From frame to frame of the film (25, 10, 15 a second) that is drawn, and in a clip that may be
 #: handed over: there as dense as the layout's own list of frames (BioVid every 40 ms, StressID
 #: every second, BAH every frame).
-EVERY = {"biovid": 3, "stressid": 5, "bah": 4}
-EVERY_HANDED = {"biovid": 1, "stressid": 10, "bah": 1}
+FRAME_STEP = {"biovid": 3, "stressid": 5, "bah": 4}
+FRAME_STEP_HANDED = {"biovid": 1, "stressid": 10, "bah": 1}
 #: The part of a clip (s) that laboratories use, where it is not the whole: from 2.04 to 5.00 s.
 USED_S = {"biovid": (2.02, 5.02)}
 
@@ -71,7 +71,7 @@ class StudyCrops:
         if recording not in self.clips:
             raise BadInput(f"drawn {self.layout}: no recording {recording!r}")
         clip = self.clips[recording]
-        every = (EVERY_HANDED if recording in self.handed else EVERY)[self.layout]
+        every = (FRAME_STEP_HANDED if recording in self.handed else FRAME_STEP)[self.layout]
         path = self.folder / f"every-{every}" / f"{recording}.safetensors"
         if not path.is_file():
             take = take_of(

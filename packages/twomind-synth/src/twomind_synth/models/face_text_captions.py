@@ -1,4 +1,4 @@
-"""What is said of a drawn face while the face–text encoder learns: action units in words, with how
+"""What is said of a synthetic face while the face–text encoder learns: action units in words, with how
 strong they are.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-#: Words for everything a drawn face can do; the first of each is how
+#: Words for everything a synthetic face can do; the first of each is how
 #: :mod:`twomind.models.clip_au.phrases` says it.
 WORDS: dict[str, tuple[str, ...]] = {
     "AU01": ("inner eyebrows raised", "inner brows up", "the inner part of the brows lifted"),

@@ -360,7 +360,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Draw, train, report, and write the file that ships."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--faces", type=Path, default=Path("face-text-faces"), help="where drawn faces are kept"
+        "--faces", type=Path, default=Path("face-text-faces"), help="where synthetic faces are kept"
     )
     parser.add_argument("--out", type=Path, default=SHIPPED)
     for name, value in asdict(Recipe()).items():

@@ -1,4 +1,4 @@
-"""A drawn study as features, in the shape of a data set: for protocols and scoring without a single
+"""A synthetic study as features, in the shape of a data set: for protocols and scoring without a single
 picture.
 """
 

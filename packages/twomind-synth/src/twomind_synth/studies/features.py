@@ -1,4 +1,4 @@
-"""A drawn study ready for methods: features without drawing, or films with aligned crops and
+"""A synthetic study ready for methods: features without drawing, or films with aligned crops and
 measured features.
 
 Labels come beside the features, never in them: :class:`ClipTruth`.
@@ -247,7 +247,7 @@ def _done(marker: Path, state: dict[str, Any]) -> bool:
 def describe_study(
     plan: StudyPlan, workers: int = 1, store: Any = None, progress: Any = None
 ) -> list[dict[str, Any]]:
-    """Measure every film of a drawn study with the real chain, into the store; later steps never
+    """Measure every film of a synthetic study with the real chain, into the store; later steps never
     decode.
 
     Returns one row per clip: recording, seconds of film, rows measured.

@@ -4,7 +4,7 @@ chain measures.
 The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that
 one model runs on both. The measurement model (which action unit leaks into which column, how face
 shape shifts a column, noise, loss) was fitted to films that went through the real chain;
-``measured.json`` names the command. It holds for drawn faces only.
+``measured.json`` names the command. It holds for synthetic faces only.
 """
 
 from __future__ import annotations

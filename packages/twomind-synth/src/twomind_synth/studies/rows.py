@@ -27,7 +27,7 @@ from twomind_synth.study_world import StudyWorld
 
 @dataclass(frozen=True)
 class DrawnRows:
-    """A take of a drawn study → the encoder's track, from the frames of its film nearest to a grid
+    """A take of a synthetic study → the encoder's track, from the frames of its film nearest to a grid
     of ``hop_s``.
 
     The frames are those that the film would show (before the codec), found and aligned like a
@@ -110,7 +110,7 @@ class Drawn:
 
 
 def drawn_reading(study: Any, visits: int, encoder: str, hop_s: float, store: Path) -> Drawn:
-    """The reading of a drawn study (:func:`twomind_synth.studies.features.study_features`), without
+    """The reading of a synthetic study (:func:`twomind_synth.studies.features.study_features`), without
     its measures.
     """
     bare = {x.recording: replace(x, tracks={}, notes={}) for x in study.features}

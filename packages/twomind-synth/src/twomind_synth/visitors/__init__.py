@@ -1,1 +1,1 @@
-"""Drawn people who take part in a study: as camera and microphone of a real Chromium."""
+"""Synthetic people who take part in a study: as camera and microphone of a real Chromium."""

@@ -1,4 +1,4 @@
-"""Three drawn people take part in a study on this machine, with a real Chromium each; a fourth sends films.
+"""Three synthetic people take part in a study on this machine, with a real Chromium each; a fourth sends films.
 What they leave is coded by two coders and released.
 
     python -m twomind_synth.visitors.demo demo/study
@@ -41,14 +41,14 @@ _OFFLINE_MS = 8000
 #: How long a page may take for one thing.
 _PATIENCE_MS = 120_000
 #: Which answer something happens to.
-_THIRD = 2
+_EVENTFUL_ANSWER = 2
 #: Questions of which each person's camera film is drawn.
 _QUESTIONS = (4, 7)
 
 
 @dataclass
 class Person:
-    """One drawn person, and what they do besides answering."""
+    """One synthetic person, and what they do besides answering."""
 
     name: str
     does: str
@@ -151,7 +151,7 @@ def _loses_the_network(person: Person, visit: Visit, context: BrowserContext) ->
 
     n = 0
     while visit.is_asked():
-        _answer(visit, cut if n == _THIRD else None)
+        _answer(visit, cut if n == _EVENTFUL_ANSWER else None)
         n += 1
     visit.finish()
     person.said.append(f"{n} answers, all acknowledged")
@@ -160,7 +160,7 @@ def _loses_the_network(person: Person, visit: Visit, context: BrowserContext) ->
 def _closes_the_tab(person: Person, visit: Visit, context: BrowserContext) -> None:
     n = 0
     while visit.is_asked():
-        if n == _THIRD:
+        if n == _EVENTFUL_ANSWER:
             visit.begin_answer()
             visit.page.wait_for_timeout(_ANSWER_MS)
             visit.page.close()
@@ -176,7 +176,7 @@ def _closes_the_tab(person: Person, visit: Visit, context: BrowserContext) -> No
 
 
 def _withdraws(person: Person, visit: Visit, _context: BrowserContext) -> None:
-    for _ in range(_THIRD + 1):
+    for _ in range(_EVENTFUL_ANSWER + 1):
         visit.is_asked()
         _answer(visit)
     visit.is_asked()
@@ -238,7 +238,7 @@ def tell(folder: Path, people: tuple[Person, ...]) -> list[str]:
     lines += [
         "",
         f"Encrypted, as the server keeps them: {folder / 'data' / 'people'}",
-        f"Decrypted, to look at (drawn people only): {look}",
+        f"Decrypted, to look at (synthetic people only): {look}",
         f"Who is where: twomind study people {folder}",
         f"The pages again: twomind study invite {folder} --test; twomind serve {folder}",
     ]
@@ -265,7 +265,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[str]:
     """The whole demonstration, in a folder that is made anew.
 
     Args:
-        folder: For the drawn films, the study and its keys.
+        folder: For the synthetic films, the study and its keys.
         say: Takes what is going on.
 
     Returns:
@@ -319,7 +319,7 @@ def run(folder: Path, say: Callable[[str], None]) -> list[str]:
 
 def main() -> None:
     """Run it, and print what each person left."""
-    parser = argparse.ArgumentParser(description="Three drawn people take part in a study.")
+    parser = argparse.ArgumentParser(description="Three synthetic people take part in a study.")
     parser.add_argument("folder", type=Path, help="For everything; it is made anew.")
     folder: Path = parser.parse_args().folder
     begun = time.monotonic()

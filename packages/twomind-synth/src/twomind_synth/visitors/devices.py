@@ -1,4 +1,4 @@
-"""A drawn person's film as the two files that Chromium takes for camera and microphone."""
+"""A synthetic person's film as the two files that Chromium takes for camera and microphone."""
 
 from __future__ import annotations
 
