@@ -99,6 +99,7 @@ def _aligned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.failed.append(piece)
 
     monkeypatch.setattr(align, "_pocketsphinx", lambda: None)
+    monkeypatch.setattr(align, "_decoder", lambda *_: SimpleNamespace(reinit_feat=lambda: None))
     monkeypatch.setattr(align, "_align_piece", fail)
     words = tuple(Word(text, 0.0, 3.0, timing=Timing.SPREAD_ALL) for text in SENTENCE.split())
     given = Words(words, "text", Timing.SPREAD_ALL, (), "en")
