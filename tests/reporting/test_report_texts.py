@@ -111,6 +111,11 @@ def test_an_adapted_answer_shows_two_dots_and_an_arrow_and_names_the_method(tmp_
     (arrow,) = [a for t, a in page.elements if t == "line" and a.get("class") == "arrow"]
     assert (arrow["x1"], arrow["x2"]) == ("77.0%", "90.0%")
     assert "Written by the model" not in page.text
+    assert page.seen("mark") == "without adaptation"
+    assert page.seen("headline") == (
+        "0.90; without adaptation 0.77: adaptation raises it by 13 points"
+    )
+    assert shown(result).row["score"]["before"] == 0.77, "the overview has both dots as well"
 
 
 # --- cues, units, numbers that agree

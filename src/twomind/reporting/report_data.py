@@ -540,6 +540,14 @@ def score_data(prediction: Prediction) -> Plain:
     return found
 
 
+def unadapted_p(result: Result) -> float | None:
+    """The probability of the same model without adaptation; None where there is none."""
+    plain = result.unadapted
+    if plain is None or plain.status is Status.NOT_MEASURED:
+        return None
+    return round(float(plain.probs[1]), 4)
+
+
 def _part(evidence: Evidence) -> Plain:
     return {"name": evidence.name, "value": _round(evidence.value, 4), "unit": evidence.unit}
 
@@ -620,7 +628,7 @@ def overview_row(result: Result, link: str) -> Plain:
     row["drawn"] = recording.drawn
     row["purpose"] = result.purpose
     row["remarks"] = list(recording.words_remarks)
-    row["score"] = score_data(result.prediction)
+    row["score"] = {**score_data(result.prediction), "before": unadapted_p(result)}
     row["counts"] = measured_counts(result)
     row["meaning"] = result.model.get("meaning", "")
     row["link"] = link

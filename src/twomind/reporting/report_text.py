@@ -18,6 +18,7 @@ from twomind.reporting.report_data import (
     modality_counts,
     plain,
     score_data,
+    unadapted_p,
 )
 from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Prediction, Status, Track
@@ -197,7 +198,7 @@ def question_text(question: str | None, t: Texts = ENGLISH) -> str:
     if name is None:
         return question
     response, theme = BAH_QUESTIONS[name]
-    return t("question.known", name=name, theme=theme, response=response)
+    return t("question.known", name=name, theme=t.said(theme), response=t.said(response))
 
 
 def known_to(model: Values, question: str | None) -> bool:
@@ -353,6 +354,8 @@ def _changed(t: Texts, result: Result, score: Values) -> str:
 def _headline(t: Texts, score: Values, alone: Comparison | None) -> str:
     """The score beside what the question alone gives."""
     p = f"{score['p']:.2f}"
+    if alone is None and score["before"] is not None:
+        return _beside_unadapted(t, score["p"], score["before"])
     if alone is None:
         return t("score.no_comparison", p=p)
     points = alone.points
@@ -362,9 +365,24 @@ def _headline(t: Texts, score: Values, alone: Comparison | None) -> str:
     key = way if alone.known else f"unknown_{way}"
     if alone.known and way == "nothing":
         key = "adds_nothing"
+    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=_points(t, points))
+
+
+def _points(t: Texts, points: int) -> str:
     size = abs(points)
-    told = t("score.point") if size == 1 else t("score.points", n=size)
-    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=told)
+    return t("score.point") if size == 1 else t("score.points", n=size)
+
+
+def _beside_unadapted(t: Texts, p: float, before: float) -> str:
+    """The score beside that of the same model without adaptation, as the two rounded figures
+    differ.
+    """
+    points = round(100 * round(p, 2)) - round(100 * round(before, 2))
+    way = "same"
+    if points:
+        way = "raises" if points > 0 else "lowers"
+    told = {"p": f"{p:.2f}", "before": f"{before:.2f}", "points": _points(t, points)}
+    return t(f"score.adapted_{way}", **told)
 
 
 def _sentences(t: Texts, score: Values, own_meaning: bool) -> list[str]:
@@ -406,10 +424,7 @@ def score_text(result: Result, t: Texts = ENGLISH) -> Plain:
     score["given"] = _given(t, result.prediction)
     score["changed"] = _changed(t, result, score)
     score["meaning"] = meaning(result.model, t)
-    plain = result.unadapted
-    score["before"] = None
-    if plain is not None and plain.status is not Status.NOT_MEASURED:
-        score["before"] = round(float(plain.probs[1]), 4)
+    score["before"] = unadapted_p(result)
     if status is Status.NOT_MEASURED:
         nothing = {"heading": t("score.not_measured"), "headline": "", "alone": None}
         return score | nothing | {"sentences": [], "bars": [], "base": None, "skill": ""}
