@@ -139,8 +139,10 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         origin = Origin(_command(place), SCHEMA.changed(settings), "harm.html")
         folders = [_runs_of(place, order)]
         language = settings.report.language
-        told = {"title": title, "origin": origin, "language": language}
-        boards.append(report(folders, pages, metric="macro_f1", **told))
+        board = report(
+            folders, pages, metric="macro_f1", title=title, origin=origin, language=language
+        )
+        boards.append(board)
         how = HarmSettings(title, board="leaderboard.html", language=language)
         harms.append(write_harm(runs, pages, how))
     return Compared(n_runs, left_out, models.cards, boards, harms, models.unread)

@@ -302,12 +302,13 @@ def _quality(result: Result, end_s: float, t: Texts) -> list[Plain]:
     for name, gap in gaps.items():
         track = result.features.tracks.get(name)
         if track is None:
-            runs = [[0.0, _round(end_s), result.features.notes.get(name, nothing)]]
+            why = result.features.notes.get(name, nothing)
+            runs: list[list[Any]] = [[0.0, _round(end_s), why]]
         else:
             runs = quality_of(track, end_s, gap)
-        runs = [[start, end, t.said(why)] for start, end, why in runs]
+        told = [[start, end, t.said(reason)] for start, end, reason in runs]
         label = t("js.measurable", what=t(f"modality.{name}"))
-        found.append({"name": name, "label": label, "runs": runs})
+        found.append({"name": name, "label": label, "runs": told})
     return found
 
 
