@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import twomind
+from twomind.core.plural import FORMS
 
 SOURCE = Path(twomind.__file__).parent
 READERS = (*sorted((SOURCE / "transcripts").glob("*.py")), SOURCE / "media" / "recording.py")
@@ -49,6 +50,8 @@ NOT_REMARKS = {
 }
 _ERRORS = {"BadInput", "MissingWeights", "MissingExtra", "Offline", "ValueError", "TypeError"}
 _HOLE = "\0"
+#: What is no text of a sentence: a place that is filled in, and the forms of singular and plural.
+_PIECES = re.compile(rf"({_HOLE}|{{\w+}}|{FORMS.pattern.replace('(', '(?:')})")
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,15 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """What finds the sentence in a remark, whatever is filled in."""
-    pieces = [re.escape(piece) for piece in text.split(_HOLE)]
-    return re.compile(".*?".join(pieces), re.DOTALL)
+    """What finds the sentence in a remark, whatever is filled in and whichever forms it takes."""
+    found = ""
+    for piece in _PIECES.split(text):
+        forms = FORMS.fullmatch(piece)
+        if forms:
+            found += f"(?:{'|'.join(map(re.escape, forms.groups()))})"
+        else:
+            found += ".*?" if _PIECES.fullmatch(piece) else re.escape(piece)
+    return re.compile(found, re.DOTALL)
 
 
 def _below(node: ast.AST) -> Iterator[tuple[int, str]]:

@@ -182,7 +182,7 @@ class Case:
 
 CLEAN = "nonspeech-marks/clean.srt"
 TWO = r"two speakers \(.*\); say which with --speaker"
-MARKS = r"\d marks such as .* are no speech"
+MARKS = r"\d marks? such as .* (is|are) no speech"
 NOISY = (
     "[noise] TEXT", "TEXT (laughs)", "TEXT [INAUDIBLE 00:03]", "<laugh> TEXT", "TEXT <unk>", "【noise】 TEXT",
     "（laughs） TEXT", "«laughs» TEXT", "/laughs/ TEXT", "♪ TEXT", "((coughs)) TEXT", "{clears throat} TEXT",

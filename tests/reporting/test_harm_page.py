@@ -17,7 +17,7 @@ from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.evaluation.runs import load_run
-from twomind.reporting.harm_page import harm_of, write_harm
+from twomind.reporting.harm_page import HarmSettings, harm_of, write_harm
 from twomind.types import Access, Fold, Given, Prediction, State
 
 TOY = w.Toy()
@@ -103,7 +103,9 @@ def test_the_guards_log_goes_into_the_run_by_the_recordings_own_names_and_none_i
 
 
 def test_without_a_guarded_stream_the_report_says_so(tmp_path: Path) -> None:
-    written = write_harm(walked(tmp_path / "runs", {"turned": Turned()}), tmp_path, title="toy")
+    written = write_harm(
+        walked(tmp_path / "runs", {"turned": Turned()}), tmp_path, HarmSettings("toy")
+    )
     found = json.loads(Path(written["json"]).read_text())
     assert found["methods"]["turned"]["harmed_guarded"] is None
     assert "No guarded stream was walked" in Path(written["markdown"]).read_text()

@@ -309,8 +309,8 @@ def test_measures_lost_for_one_reason_are_one_row(tmp_path: Path) -> None:
     )
     text = page.seen("missing")
     assert text.count("the sound is silent") == 1
-    assert "2 measures: pitch sd st, n pauses" in text
-    assert "voice: snr db" in text
+    assert "2 measures: pitch (spread), number of pauses" in text
+    assert "voice: speech over noise" in text
     assert "no silence to compare with" in text
 
 

@@ -305,6 +305,38 @@ def test_print_gives_two_pages_with_a_still(browser, tmp_path, movie, adapted: b
 # --- for everybody
 
 
+#: Texts of a row that lie on each other, names that reach out of the column of names, and names that
+#: lie on the numbers beside them.
+OVERLAPS = """() => {
+  const found = [];
+  const box = (one) => one.getBoundingClientRect();
+  const told = (one) => one.textContent.trim();
+  const seen = (inside, what) =>
+    [...inside.querySelectorAll(what)].filter((one) => box(one).width);
+  const meet = (one, other) => {
+    const [a, b] = [box(one), box(other)];
+    const across = a.left < b.right - 1 && b.left < a.right - 1;
+    return across && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  };
+  for (const row of document.querySelectorAll(".canvas > g")) {
+    const texts = seen(row, "text");
+    texts.forEach((a, i) => {
+      const next = texts.slice(i + 1).filter((b) => meet(a, b));
+      found.push(...next.map((b) => [told(a), told(b)]));
+    });
+  }
+  for (const scroller of seen(document, ".scroller")) {
+    for (const label of scroller.parentElement.querySelectorAll(".label")) {
+      if (box(label).right > box(scroller).left + 1) found.push([told(label), "lanes"]);
+      const name = label.querySelector(".name");
+      const beside = seen(label, ".ends span, .zeroname, .count, .live");
+      found.push(...beside.filter((one) => meet(name, one)).map((one) => [told(name), told(one)]));
+    }
+  }
+  return found;
+}"""
+
+
 def views() -> list[tuple[str, int, int, str]]:
     return [
         ("wide", 1440, 900, "light"),
@@ -341,6 +373,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_cut_off(
         if part == "#answer-1":
             page.locator("button.cue.face").first.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, part
+        assert page.evaluate(OVERLAPS) == [], part
         page.evaluate(AXE.read_text())
         found = page.evaluate("async () => (await axe.run()).violations")
         serious = [

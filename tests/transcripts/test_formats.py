@@ -69,7 +69,7 @@ def test_words_of_subtitles_that_overlap_do_not_stand_between_each_other(
     )
     said = read(tmp_path, "a.srt", cues.replace(".000 ", ",000 ").replace(".500 ", ",500 "))
     assert " ".join(word.text for word in said.words) == "I would like to stop. But it is hard."
-    assert any("subtitles start before the one before" in problem for problem in said.problems)
+    assert any("subtitles starts before the one before" in problem for problem in said.problems)
 
 
 TIER = """<?xml version="1.0" encoding="UTF-8"?>

@@ -130,7 +130,7 @@ def test_what_stays_among_the_words_is_said() -> None:
     told = " | ".join(words.problems)
     assert "2 passages in brackets" in told
     assert "(I mean)" in told
-    assert "1 brackets are not closed" in told
+    assert "1 bracket is not closed" in told
 
 
 def test_a_remark_is_made_of_marks_alone() -> None:

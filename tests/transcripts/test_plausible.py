@@ -76,7 +76,7 @@ def test_words_after_the_end_of_a_cut_recording_are_left_out(tmp_path: Path) -> 
     assert [w.text for w in words.words] == [f"w{i}" for i in range(19)]
     assert words.words[-1].end_s == 9.3, "it begins before the end"
     told = " | ".join(words.problems)
-    assert "1 of 20 words lie beyond the end" in told
+    assert "1 of 20 words lies beyond the end" in told
     assert "w19" in told
 
 

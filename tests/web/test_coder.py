@@ -527,6 +527,8 @@ def check(page: Page, web: Path, look: str, name: str) -> None:
     told = [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in serious]
     assert told == [], (look, name)
     wide = page.evaluate("document.documentElement.scrollWidth > innerWidth + 1")
+    width = "(name) => document.querySelector(name).getBoundingClientRect().width"
+    assert page.evaluate(width, "header") == page.evaluate(width, "main"), "they end at one line"
     assert not wide, f"{name} is wider than the window ({look})"
     folder = os.environ.get("TWOMIND_SHOTS")
     if folder:

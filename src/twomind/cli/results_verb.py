@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from twomind.cli.bundles import bundle_options, tell_bundle
 from twomind.cli.screen import TABLE_WIDTH, screen
-from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
+from twomind.cli.verb import PATH, Common, page_language, print_json, say, taking, verb
+
+if TYPE_CHECKING:
+    from twomind.reporting.messages import Language
 
 _METRICS = ("macro_f1", "war", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")
 
@@ -32,6 +35,7 @@ class _Asked(Common):
     min_people: int
     bootstrap: int
     seed: int
+    language: Language
 
 
 @click.command("results")
@@ -71,6 +75,7 @@ class _Asked(Common):
     help="Resamples of people.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
+@page_language
 @verb
 @taking(_Asked)
 def score_results_verb(asked: _Asked) -> int:
@@ -83,14 +88,16 @@ def score_results_verb(asked: _Asked) -> int:
     from twomind.evaluation.results import Asked
     from twomind.pipeline.results import Wanted, score_results
     from twomind.reporting.leaderboard import PageSettings
+    from twomind.reporting.messages import Texts
 
     page = PageSettings(
         asked.metric,
-        "Results",
+        Texts(asked.language)("board.results"),
         asked.bootstrap,
         asked.min_people,
         asked.seed,
         asked.level,
+        language=asked.language,
     )
     which = Asked(asked.task, asked.protocol, asked.skip_unknown)
     wanted = Wanted(asked.results, asked.data, asked.data_name, which, page)

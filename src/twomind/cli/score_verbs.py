@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from twomind.cli.bundles import bundle_options, tell_bundle
-from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
+from twomind.cli.verb import PATH, Common, page_language, print_json, say, taking, verb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class _Report(Common):
     min_people: int
     bootstrap: int
     seed: int
+    language: str
 
 
 @click.command("report")
@@ -43,7 +44,8 @@ class _Report(Common):
     type=click.Choice(["recording", "window", "frame"]),
     help="What is judged: whole recordings, windows or moments [default: the task's own].",
 )
-@click.option("--title", default="Leaderboard", show_default=True)
+@click.option("--title", default="", help="Of the page [default: Leaderboard].")
+@page_language
 @click.option(
     "--min-people",
     type=click.IntRange(2),
@@ -93,6 +95,7 @@ def _page(asked: _Report, out: Path) -> int:
         n_bootstrap=asked.bootstrap,
         min_people=asked.min_people,
         seed=asked.seed,
+        language=asked.language,
         progress=lambda what, done, total: say(what),
     )
     if asked.as_json:

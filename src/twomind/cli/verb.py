@@ -58,6 +58,17 @@ def engine_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--engine", metavar="ENGINE", default="local", help=ENGINE_HELP)(function)
 
 
+def page_language(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--language``: of a page that is written."""
+    return click.option(
+        "--language",
+        type=click.Choice(["en", "fr"]),
+        default="en",
+        show_default=True,
+        help="Of the page; JSON and CSV stay English.",
+    )(function)
+
+
 def study_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--study``: whose people are meant; two studies may both call somebody P1."""
     return click.option(

@@ -188,6 +188,22 @@ _GAVE_OUT = frozenset(
 )
 
 
+def while_doing(what: str, error: Exception) -> str:
+    """What to say of an error, with what was being done before it; said once, whoever says it first.
+
+    Args:
+        what: was being done, e.g. ``speech recognition``.
+        error: The error.
+
+    Example:
+        >>> from twomind.core.errors import BadInput, while_doing
+        >>> while_doing("speech recognition", BadInput("speech recognition: no GPU is seen"))
+        'speech recognition: no GPU is seen'
+    """
+    told = str(error)
+    return told if told.startswith(what) else f"{what}: {told}"
+
+
 def of_system(error: OSError | MemoryError) -> TwomindError:
     """A failure of the system by class: the machine gave out, or a path cannot be used. The message
     names the path once.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from twomind.core.plural import sentence
 from twomind.features import inconsistency
 from twomind.features.body import cues as body_cues
 from twomind.features.body.cues import BodyCueSettings
@@ -551,9 +552,12 @@ def doubtful_pace(voice: VoiceResult, settings: CueSettings | None = None) -> di
     n = len(_stretches(voice, s)) if len(voice.track) else 0
     if n >= s.n_rate_stretches:
         return {}
-    why = (
-        f"{n} stretches of at least {s.rate_stretch_s:g} s are spoken between pauses; "
-        f"{s.n_rate_stretches} are needed to tell this person's usual rate"
+    why = sentence(
+        "{n} stretch[|es] of at least {s} s [is|are] spoken between pauses; {needed} are needed to tell "
+        "this person's usual rate",
+        n,
+        s=f"{s.rate_stretch_s:g}",
+        needed=s.n_rate_stretches,
     )
     return {"slow_speech": why, "fast_speech": why}
 

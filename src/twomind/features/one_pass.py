@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.core.errors import TwomindError
+from twomind.core.errors import TwomindError, while_doing
 from twomind.features.body.reader import BodyReader
 from twomind.features.face.reader import FaceReader
 from twomind.features.settings import Settings
@@ -303,4 +303,4 @@ def _recognise(waveform: clock.Waveform, settings: Settings, made: Pass) -> None
             settings=settings.speech,
         )
     except TwomindError as error:
-        made.notes["words"] = f"speech recognition: {error}"
+        made.notes["words"] = while_doing("speech recognition", error)

@@ -25,7 +25,7 @@ from twomind.evaluation.windows import Dataset, Labels, Reading, Windows
 from twomind.pipeline import fixed_model
 from twomind.pipeline.personalise_methods import chosen_methods, within_guard
 from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
-from twomind.reporting.harm_page import write_harm
+from twomind.reporting.harm_page import HarmSettings, write_harm
 from twomind.reporting.leaderboard import report
 from twomind.reporting.leaderboard_top import Origin
 from twomind.training import clip_au_folds, dsfda_folds
@@ -138,8 +138,13 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         pages = place.out / order
         origin = Origin(_command(place), SCHEMA.changed(settings), "harm.html")
         folders = [_runs_of(place, order)]
-        boards.append(report(folders, pages, metric="macro_f1", title=title, origin=origin))
-        harms.append(write_harm(runs, pages, title=title))
+        language = settings.report.language
+        board = report(
+            folders, pages, metric="macro_f1", title=title, origin=origin, language=language
+        )
+        boards.append(board)
+        how = HarmSettings(title, board="leaderboard.html", language=language)
+        harms.append(write_harm(runs, pages, how))
     return Compared(n_runs, left_out, models.cards, boards, harms, models.unread)
 
 

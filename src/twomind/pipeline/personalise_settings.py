@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from twomind.core.errors import BadInput
 from twomind.core.settings import NAME, Bounds, Schema, check_bounds
+from twomind.reporting.messages import Language
 from twomind.training.clip_au_folds import Options as ClipAuSettings
 from twomind.training.described import FACES, DescribedSettings
 
@@ -68,6 +69,16 @@ class CompareSettings:
 
 
 @dataclass(frozen=True)
+class PagesSettings:
+    """The pages that are written of a comparison."""
+
+    language: Language = "en"  # of the leaderboard and the page of harm; JSON and CSV stay English
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True)
 class PersonaliseSettings:
     """All settings of ``score personalise``, by section."""
 
@@ -76,6 +87,7 @@ class PersonaliseSettings:
     compare: CompareSettings = field(default_factory=CompareSettings)
     described: DescribedSettings = field(default_factory=DescribedSettings)
     clip_au: ClipAuSettings = field(default_factory=ClipAuSettings, metadata={NAME: "clip-au"})
+    report: PagesSettings = field(default_factory=PagesSettings)
 
 
 #: Each option of the verb is a short name of its setting.

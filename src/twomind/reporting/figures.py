@@ -12,6 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from twomind.reporting.messages import ENGLISH, Texts
+
 #: Told apart also by people who do not see red and green (Okabe and Ito).
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c00")
 #: Kept for harm, so that no method looks harmful by its colour.
@@ -359,6 +361,7 @@ def strips(
     x_name: str,
     limits: Point,
     ticks: Sequence[float],
+    t: Texts = ENGLISH,
 ) -> str:
     """One strip per line: a dot per person, the mean with its interval. Names of people are not
     written.
@@ -368,6 +371,7 @@ def strips(
         x_name: what the x axis shows.
         limits: of the x axis; values beyond are drawn at its ends.
         ticks: numbers of the x axis.
+        t: texts of the page's language.
     """
     height = _ROW_H * len(rows) + 56
     c = Canvas(760, height, limits, (0, 1), Margins(230, 12, 6, 44))
@@ -377,9 +381,9 @@ def strips(
     said = []
     for k, row in enumerate(rows):
         middle = c.top + _ROW_H * (k + 0.5)
-        _draw_strip(c, row, middle, limits)
-        n_people = len(row.values)
-        said.append(f"{row.name}: mean {row.mean:.3f} over {n_people} people")
+        _draw_strip(c, row, middle, limits, t)
+        told = {"name": row.name, "mean": f"{row.mean:.3f}"}
+        said.append(t("figure.mean_of", n=len(row.values), **told))
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
     return c.svg(f"{x_name}. {'; '.join(said)}")
@@ -398,7 +402,7 @@ class Gain:
     told: tuple[str, str]
 
 
-def forest(rows: Sequence[Gain], x_name: str, harm: float) -> str:
+def forest(rows: Sequence[Gain], x_name: str, harm: float, t: Texts = ENGLISH) -> str:
     """A forest plot: per row a dot per person, and the mean with its interval as a diamond. Names
     of people are not written.
 
@@ -406,6 +410,7 @@ def forest(rows: Sequence[Gain], x_name: str, harm: float) -> str:
         rows: the lines.
         x_name: what the x axis shows.
         harm: dots under ``-harm`` are drawn in the colour of harm.
+        t: texts of the page's language.
     """
     far = max((abs(change) for row in rows for change in row.values.values()), default=0.0)
     limit = max(math.ceil(far * 10) / 10, 0.1)
@@ -417,21 +422,22 @@ def forest(rows: Sequence[Gain], x_name: str, harm: float) -> str:
     c.down(c.x(0), Stroke(INK, 1, "4 3"))
     said = []
     for k, row in enumerate(rows):
-        _draw_gain(c, row, c.top + _ROW_H * (k + 0.5), harm)
+        _draw_gain(c, row, c.top + _ROW_H * (k + 0.5), harm, t)
         said.append(f"{row.name}: {', '.join(row.told)}")
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
     return c.svg(f"{x_name}. {'; '.join(said)}")
 
 
-def _draw_gain(c: Canvas, row: Gain, middle: float, harm: float) -> None:
+def _draw_gain(c: Canvas, row: Gain, middle: float, harm: float, t: Texts) -> None:
     c.text(c.left - 12, middle + 4, _short(row.name, 34), _LINE_NAME)
     values = list(row.values.values())
     lifts = _jitter(values, _ROW_H - 12)
     for value, lift in zip(values, lifts, strict=True):
         is_harmed = round(value, 12) < -harm
         colour = HARMED if is_harmed else COLOURS[0]
-        c.dot(c.x(value), middle + lift, 3.2, colour, f"one person: {value:+.3f}")
+        title = t("figure.one_person", value=f"{value:+.3f}")
+        c.dot(c.x(value), middle + lift, 3.2, colour, title)
     mean = c.x(row.mean)
     if all(map(math.isfinite, row.ci)):
         least, most = map(c.x, row.ci)
@@ -442,7 +448,7 @@ def _draw_gain(c: Canvas, row: Gain, middle: float, harm: float) -> None:
     c.text(c.right + 12, middle + 12, harmed, _SIDE_LABEL_SMALL)
 
 
-def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point) -> None:
+def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point, t: Texts) -> None:
     name = _short(row.name, 34)
     c.text(c.left - 12, middle + 4, name, _LINE_NAME)
     low, high = limits
@@ -450,7 +456,7 @@ def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point) -> None:
     shown = [min(max(value, low), high) for value in values]
     lifts = _jitter(shown, _ROW_H - 12)
     for value, real, lift in zip(shown, values, lifts, strict=True):
-        title = f"one person: {real:.3f}"
+        title = t("figure.one_person", value=f"{real:.3f}")
         c.dot(c.x(value), middle + lift, 3.2, row.colour, title)
     if all(map(math.isfinite, row.ci)):
         least, most = map(c.x, row.ci)
@@ -469,7 +475,11 @@ class Calibration:
 
 
 def reliability(
-    lines: Sequence[Calibration], total: float, x_name: str, dashed: Sequence[str] = ()
+    lines: Sequence[Calibration],
+    total: float,
+    x_name: str,
+    dashed: Sequence[str] = (),
+    t: Texts = ENGLISH,
 ) -> str:
     """Observed rate against the score said, one dot per non-empty bin, its area by how many answers
     lie in it.
@@ -479,9 +489,10 @@ def reliability(
         total: answers in all.
         x_name: what the x axis shows.
         dashed: lines that are drawn dashed.
+        t: texts of the page's language.
     """
     c = Canvas(360, 340, (0, 1), (0, 1))
-    c.axes(x_name, "observed rate", FIFTHS, FIFTHS)
+    c.axes(x_name, t("figure.observed"), FIFTHS, FIFTHS)
     c.line(c.left, c.bottom, c.right, c.top, _MARK)
     for line in lines:
         is_dashed = line.name in dashed
@@ -493,11 +504,11 @@ def reliability(
             n = b["n"]
             share = n / max(total, 1)
             r = 2 + 9 * math.sqrt(share)
-            told = f"said {said:.2f}, observed {observed:.2f}"
-            title = f"{line.name}: {n:.0f} answers, {told}"
+            told = {"name": line.name, "said": f"{said:.2f}", "observed": f"{observed:.2f}"}
+            title = t("figure.dot", n=round(n), **told)
             x, y = c.at(point)
             c.dot(x, y, r, line.colour, title, is_dashed)
-    return c.svg("Reliability: on the dashed diagonal a score means what it says")
+    return c.svg(t("figure.reliability"))
 
 
 @dataclass(frozen=True)
@@ -509,15 +520,21 @@ class Curve:
     colour: str
 
 
-def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = ()) -> str:
-    """Share of wrong answers among the surest, against the share of answers given."""
+def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = (), t: Texts = ENGLISH) -> str:
+    """Share of wrong answers among the surest, against the share of answers given.
+
+    Args:
+        lines: their curves.
+        dashed: lines that are drawn dashed.
+        t: texts of the page's language.
+    """
     highest = [np.nanmax(line.points[:, 1]) for line in lines]
     top = max(map(float, highest), default=0.5)
     tenths = math.ceil(top * 10)
     high = max(tenths / 10, 0.1)
     ticks = [round(high * k / 5, 3) for k in range(6)]
     c = Canvas(360, 340, (0, 1), (0, high))
-    c.axes("share answered, surest first", "share wrong", FIFTHS, ticks)
+    c.axes(t("figure.answered"), t("figure.wrong"), FIFTHS, ticks)
     for line in lines:
         # A handful of answers says little; the curve begins at one in twenty.
         shares = line.points[:, 0]
@@ -528,7 +545,7 @@ def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = ()) -> str:
             c.dot(x, y, 4, line.colour, line.name)
         dash = _DASH if line.name in dashed else ""
         c.path(points, Stroke(line.colour, 1.8, dash))
-    return c.svg("Risk and coverage: how often the surest answers are wrong")
+    return c.svg(t("figure.risk"))
 
 
 @dataclass(frozen=True)
@@ -541,7 +558,13 @@ class Group:
     values: Mapping[str, float]
 
 
-def bars(groups: Sequence[Group], colours: Mapping[str, str], y_name: str, unit: str) -> str:
+def bars(
+    groups: Sequence[Group],
+    colours: Mapping[str, str],
+    y_name: str,
+    unit: str,
+    t: Texts = ENGLISH,
+) -> str:
     """Grouped bars. A tick marks the observed rate of the last class.
 
     Args:
@@ -549,6 +572,7 @@ def bars(groups: Sequence[Group], colours: Mapping[str, str], y_name: str, unit:
         colours: of the lines, each a bar of the group.
         y_name: what the y axis shows.
         unit: of what a group counts.
+        t: texts of the page's language.
     """
     width_of_group = max(26.0 * len(colours), 60.0)
     width = max(70 + (width_of_group + 18) * len(groups), 360)
@@ -558,26 +582,29 @@ def bars(groups: Sequence[Group], colours: Mapping[str, str], y_name: str, unit:
     step = (c.right - c.left) / max(len(groups), 1)
     for k, group in enumerate(groups):
         start = c.left + step * k + 9
-        _draw_group(c, group, start, step, colours)
+        _draw_group(c, group, (start, step), colours, t)
         middle = start + (step - 18) / 2
         c.text(middle, c.bottom + 15, _short(group.name, 14), _TITLE)
         count = f"{group.n} {unit}"
         c.text(middle, c.bottom + 29, count, _COUNT)
     c.across(c.bottom, _AXIS)
-    c.name_x("question")
+    c.name_x(t("figure.question"))
     c.name_y(y_name)
-    return c.svg(f"{y_name} per question")
+    return c.svg(t("figure.per_question", what=y_name))
 
 
 def _draw_group(
-    c: Canvas, group: Group, start: float, step: float, colours: Mapping[str, str]
+    c: Canvas, group: Group, place: Point, colours: Mapping[str, str], t: Texts
 ) -> None:
-    """A bar per line, and the observed rate across them."""
+    """A bar per line, and the observed rate across them; ``place``: where they begin, and how far
+    the next group is.
+    """
+    start, step = place
     bar = (step - 18) / len(colours)
     for j, (line, colour) in enumerate(colours.items()):
         value = group.values.get(line, math.nan)
         if math.isfinite(value):
-            title = f"{line}, question {group.name}: {value:.2f}"
+            title = t("figure.bar", line=line, name=group.name, value=f"{value:.2f}")
             left = start + bar * j
             top = c.y(value)
             height = c.bottom - top
@@ -599,7 +626,13 @@ class Told:
     colour: str
 
 
-def timeline(spans_s: np.ndarray, y: np.ndarray, lines: Sequence[Told], class_name: str) -> str:
+def timeline(
+    spans_s: np.ndarray,
+    y: np.ndarray,
+    lines: Sequence[Told],
+    class_name: str,
+    t: Texts = ENGLISH,
+) -> str:
     """One recording: what coders marked, what each line decided, and the probability over time.
 
     Args:
@@ -607,6 +640,7 @@ def timeline(spans_s: np.ndarray, y: np.ndarray, lines: Sequence[Told], class_na
         y: what coders marked ``(N,)``; -1 where nothing is known.
         lines: what was said; nan is a gap.
         class_name: of the last class.
+        t: texts of the page's language.
     """
     start = float(spans_s[:, 0].min())
     end = float(spans_s[:, 1].max())
@@ -615,15 +649,17 @@ def timeline(spans_s: np.ndarray, y: np.ndarray, lines: Sequence[Told], class_na
     c = Canvas(760, 190 + bands, (start, end), (0, 1), margins)
     for tick in (0, 0.5, 1):
         c.tick_y(tick, Stroke(FAINT, 0.8))
-    c.text(c.left - 30, c.middle + 4, "probability", _LINE_NAME)
+    c.text(c.left - 30, c.middle + 4, t("figure.probability"), _LINE_NAME)
     for line in lines:
         for stretch in _stretches(spans_s, line.probability):
             c.path(stretch, Stroke(line.colour, 1.8))
     top = c.bottom + 8
-    _draw_band(c, top, "coders", spans_s, y, _Marked(INK, class_name))
+    unknown = t("figure.not_coded")
+    coders = t("figure.coders")
+    _draw_band(c, top, coders, spans_s, y, _Marked(INK, class_name, unknown))
     for line in lines:
         top += _BAND
-        marked = _Marked(line.colour, class_name)
+        marked = _Marked(line.colour, class_name, unknown)
         _draw_band(c, top, line.name, spans_s, line.decision, marked)
     foot = top + _BAND
     step = _tick_step(end - start)
@@ -631,8 +667,8 @@ def timeline(spans_s: np.ndarray, y: np.ndarray, lines: Sequence[Told], class_na
     last = math.floor(end / step) * step
     for tick in range(first, last + 1, step):
         c.tick_x(tick, foot + 10)
-    c.text(c.centre, foot + 25, "seconds", _TITLE)
-    return c.svg(f"Timeline of one recording: where coders marked {class_name}, and what was said")
+    c.text(c.centre, foot + 25, t("figure.seconds"), _TITLE)
+    return c.svg(t("figure.timeline", name=class_name))
 
 
 def _stretches(spans_s: np.ndarray, values: np.ndarray) -> list[list[Point]]:
@@ -649,10 +685,13 @@ def _stretches(spans_s: np.ndarray, values: np.ndarray) -> list[list[Point]]:
 
 @dataclass(frozen=True)
 class _Marked:
-    """How moments of the last class look, and what it is called."""
+    """How moments of the last class look, what it is called, and what is said of other ones of
+    which nothing is known.
+    """
 
     colour: str
     class_name: str
+    unknown: str
 
 
 def _draw_band(
@@ -671,7 +710,7 @@ def _draw_band(
         x = c.x(a)
         width = c.x(b) - x
         if labels[first] == -1:
-            c.rect(x, top + 5, width, 3, _UNKNOWN, "not coded or not measured")
+            c.rect(x, top + 5, width, 3, _UNKNOWN, marked.unknown)
         elif labels[first]:
             title = f"{marked.class_name} {a:.1f}–{b:.1f} s"
             c.rect(x, top, width, 13, Fill(marked.colour), title)

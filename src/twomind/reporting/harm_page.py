@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ import numpy as np
 from twomind.core.store import write_text
 from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.evaluation.runs import filled
-from twomind.reporting.leaderboard import DRAWN, json_values
-from twomind.reporting.page import Block, Table, Text, write_page
+from twomind.reporting.leaderboard import json_values
+from twomind.reporting.messages import Language, Texts
+from twomind.reporting.page import Block, Link, Links, Table, Text, write_page
 from twomind.reporting.result import Plain, Values
 from twomind.types import Rows, Run
 
@@ -31,26 +32,45 @@ _Place = tuple[str, str, int]
 _Seeds = dict[str, list[tuple[int, PersonHarm]]]
 #: Method → what :func:`harm_of` found of it.
 _Found = Mapping[str, Values]
-#: Columns of the summary.
+#: Columns of the summary, and of the table of a method's people, by the keys of their titles.
 _SUMMARY = (
     "method",
-    "saw before",
+    "saw",
     "people",
     "source",
     "adapted",
     "guarded",
-    "harmed, adapted",
-    "harmed, guarded",
+    "harmed_adapted",
+    "harmed_guarded",
 )
-HOW_TO_READ = (
-    "Macro-F1 in percent over the classes that a person shows or is told, mean over the seeds. "
-    "Harmed: worse than the "
-    "source by more than {tolerance:g} point; share of the people, with Wilson's 95 % interval. "
-    "Changed: answers that "
-    "differ from the source's, over all seeds; mended ones were wrong, spoilt ones right before. "
-    "Each change with its "
-    "recording and time, and the guard's own log, are in harm.json."
+_PEOPLE = (
+    "person",
+    "answers",
+    "source",
+    "adapted",
+    "guarded",
+    "changed_adapted",
+    "changed_guarded",
+    "first_change",
+    "alarms",
 )
+
+
+@dataclass(frozen=True)
+class HarmSettings:
+    """What stands on a harm page.
+
+    Args:
+        title: what the runs are of.
+        tolerance: points of macro-F1 from which on somebody is harmed.
+        board: address of the leaderboard beside it; empty where there is none.
+        language: of the page and its Markdown; JSON stays English.
+    """
+
+    title: str = ""
+    tolerance: float = 1.0
+    board: str = ""
+    language: Language = "en"
 
 
 def _rows(run: Run) -> Rows:
@@ -165,23 +185,24 @@ def _mean(seeds: Sequence[PersonHarm]) -> PersonHarm:
     )
 
 
-def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0) -> Plain:
+def write_harm(runs: Sequence[Run], out: Path, settings: HarmSettings | None = None) -> Plain:
     """Write ``harm.json``, ``harm.html`` and ``harm.md``.
 
     Args:
         runs: of one data set and task (as :func:`twomind.evaluation.compare.compare` gives them).
         out: folder of the files.
-        title: what the runs are of.
-        tolerance: points of macro-F1 from which on somebody is harmed.
+        settings: what stands on the page.
 
     Returns:
         The paths: ``html``, ``markdown`` and ``json``.
     """
+    s = settings or HarmSettings()
+    t, tolerance = Texts(s.language), s.tolerance
     found = harm_of(runs, tolerance)
     drawn = any(r.drawn for r in runs)
-    blocks = _blocks(found, title, tolerance, drawn)
+    blocks = _blocks(found, s, drawn, t)
     folder = Path(out)
-    html, markdown = write_page(blocks, folder, "harm", title or "Who was harmed")
+    html, markdown = write_page(blocks, folder, "harm", s.title or t("harm.title"), t)
     plain: Plain = {"schema": "twomind.harm/1"}
     plain["classes"] = list(runs[0].task.classes) if runs else []
     plain["drawn"] = drawn
@@ -195,22 +216,45 @@ def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: fl
     return {"html": str(html), "markdown": str(markdown), "json": str(data)}
 
 
-def _blocks(found: _Found, title: str, tolerance: float, drawn: bool) -> list[Block]:
+def _blocks(found: _Found, s: HarmSettings, drawn: bool, t: Texts) -> list[Block]:
     """The page."""
-    heading = f"Who was harmed: {title}".rstrip(": ")
+    heading = t("harm.title_of", title=s.title) if s.title else t("harm.title")
     blocks: list[Block] = [Text(heading, "h1")]
     if drawn:
-        blocks.append(Text(DRAWN, "banner"))
-    blocks.append(Text(HOW_TO_READ.format(tolerance=tolerance)))
-    blocks.append(_summary(found))
+        blocks.append(Text(t("board.drawn"), "banner"))
+    if found:
+        blocks.append(Text(_verdict(found, s.tolerance, t), "verdict"))
+    blocks.append(_summary(found, t))
     shares = [one["means"].harmed_guarded for one in found.values()]
     if not any(map(math.isfinite, shares)):
-        why = "No guarded stream was walked (`--guard` walks one beside every method)."
-        blocks.append(Text(why, "sub"))
+        blocks.append(Text(t("harm.no_guard"), "sub"))
+    links = [Link("harm.json", "harm.json")]
+    if s.board:
+        links.insert(0, Link(t("harm.board"), s.board))
+    blocks.append(Links(tuple(links)))
+    blocks.append(Text(t("harm.how_to_read", tolerance=f"{s.tolerance:g}")))
     for method, one in found.items():
         blocks.append(Text(method, "h2"))
-        blocks.append(_people(one["means"], tolerance))
+        blocks.append(_people(one["means"], s.tolerance, t))
     return blocks
+
+
+def _verdict(found: _Found, tolerance: float, t: Texts) -> str:
+    """One sentence: which method harms the most people, and how many of them within the guard."""
+    counts = {}
+    for method, one in found.items():
+        people = one["means"].people
+        counts[method] = sum(harmed(p.source - p.adapted, tolerance) for p in people)
+    worst = max(counts, key=lambda method: counts[method])
+    if not counts[worst]:
+        return t("harm.verdict_none", tolerance=f"{tolerance:g}")
+    people = found[worst]["means"].people
+    guarded = ""
+    if all(math.isfinite(p.guarded) for p in people):
+        n = sum(harmed(p.source - p.guarded, tolerance) for p in people)
+        guarded = t("harm.verdict_guarded", n=n)
+    told = {"method": worst, "all": len(people), "methods": len(counts), "guarded": guarded}
+    return t("harm.verdict", n=counts[worst], **told).rstrip()
 
 
 def _plain(one: Values, tolerance: float) -> Plain:
@@ -241,49 +285,41 @@ def _plain_person(p: PersonHarm, seeds: Mapping[int, PersonHarm], tolerance: flo
     return plain
 
 
-def _summary(found: _Found) -> Table:
+def _summary(found: _Found, t: Texts) -> Table:
     rows = []
     for method, one in found.items():
         means: HarmReport = one["means"]
         people = means.people
-        row = [method, one["saw"], str(len(people))]
+        row = [method, t.said(one["saw"]), str(len(people))]
         row.append(_number(_mean_of([p.source for p in people])))
         row.append(_number(_mean_of([p.adapted for p in people])))
         row.append(_number(_mean_of([p.guarded for p in people])))
         row.append(_share(means.harmed_adapted, means.harmed_adapted_interval))
         row.append(_share(means.harmed_guarded, means.harmed_guarded_interval))
         rows.append(tuple(row))
-    return Table(_SUMMARY, tuple(rows), words=("saw before",))
+    head = tuple(t(f"harm.{key}") for key in _SUMMARY)
+    return Table(head, tuple(rows), words=(t("harm.saw"),))
 
 
-def _people(means: HarmReport, tolerance: float) -> Table:
+def _people(means: HarmReport, tolerance: float, t: Texts) -> Table:
     rows = []
     for p in means.people:
         row = [p.subject, str(p.n), _number(p.source)]
         for value in (p.adapted, p.guarded):
-            flag = "\n!harmed" if harmed(p.source - value, tolerance) else ""
+            is_harmed = harmed(p.source - value, tolerance)
+            flag = f"\n!{t('harm.harmed')}" if is_harmed else ""
             row.append(_number(value) + flag)
-        row.append(_changed(p, "adapted", p.changed_adapted))
-        row.append(_changed(p, "guarded", p.changed_guarded))
+        row.append(_changed(p, "adapted", p.changed_adapted, t))
+        row.append(_changed(p, "guarded", p.changed_guarded, t))
         row.append(_first(p))
         alarms = [e for e in p.events if e["what"] == "alarms"]
         row.append(str(len(alarms)))
         rows.append(tuple(row))
-    head = (
-        "person",
-        "answers",
-        "source",
-        "adapted",
-        "guarded",
-        "changed, adapted",
-        "changed, guarded",
-        "first change",
-        "guard's alarms",
-    )
-    return Table(head, tuple(rows), words=("first change",))
+    head = tuple(t(f"harm.{key}") for key in _PEOPLE)
+    return Table(head, tuple(rows), words=(t("harm.first_change"),))
 
 
-def _changed(p: PersonHarm, by: str, count: int | None) -> str:
+def _changed(p: PersonHarm, by: str, count: int | None, t: Texts) -> str:
     if count is None:
         return "—"
     if not count:
@@ -291,7 +327,7 @@ def _changed(p: PersonHarm, by: str, count: int | None) -> str:
     did = [c["did"] for c in p.changes if c["by"] == by]
     mended = did.count("mended")
     spoilt = did.count("spoilt")
-    return f"{count}\n({mended} mended, {spoilt} spoilt)"
+    return f"{count}\n{t('harm.mended', mended=mended, spoilt=spoilt)}"
 
 
 def _first(p: PersonHarm) -> str:
@@ -317,4 +353,4 @@ def _share(value: float, interval: tuple[float, float]) -> str:
     return f"{value:.0%}\n[{low:.0%}, {high:.0%}]"
 
 
-__all__ = ["harm_of", "person_harm", "write_harm"]
+__all__ = ["HarmSettings", "harm_of", "person_harm", "write_harm"]

@@ -50,21 +50,13 @@ from twomind.reporting.leaderboard_top import (
     short_table,
     verdict,
 )
+from twomind.reporting.messages import ENGLISH, Language, Texts
 from twomind.reporting.page import Block, Bullets, Fold, Text, write_page
 from twomind.reporting.result import Plain
 from twomind.types import Progress, Run
 
-DRAWN = (
-    "These people are synthetic: made by the project, not filmed. Numbers about them show that the "
-    "machinery is consistent; they say nothing about how well anything works on people."
-)
-NOT_FOR = (
-    "diagnosis, or decisions about a person without a human who looks for themselves",
-    "hiring, supervision at work or marking in education",
-    "ranking methods by gaps smaller than their intervals",
-    "choosing a method, its settings or its threshold and reporting this same page as the result: "
-    "choose elsewhere",
-)
+#: What numbers about synthetic people mean.
+DRAWN = ENGLISH("board.drawn")
 
 
 @dataclass(frozen=True)
@@ -73,16 +65,18 @@ class PageSettings:
 
     ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is
     judged: recording, window or frame (None: the task's own). Groups of fewer than ``min_people``
-    are suppressed. ``origin`` says how the page was asked for.
+    are suppressed. ``origin`` says how the page was asked for; ``language`` is of the page and its
+    Markdown, JSON and CSV stay English.
     """
 
     metric: str = "macro_f1"
-    title: str = "Leaderboard"
+    title: str = ""  # Leaderboard, in the page's language
     n_bootstrap: int = 2000
     min_people: int = breakdown.MIN_PEOPLE
     seed: int = 0
     level: str | None = None
     origin: Origin = field(default_factory=Origin)
+    language: Language = "en"
 
 
 #: Settings of a page → the options of the verbs that write one.
@@ -92,72 +86,54 @@ PAGE_OPTIONS = {
     "min_people": "--min-people",
     "seed": "--seed",
     "level": "--level",
+    "language": "--language",
 }
 
 
 def _board_blocks(board: Board, tag: str, s: PageSettings, results: Plain) -> list[Block]:
     """All of one board; what its tables are made of goes into ``results``."""
+    t = Texts(s.language)
     colours = line_colours(board)
     min_people = s.min_people
     blocks: list[Block] = [Text(f"{board.dataset} · {board.protocol}", "h2")]
     if board.drawn:
-        blocks.append(Text(DRAWN, "banner"))
-    blocks.append(Text(verdict(board), "verdict"))
-    blocks += few_people(board)
-    blocks += forest_blocks(board, tag)
-    blocks.append(short_table(board))
-    blocks += action_blocks(board, tag, s.origin)
-    blocks.append(Text(about(board)))
-    blocks.append(Text(population(board, min_people)))
-    blocks.append(Bullets(tuple(findings(board))))
-    every: list[Block] = [main_table(board), metric_table(board)]
-    against = shortcut_table(board)
-    if against:
-        every += [Text("Above the shortcuts", "h3"), against]
-    blocks.append(Fold("All metrics", tuple(every)))
-    blocks += strip_blocks(board, tag, colours)
-    each_other = pair_table(board)
+        blocks.append(Text(t("board.drawn"), "banner"))
+    blocks.append(Text(verdict(board, t), "verdict"))
+    blocks += few_people(board, t)
+    blocks += forest_blocks(board, tag, t)
+    blocks.append(short_table(board, t))
+    blocks += action_blocks(board, tag, s.origin, t)
+    blocks.append(Text(about(board, t)))
+    blocks.append(Text(population(board, min_people, t)))
+    blocks.append(Bullets(tuple(findings(board, t))))
+    blocks.append(_all_metrics(board, t))
+    blocks += strip_blocks(board, tag, colours, t)
+    each_other = pair_table(board, t)
     if each_other:
-        blocks += [Text("Against each other", "h3"), each_other]
-    blocks += calibration_blocks(board, tag, colours)
-    blocks += question_blocks(board, tag, colours)
-    blocks += moment_blocks(board, results["moments"])
-    blocks += timeline_blocks(board, tag, colours)
+        blocks += [Text(t("board.against_each_other"), "h3"), each_other]
+    blocks += calibration_blocks(board, tag, colours, t)
+    blocks += question_blocks(board, tag, colours, t)
+    blocks += moment_blocks(board, results["moments"], t)
+    blocks += timeline_blocks(board, tag, colours, t)
     results["groups"] = breakdown.subgroups(board, min_people)
     results["questions"] = breakdown.per_question(board)
-    blocks += group_blocks(board, results["groups"], min_people)
-    blocks += [Text("How it was made", "h3"), made_table(board)]
+    blocks += group_blocks(board, results["groups"], min_people, t)
+    blocks += [Text(t("board.made"), "h3"), made_table(board, t)]
     results["places"] = ran_where(board)
-    blocks += place_blocks(results["places"])
+    blocks += place_blocks(results["places"], t)
     if board.notes:
-        blocks += [Text("Remarks", "h3"), Bullets(board.notes)]
+        notes = Bullets(tuple(map(t.said, board.notes)))
+        blocks += [Text(t("board.remarks"), "h3"), notes]
     return blocks
 
 
-HOW_TO_READ = (
-    "The unit is the person. Intervals resample whole people with replacement (95 % percentile), "
-    "because answers of "
-    "one person are alike; the spread between people is larger than most gaps between published "
-    "methods.",
-    "macro-F1 (AVGF1): mean F1 of all classes, all answers pooled, most probable class said, a tie "
-    "goes to the "
-    "earlier class. WAR: share of right answers. UAR: mean recall of the classes.",
-    "Per person, macro-F1 is over the classes this person shows or is told: who shows one class "
-    "only can reach 1.",
-    "Worst decile: mean of the worst tenth of the people, at least one. Harmed: worse than without "
-    "adaptation by more "
-    f"than {people.HARM:g}; interval by Wilson. d_z: mean gain in standard deviations of the gain "
-    "between people.",
-    "AUC within question compares answers to the same question only, and only scores of one model: "
-    "the question "
-    "itself cannot help. Question only has .500 there by construction.",
-    f"Remarks flag a line within {classes.NEAR_CURVE:g} of the curve macro-F1 = WAR / (1 + WAR) "
-    "(two classes) that "
-    "every constant predictor lies on, pooled or as a mean over people.",
-    "Where nothing was measured, figures use a shortcut's probability, never an invented one; "
-    "remarks say how often.",
-    "Memory is the high-water mark of the process that ran the method, model and data included.",
-)
+def _all_metrics(board: Board, t: Texts) -> Fold:
+    """Every column, behind a heading that opens them."""
+    every: list[Block] = [main_table(board, t), metric_table(board, t)]
+    against = shortcut_table(board, t)
+    if against:
+        every += [Text(t("board.above_shortcuts"), "h3"), against]
+    return Fold(t("board.all_metrics"), tuple(every))
 
 
 def write_report(
@@ -186,7 +162,8 @@ def write_report(
     s = settings or PageSettings()
     blocks, plain = _contents(runs, s, progress, refusals)
     folder = Path(out)
-    html, markdown = write_page(blocks, folder, "leaderboard", s.title)
+    t = Texts(s.language)
+    html, markdown = write_page(blocks, folder, "leaderboard", _title(s, t), t)
     text = json.dumps(plain, indent=1, ensure_ascii=False)
     data = write_text(folder / "leaderboard.json", text + "\n")
     return {**plain, "html": str(html), "markdown": str(markdown), "json": str(data)}
@@ -217,29 +194,37 @@ def _contents(
     made = boards(runs, s.metric, s.n_bootstrap, s.seed, progress, s.level)
     found = [with_refusals(board, refusals) for board in made]
     task = runs[0].task
-    blocks: list[Block] = [Text(s.title, "h1")]
+    t = Texts(s.language)
+    blocks: list[Block] = [Text(_title(s, t), "h1")]
     classes_said = " / ".join(task.classes)
-    blocks.append(Text(f"Task {task.name}: {classes_said}, judged per {found[0].level}."))
+    level = t.name("level", found[0].level)
+    blocks.append(Text(t("board.task", name=task.name, classes=classes_said, level=level)))
     drawn = [b.drawn for b in found]
     if any(drawn) and not all(drawn):
-        note = "Part of this page is about synthetic people; it is marked where it stands."
-        blocks.append(Text(note, "sub"))
+        blocks.append(Text(t("board.part_drawn"), "sub"))
     tables = []
     for n, board in enumerate(found, 1):
         parts: Plain = {"moments": {}}
         blocks += _board_blocks(board, f"board{n}", s, parts)
         tables.append({**_plain_board(board), **parts})
-    blocks += [Text("How to read this page", "h2"), Bullets(HOW_TO_READ)]
-    blocks += [Text("Not for", "h2"), Bullets(NOT_FOR)]
-    origin = (
-        f"Made by twomind {__version__} from {len(runs)} runs with {s.n_bootstrap} resamples, "
-        f"seed {s.seed}."
-    )
-    blocks.append(Text(origin, "sub"))
+    blocks += [Text(t("board.how_to_read"), "h2"), Bullets(_how_to_read(t))]
+    not_for = tuple(t.section("board_not_for").values())
+    blocks += [Text(t("board.not_for"), "h2"), Bullets(not_for)]
+    how = {"version": __version__, "resamples": s.n_bootstrap, "seed": s.seed}
+    blocks.append(Text(t("board.made_by", n=len(runs), **how), "sub"))
     plain: Plain = {"schema": "twomind.leaderboard/1"}
     plain["metric"] = s.metric
     plain["boards"] = tables
     return blocks, json_values(plain)
+
+
+def _title(s: PageSettings, t: Texts) -> str:
+    return s.title or t("board.title")
+
+
+def _how_to_read(t: Texts) -> tuple[str, ...]:
+    limits = {"harm": f"{people.HARM:g}", "near": f"{classes.NEAR_CURVE:g}"}
+    return tuple(text.format(**limits) for text in t.section("board_reading").values())
 
 
 def _plain_board(board: Board) -> Plain:

@@ -13,7 +13,14 @@ from twomind.evaluation import breakdown, classes, metrics
 from twomind.evaluation.board import Board, Line
 from twomind.evaluation.runs import filled
 from twomind.reporting import figures
-from twomind.reporting.leaderboard_tables import LEVELS, TITLES, in_order, number
+from twomind.reporting.leaderboard_tables import (
+    counted_as,
+    in_order,
+    metric_name,
+    number,
+    shown_name,
+)
+from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.page import Block, Figure, Pair, Table, Text
 from twomind.reporting.result import Values
 from twomind.types import Rows, Run
@@ -47,28 +54,28 @@ def line_colours(board: Board) -> dict[str, str]:
     return colours
 
 
-def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+def strip_blocks(
+    board: Board, tag: str, colours: Mapping[str, str], t: Texts = ENGLISH
+) -> list[Block]:
     """Figures with one dot per person, for each line of the board.
 
     Args:
         board: of the page.
         tag: begins the names of the figures.
         colours: of the lines that are shown.
+        t: texts of the page's language.
     """
     lines = [board.line(n) for n in colours]
-    name = TITLES[board.metric]
+    axis = t("board.of_one_person", metric=metric_name(board.metric, t))
     strips = []
     for x in lines:
         colour = colours[x.name]
-        strip = figures.Strip(x.name, x.per_person, x.person_mean, x.person_ci, colour)
+        name = shown_name(x.name, t)
+        strip = figures.Strip(name, x.per_person, x.person_mean, x.person_ci, colour)
         strips.append(strip)
-    svg = figures.strips(strips, f"{name} of one person", (0, 1), figures.FIFTHS)
-    caption = (
-        "One dot is one person; the thick mark is the mean, the bar its 95 % interval. The "
-        "spread between people is what a single mean hides."
-    )
-    blocks: list[Block] = [Text("Person by person", "h3")]
-    blocks.append(Figure(f"{tag}-people", svg, caption))
+    svg = figures.strips(strips, axis, (0, 1), figures.FIFTHS, t)
+    blocks: list[Block] = [Text(t("board.person_by_person"), "h3")]
+    blocks.append(Figure(f"{tag}-people", svg, t("board.strips")))
     return blocks
 
 
@@ -110,38 +117,39 @@ def _dashed(lines: Sequence[Line]) -> list[str]:
     return [x.name for x in lines if x.kind in kinds]
 
 
-def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+def calibration_blocks(
+    board: Board, tag: str, colours: Mapping[str, str], t: Texts = ENGLISH
+) -> list[Block]:
     """Figures of what a score means and of the surest answers.
 
     Args:
         board: of the page.
         tag: begins the names of the figures.
         colours: of the lines that are shown.
+        t: texts of the page's language.
     """
     lines = [board.line(n) for n in colours]
-    dashed = _dashed(lines)
+    dashed = [shown_name(name, t) for name in _dashed(lines)]
     bins = []
     curves = []
     for x in lines:
         colour = colours[x.name]
-        bins.append(figures.Calibration(x.name, _bins(x), colour))
-        curves.append(figures.Curve(x.name, _curve(x), colour))
-    x_name = f"probability of “{board.task.classes[-1]}” that was said"
-    drawn_reliability = figures.reliability(bins, board.n_rows, x_name, dashed)
-    reliability = Figure(
-        f"{tag}-reliability",
-        drawn_reliability,
-        "On the dashed diagonal, a score means what it says. Larger dots hold more answers; small "
-        "ones are noise.",
-    )
-    risk = Figure(
-        f"{tag}-risk",
-        figures.risk_coverage(curves, dashed),
-        "How often the surest answers are wrong (first seed). A useful confidence rises to the "
-        "right.",
-    )
-    key = figures.legend(list(colours), colours, dashed)
-    return [Text("Calibration and confidence", "h3"), Pair((reliability, risk), key)]
+        name = shown_name(x.name, t)
+        bins.append(figures.Calibration(name, _bins(x), colour))
+        curves.append(figures.Curve(name, _curve(x), colour))
+    x_name = t("board.probability_said", name=board.task.classes[-1])
+    drawn_reliability = figures.reliability(bins, board.n_rows, x_name, dashed, t)
+    drawn_risk = figures.risk_coverage(curves, dashed, t)
+    reliability = Figure(f"{tag}-reliability", drawn_reliability, t("board.reliability"))
+    risk = Figure(f"{tag}-risk", drawn_risk, t("board.risk"))
+    shown = _shown_colours(colours, t)
+    key = figures.legend(list(shown), shown, dashed)
+    return [Text(t("board.calibration"), "h3"), Pair((reliability, risk), key)]
+
+
+def _shown_colours(colours: Mapping[str, str], t: Texts) -> dict[str, str]:
+    """Colours of the lines by the names that a page shows."""
+    return {shown_name(name, t): colour for name, colour in colours.items()}
 
 
 def _wrong_share(rows: Rows, fill: str) -> float:
@@ -186,23 +194,22 @@ def _typical(line: Line) -> tuple[Run, Rows] | None:
     return run, rows
 
 
-def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+def timeline_blocks(
+    board: Board, tag: str, colours: Mapping[str, str], t: Texts = ENGLISH
+) -> list[Block]:
     """The timeline of one recording.
 
     Args:
         board: of the page.
         tag: begins the name of the figure.
         colours: of the lines that are shown.
+        t: texts of the page's language.
     """
-    heading = Text("A typical error", "h3")
+    heading = Text(t("board.error"), "h3")
     line = next((x for x in in_order(board) if x.runs), None)
     chosen = _typical(line) if line else None
     if line is None or chosen is None:
-        why = (
-            "No timeline: these runs hold one answer per recording, or nobody with an error may be "
-            "shown."
-        )
-        return [heading, Text(why)]
+        return [heading, Text(t("board.error_none"))]
     _, rows = chosen
     class_name = board.task.classes[-1]
     last = len(board.task.classes) - 1
@@ -212,13 +219,10 @@ def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     colour = colours.get(line.name, figures.COLOURS[0])
     shown = [_told(line.name, rows.probs, last, colour)]
     if line.kind == "method":
-        shown.append(_told("no adaptation", rows.beside["no_adaptation"], last, figures.INK))
-    svg = figures.timeline(rows.span_s, truth, shown, class_name)
-    caption = (
-        f"{line.name} on {rows.recording[0]}: the recording with the median share of wrong moments "
-        "among those with any, so neither its best nor its worst. It was chosen among people who "
-        "agreed to be shown."
-    )
+        plain = shown_name("no adaptation", t)
+        shown.append(_told(plain, rows.beside["no_adaptation"], last, figures.INK))
+    svg = figures.timeline(rows.span_s, truth, shown, class_name, t)
+    caption = t("board.error_of", name=line.name, recording=rows.recording[0])
     return [heading, Figure(f"{tag}-error", svg, caption)]
 
 
@@ -231,41 +235,44 @@ def _told(name: str, probs: np.ndarray, last: int, colour: str) -> figures.Told:
     return figures.Told(name, probability, said, colour)
 
 
-def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+def question_blocks(
+    board: Board, tag: str, colours: Mapping[str, str], t: Texts = ENGLISH
+) -> list[Block]:
     """Figure and table of the questions.
 
     Args:
         board: of the page.
         tag: begins the name of the figure.
         colours: of the lines that are shown.
+        t: texts of the page's language.
     """
     entries = breakdown.per_question(board)
     if not entries:
         return []
-    unit = LEVELS[board.level]
+    unit = counted_as(board.level, t)
     last = board.task.classes[-1]
-    groups = [_group(e, colours) for e in entries]
-    svg = figures.bars(groups, colours, "share of right answers", unit)
-    key = figures.legend(list(colours), colours)
-    caption = (
-        f"Share of right answers per question; the dashed tick is the observed rate of “{last}”."
-    )
+    groups = [_group(e, colours, t) for e in entries]
+    shown = _shown_colours(colours, t)
+    svg = figures.bars(groups, shown, t("board.share_right"), unit, t)
+    key = figures.legend(list(shown), shown)
+    caption = t("board.questions", name=last)
     figure = Figure(f"{tag}-questions", svg, caption, key)
     names = [x.name for x in in_order(board) if x.name in colours]
-    head = ["", unit, f"rate of {last}"]
+    head = ["", unit, t("board.rate_of", name=last)]
     for name in names:
-        head += [f"right: {name}", f"AUC: {name}"]
+        own = shown_name(name, t)
+        head += [t("board.right_of", name=own), f"AUC: {own}"]
     rows = tuple(_question_row(e, names) for e in entries)
-    note = "AUC inside one question: whether a score tells anything that the question does not."
-    return [Text("Per question", "h3"), figure, Table(tuple(head), rows, note)]
+    table = Table(tuple(head), rows, t("board.question_auc"))
+    return [Text(t("board.per_question"), "h3"), figure, table]
 
 
-def _group(entry: Values, colours: Mapping[str, str]) -> figures.Group:
+def _group(entry: Values, colours: Mapping[str, str], t: Texts) -> figures.Group:
     """The bars of a question."""
     right = {}
     for name, found in entry["lines"].items():
         if name in colours:
-            right[name] = found["war"]
+            right[shown_name(name, t)] = found["war"]
     return figures.Group(entry["question"], entry["n"], entry["rate"], right)
 
 

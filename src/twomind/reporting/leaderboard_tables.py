@@ -13,6 +13,7 @@ from typing import Any
 from twomind.evaluation import baselines, breakdown, people, timeline
 from twomind.evaluation.board import Board, Line, against_each_other
 from twomind.evaluation.merging import THIS_LABORATORY
+from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.page import Block, Table, Text
 from twomind.reporting.result import Plain, Values
 from twomind.types import Run
@@ -20,40 +21,15 @@ from twomind.types import Run
 #: What stands where there is no number.
 DASH = "—"
 
-TITLES = {
-    "macro_f1": "macro-F1",
-    "weighted_f1": "weighted F1",
-    "war": "WAR",
-    "uar": "UAR",
-    "ap": "AP",
-    "ap_bah": "AP (BAH)",
-    "auc": "AUC",
-    "within_question_auc": "AUC within question",
-    "ece": "ECE",
-    "brier": "Brier",
-}
+#: What a level counts, by the key of its name.
 LEVELS = {"recording": "recordings", "window": "windows", "frame": "moments"}
-#: Parts of a table by the kind of line.
-_PARTS = {
-    "method": "Methods",
-    "base": "Without adaptation",
-    "shortcut": "Shortcuts, fitted on training people: what can be had without looking at the "
-    "person",
-}
+#: Parts of a table by the kind of line, by the key of the title.
+_PARTS = {"method": "board.methods", "base": "board.base", "shortcut": "board.shortcuts"}
 #: With fewer people than this nothing is called above anything.
 MIN_TO_JUDGE = 10
 #: Columns of the main table.
 _MAIN_FIGURES = ("macro_f1", "war", "uar", "auc", "within_question_auc")
-_ABOUT_LINE = ("", "saw before the stream", *(TITLES[m] for m in _MAIN_FIGURES))
-_ABOUT_PEOPLE = (
-    "sd of people (worst decile)",
-    "gain per person",
-    "p (Holm)",
-    "effect d_z",
-    "harmed",
-    "time to begin (per window)",
-    "memory",
-)
+_ABOUT_PEOPLE = ("worst", "gain", "p_holm", "effect", "harmed", "time", "memory")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -113,30 +89,46 @@ def seconds(value: float) -> str:
     return DASH
 
 
-def about(board: Board) -> str:
+def metric_name(metric: str, t: Texts = ENGLISH) -> str:
+    """What a metric is called."""
+    return t.name("metric", metric)
+
+
+def counted_as(level: str, t: Texts = ENGLISH) -> str:
+    """What a level counts: recordings, windows or moments."""
+    return t.name("level", LEVELS[level])
+
+
+def shown_name(name: str, t: Texts = ENGLISH) -> str:
+    """A line's name as a page shows it: methods as they are, shortcuts in words."""
+    return t.said(name)
+
+
+def about(board: Board, t: Texts = ENGLISH) -> str:
+    """What was judged: how many rows of how many people, at which rates."""
     classes = zip(board.task.classes, board.rates, strict=True)
     shares = [f"{percent(rate)} {name}" for name, rate in classes]
-    rates = ", ".join(shares)
     n_seeds = len(board.seeds)
-    seeds = f"{n_seeds} seeds, figures are their mean"
+    seeds = t("board.seeds", n=n_seeds)
     if n_seeds <= 1:
-        seeds = f"seed {board.seeds[0]}"
-    n_people = len(board.subjects)
-    rows = f"{board.n_rows} coded {LEVELS[board.level]} of {n_people} people"
-    plural = "s" if board.n_folds > 1 else ""
-    folds = f"{board.n_folds} fold{plural}"
-    what = f"{board.dataset}, protocol {board.protocol}"
-    said = f"{what}: {rows} in {folds} ({rates}); {seeds}."
+        seeds = t("board.seed", seed=board.seeds[0])
+    told = {"dataset": board.dataset, "protocol": board.protocol, "rates": ", ".join(shares)}
+    told["rows"] = t("board.coded", n=board.n_rows, what=counted_as(board.level, t))
+    told["folds"] = t("board.folds", n=board.n_folds)
+    said = t("board.about", n=len(board.subjects), seeds=seeds, **told)
     if board.same_people:
-        said += (
-            " The people of the test are in training as well: this says nothing about people never "
-            "seen."
-        )
+        said += f" {t('board.same_people')}"
     return said
 
 
-def population(board: Board, min_people: int = breakdown.MIN_PEOPLE) -> str:
-    """What is known of the people, in one sentence."""
+def population(board: Board, min_people: int = breakdown.MIN_PEOPLE, t: Texts = ENGLISH) -> str:
+    """What is known of the people, in one sentence.
+
+    Args:
+        board: whose people.
+        min_people: smaller groups are not named.
+        t: texts of the page's language.
+    """
     known = []
     for key in breakdown.GROUPS:
         values = []
@@ -151,75 +143,73 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE) -> str:
         for group, n in sorted(sizes.items()):
             if n >= min_people:
                 large.append(f"{group} {n}")
-        said = f"{key} known of {len(values)}"
+        said = t("board.known_of", key=t.name("attribute", key), n=len(values))
         if large:
             said += f" ({', '.join(large)})"
         known.append(said)
     if not known:
-        return "Population: nothing is known of the people but their number."
-    return f"Population: {'; '.join(known)}."
+        return t("board.population_none")
+    return t("board.population", known="; ".join(known))
 
 
-def findings(board: Board) -> list[str]:
+def findings(board: Board, t: Texts = ENGLISH) -> list[str]:
     """What the table says, in sentences that cannot be more certain than its intervals."""
     found = []
     for line in board.lines:
         if line.paired is not None:
             judged = len(board.subjects) >= MIN_TO_JUDGE
-            found.append(_against_none(line, line.paired, TITLES[board.metric], judged))
-    found += _against_shortcuts(board)
+            direction = _direction(line.paired, judged)
+            found.append(_against_none(board, line, line.paired, direction, t))
+    found += _against_shortcuts(board, t)
     for one in board.refused:
-        found.append(f"{one.name}: {one.words().rstrip('.')}.")
+        found.append(f"{one.name}: {t.said(one.words()).rstrip('.')}.")
     flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
     if flagged:
-        found.append(
-            "On the curve of constant predictors, so no sign of telling the classes apart: "
-            f"{', '.join(flagged)}."
-        )
+        found.append(t("board.constants", names=", ".join(flagged)))
     n = len(board.subjects)
     if n < 8:
         smallest = 2 ** (1 - n)
-        found.append(f"{n} people cannot give a p under {smallest:.3g}, whatever a method does.")
+        found.append(t("board.smallest_p", n=n, p=f"{smallest:.3g}"))
     return found
 
 
-def _against_none(line: Line, paired: people.Paired, figure: str, judged: bool) -> str:
-    """What a method changes against no adaptation; ``judged``: there are people enough to say
-    which is better.
-    """
+def _direction(paired: people.Paired, judged: bool) -> str:
+    """Which way a gain goes; ``judged``: there are people enough to say which is better."""
     low, high = paired.ci
     if not judged:
-        direction = "with too few people to judge, against"
-    elif low > 0:
-        direction = "above"
-    elif high < 0:
-        direction = "below"
-    else:
-        direction = "not told apart from"
+        return "too_few"
+    if low > 0:
+        return "above"
+    return "below" if high < 0 else "not_apart"
+
+
+def _against_none(board: Board, line: Line, paired: people.Paired, direction: str, t: Texts) -> str:
+    """What a method changes against no adaptation."""
+    low, high = paired.ci
     interval = f"[{signed(low, 2)}, {signed(high, 2)}]"
-    gain = f"{signed(paired.mean)} {figure} per person {interval}"
-    own_p = _equals(paired.p_sign_flip)
-    p = f"p {own_p}, after Holm {p_value(line.p_holm)}"
-    n_harmed = f"{paired.n_harmed} of {paired.n_people} people are harmed"
+    figure = t("board.per_person", metric=metric_name(board.metric, t))
     least, most = paired.harmed_ci
-    interval_of_share = f"interval {percent(least)} to {percent(most)}"
-    share = f"{percent(paired.share_harmed)}, {interval_of_share}"
-    return f"{line.name}: {gain}, {direction} no adaptation ({p}); {n_harmed} ({share})."
+    told: dict[str, str] = {"name": line.name, "direction": t(f"board.{direction}")}
+    told["gain"] = f"{signed(paired.mean)} {figure} {interval}"
+    told["p"] = _equals(paired.p_sign_flip)
+    told["holm"] = p_value(line.p_holm)
+    told["harmed"] = str(paired.n_harmed)
+    told["share"] = percent(paired.share_harmed)
+    told["least"] = percent(least)
+    told["most"] = percent(most)
+    return t("board.against_none", n=paired.n_people, **told)
 
 
-def _against_shortcuts(board: Board) -> list[str]:
+def _against_shortcuts(board: Board, t: Texts) -> list[str]:
     """What is clearly better than the strongest shortcut."""
     shortcuts = [line for line in board.lines if line.kind == "shortcut"]
     if not shortcuts:
-        return ["No shortcut row could be made; without one, no figure here can be called skill."]
+        return [t("board.no_shortcut")]
     best = max(shortcuts, key=lambda line: line.figures["macro_f1"])
+    about_best = {"name": shown_name(best.name, t), "height": number(best.figures["macro_f1"])}
     n_people = len(board.subjects)
     if n_people < MIN_TO_JUDGE:
-        height = number(best.figures["macro_f1"])
-        return [
-            f"Strongest shortcut: {best.name}, macro-F1 {height}. With {n_people} people nothing is "
-            "called above it."
-        ]
+        return [t("board.shortcut_few", n=n_people, **about_best)]
     # Two classes called at random have a higher macro-F1 than one class called always; an AUC has
     # no such gift.
     skilled = []
@@ -231,17 +221,10 @@ def _against_shortcuts(board: Board) -> list[str]:
             skilled.append(line.name)
         else:
             guess.append(line.name)
-    height = number(best.figures["macro_f1"])
-    skilled_names = ", ".join(skilled) or "nothing"
-    found = [
-        f"Strongest shortcut: {best.name}, macro-F1 {height}. Clearly above it, and above every "
-        f"shortcut in AUC: {skilled_names}."
-    ]
+    skilled_names = ", ".join(skilled) or t("board.nothing")
+    found = [t("board.shortcut_above", names=skilled_names, **about_best)]
     if guess:
-        found.append(
-            "Above it in macro-F1 alone, which calling both classes at random may also give: "
-            f"{', '.join(guess)}."
-        )
+        found.append(t("board.shortcut_guess", names=", ".join(guess)))
     return found
 
 
@@ -265,14 +248,14 @@ def _equals(p: float) -> str:
     return p_value(p) if p < 0.001 else f"= {p_value(p)}"
 
 
-def ordered(board: Board) -> list[tuple[str, list[Line]]]:
+def ordered(board: Board, t: Texts = ENGLISH) -> list[tuple[str, list[Line]]]:
     """The lines of a table in its parts, the best first; shortcuts as they come."""
     by_kind: dict[str, list[Line]] = {"method": [], "base": [], "shortcut": []}
     for line in board.lines:
         by_kind.setdefault(line.kind, []).append(line)
     for kind in ("method", "base"):
         by_kind[kind].sort(key=lambda line: -line.figures["macro_f1"])
-    parts = [(title, by_kind[kind]) for kind, title in _PARTS.items()]
+    parts = [(t(title), by_kind[kind]) for kind, title in _PARTS.items()]
     return [(title, lines) for title, lines in parts if lines]
 
 
@@ -281,48 +264,59 @@ def in_order(board: Board) -> list[Line]:
     return [line for _, lines in ordered(board) for line in lines]
 
 
-def _remarks(line: Line) -> str:
+def _remarks(line: Line, t: Texts) -> str:
     found = []
     if line.constant:
-        found.append(line.constant)
+        found.append(t.said(line.constant))
     elif line.n_one_class:
-        found.append(f"{line.n_one_class} of {len(line.per_person)} people are told one class only")
+        found.append(t("board.one_class", n=line.n_one_class, all=len(line.per_person)))
     if line.coverage < 1:
-        found.append(f"{percent(1 - line.coverage)} not measured")
+        found.append(t("board.share_not_measured", share=percent(1 - line.coverage)))
     if not found:
         return ""
     flag = "!" if line.constant else ""
     return f"\n{flag}{'; '.join(found)}"
 
 
-def line_name(line: Line) -> str:
+def line_name(line: Line, t: Texts = ENGLISH) -> str:
     """The name of a line with what is to be said of it below."""
-    return line.name + _remarks(line)
+    return shown_name(line.name, t) + _remarks(line, t)
 
 
-def main_table(board: Board) -> Table:
-    """The leaderboard with every column."""
-    head = (*_ABOUT_LINE, f"{TITLES[board.metric]} per person", *_ABOUT_PEOPLE)
+def refused_rows(board: Board, width: int, t: Texts = ENGLISH) -> list[tuple[str, ...]]:
+    """The rows of methods that were asked for and refused, under their heading.
+
+    Args:
+        board: of the page.
+        width: columns of the table.
+        t: texts of the page's language.
+    """
     rows: list[tuple[str, ...]] = []
-    for title, lines in ordered(board):
-        rows.append((title,))
-        rows += [_main_row(line) for line in lines]
     if board.refused:
-        rows.append(("Asked for, and refused",))
+        rows.append((t("board.refused"),))
     for one in board.refused:
-        name = f"{one.name}\n!{one.words()}"
-        dashes = [DASH] * (len(head) - 1)
-        rows.append((name, *dashes))
-    head, rows = _without_empty(head, rows, n_kept=len(_ABOUT_LINE) + 2)
-    note = (
-        f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person "
-        "by person against no adaptation with the same model; p by sign flips, in round brackets "
-        "adjusted for the number of methods."
-    )
-    return Table(head, tuple(rows), note, ("saw before the stream",))
+        dashes = [DASH] * (width - 1)
+        rows.append((f"{one.name}\n!{t.said(one.words())}", *dashes))
+    return rows
 
 
-def _main_row(line: Line) -> tuple[str, ...]:
+def main_table(board: Board, t: Texts = ENGLISH) -> Table:
+    """The leaderboard with every column."""
+    saw = t("board.saw")
+    per_person = t("board.per_person", metric=metric_name(board.metric, t))
+    about_line = ("", saw, *(metric_name(m, t) for m in _MAIN_FIGURES))
+    head = (*about_line, per_person, *(t(f"board.{key}") for key in _ABOUT_PEOPLE))
+    rows: list[tuple[str, ...]] = []
+    for title, lines in ordered(board, t):
+        rows.append((title,))
+        rows += [_main_row(line, t) for line in lines]
+    rows += refused_rows(board, len(head), t)
+    head, rows = _without_empty(head, rows, n_kept=len(about_line) + 2)
+    note = t("board.level", level=counted_as(board.level, t))
+    return Table(head, tuple(rows), note, (saw,))
+
+
+def _main_row(line: Line, t: Texts) -> tuple[str, ...]:
     figures = _figures(line, _MAIN_FIGURES)
     mean = with_interval(line.person_mean, line.person_ci)
     spread = f"{number(line.person_sd)}\n({number(line.worst)})"
@@ -330,8 +324,8 @@ def _main_row(line: Line) -> tuple[str, ...]:
     if line.paired:
         gain = _gain_cells(line.paired, line.p_holm)
     memory = f"{line.peak_mb:.0f} MB" if math.isfinite(line.peak_mb) else DASH
-    name = line_name(line)
-    cells = [name, line.saw, *figures]
+    name = line_name(line, t)
+    cells = [name, t.said(line.saw), *figures]
     cells += [mean, spread, *gain]
     cells += [_times(line), memory]
     return tuple(cells)
@@ -387,26 +381,22 @@ def _without_empty(
     return tuple(head[k] for k in there), kept
 
 
-def metric_table(board: Board) -> Table:
+def metric_table(board: Board, t: Texts = ENGLISH) -> Table:
+    """Further metrics of every line."""
     names = ("weighted_f1", "uar", "ap", "ap_bah", "ece", "brier")
     f1s = [f"f1_{k}" for k in range(len(board.task.classes))]
     f1_titles = [f"F1 {c}" for c in board.task.classes]
-    titles = [TITLES[m] for m in names]
+    titles = [metric_name(m, t) for m in names]
     rows: list[tuple[str, ...]] = []
-    for title, lines in ordered(board):
+    for title, lines in ordered(board, t):
         rows.append((title,))
         for x in lines:
             cells = _figures(x, [*f1s, *names])
-            rows.append((x.name, *cells))
-    note = (
-        "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its "
-        "value. AP as scikit-learn, and as the BAH code has it (a constant score gets half the "
-        "prevalence there, and 1 gets 0)."
-    )
-    return Table(("", *f1_titles, *titles), tuple(rows), note)
+            rows.append((shown_name(x.name, t), *cells))
+    return Table(("", *f1_titles, *titles), tuple(rows), t("board.ece"))
 
 
-def shortcut_table(board: Board) -> Table | None:
+def shortcut_table(board: Board, t: Texts = ENGLISH) -> Table | None:
     """Every line against every shortcut; None where one of the two is absent."""
     shortcuts = [x.name for x in board.lines if x.kind == "shortcut"]
     shortcuts = [name for name in shortcuts if name != baselines.WORDS["constant"]]
@@ -418,37 +408,34 @@ def shortcut_table(board: Board) -> Table | None:
     kept += [("within_question_auc", name) for name in orders]
     head = [""]
     for metric, name in kept:
-        brief, _, _ = name.partition(" (")
-        head.append(f"{TITLES[metric]} − {brief}")
+        brief, _, _ = shown_name(name, t).partition(" (")
+        head.append(f"{metric_name(metric, t)} − {brief}")
     rows = []
     for x in lines:
         cells = []
         for metric, name in kept:
             mean, *interval = x.above[name][metric]
             cells.append(with_gain(mean, interval))
-        rows.append((x.name, *cells))
-    note = "Differences over the same resamples of people. Skill is what is left above zero."
-    return Table(tuple(head), tuple(rows), note)
+        rows.append((shown_name(x.name, t), *cells))
+    return Table(tuple(head), tuple(rows), t("board.differences"))
 
 
-def pair_table(board: Board) -> Table | None:
+def pair_table(board: Board, t: Texts = ENGLISH) -> Table | None:
     """Every method against every other on the same people."""
     found = against_each_other(board)
     if not found:
         return None
     head = (
         "",
-        f"{TITLES[board.metric]} per person",
-        "p, sign flips",
-        "p, Holm",
-        "p, Wilcoxon",
+        t("board.per_person", metric=metric_name(board.metric, t)),
+        t("board.p_flips"),
+        t("board.p_adjusted"),
+        t("board.p_wilcoxon"),
         "d_z",
-        "rank-biserial",
-        "people better / same / worse",
+        t("board.rank_biserial"),
+        t("board.better_worse"),
     )
-    note = (
-        f"Person by person, mean over seeds first; better and worse by more than {people.HARM:g}."
-    )
+    note = t("board.pairs", harm=f"{people.HARM:g}")
     return Table(head, tuple(_pair_row(pair) for pair in found), note)
 
 
@@ -466,32 +453,35 @@ def _pair_row(pair: Values) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def group_blocks(board: Board, entries: Sequence[Values], min_people: int) -> list[Block]:
+def group_blocks(
+    board: Board, entries: Sequence[Values], min_people: int, t: Texts = ENGLISH
+) -> list[Block]:
     """Figures by groups of people.
 
     Args:
         board: whose lines are shown.
         entries: those of :func:`twomind.evaluation.breakdown.subgroups`.
         min_people: below which a group is suppressed.
+        t: texts of the page's language.
     """
-    title = Text("Groups of people", "h3")
+    title = Text(t("board.groups"), "h3")
     if not entries:
-        return [title, Text("The data set says nothing about sex, age, ethnicity or language.")]
+        return [title, Text(t("board.groups_none"))]
     names = [x.name for x in in_order(board)]
     names = [name for name in names if name != baselines.WORDS["constant"]]
-    head = ("", "people", "rows", *(f"macro-F1, {name}" for name in names))
-    rows = [_group_row(entry, names) for entry in entries]
-    note = (
-        f"Groups of fewer than {min_people} people are suppressed. With few people, intervals this "
-        "wide show no difference between groups, and no sameness."
-    )
-    return [title, Table(head, tuple(rows), note, ("people",))]
+    n_people = t("board.people")
+    figures = [f"{metric_name('macro_f1', t)}, {shown_name(name, t)}" for name in names]
+    head = ("", n_people, t("board.rows"), *figures)
+    rows = [_group_row(entry, names, t) for entry in entries]
+    note = t("board.groups_small", n=min_people)
+    return [title, Table(head, tuple(rows), note, (n_people,))]
 
 
-def _group_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
-    group = f"{entry['group']}: {entry['value']}"
+def _group_row(entry: Values, names: Sequence[str], t: Texts) -> tuple[str, ...]:
+    group = f"{t.name('attribute', entry['group'])}: {entry['value']}"
     if "suppressed" in entry:
-        return (group, entry["suppressed"], "–", *["suppressed"] * len(names))
+        hidden = [t("board.suppressed")] * len(names)
+        return (group, t.said(entry["suppressed"]), "–", *hidden)
     cells = []
     for name in names:
         mean, *interval = entry["lines"][name]["macro_f1"]
@@ -514,36 +504,37 @@ def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:
     return most, keys[words]
 
 
-def moment_blocks(board: Board, results: Plain) -> list[Block]:
-    """The table of events and boundaries; what it is made of goes into ``results`` by line."""
+def moment_blocks(board: Board, results: Plain, t: Texts = ENGLISH) -> list[Block]:
+    """The table of events and boundaries.
+
+    Args:
+        board: of the page.
+        results: what the table is made of goes here, by line.
+        t: texts of the page's language.
+    """
     rows: list[tuple[str, ...]] = []
-    for title, lines in ordered(board):
+    for title, lines in ordered(board, t):
         rows.append((title,))
         for x in lines:
             found = breakdown.moments(*_frames_of(x, board))
             if found:
                 results[x.name] = found
-                rows.append(_moment_row(x.name, found))
+                rows.append(_moment_row(shown_name(x.name, t), found))
     if all(len(r) == 1 for r in rows):
         return []
     head = (
         "",
-        f"event F1 (±{timeline.TOLERANCE_S:g} s)",
-        "boundary error, s",
-        "boundary lag, s",
-        "boundaries missed",
-        "changes / min",
-        "coders' changes / min",
-        "segment macro-F1",
-        "segment AUC",
+        t("board.event_f1", s=f"{timeline.TOLERANCE_S:g}"),
+        t("board.boundary_error"),
+        t("board.boundary_lag"),
+        t("board.boundary_missed"),
+        t("board.flips"),
+        t("board.true_flips"),
+        t("board.segment_f1"),
+        t("board.segment_auc"),
     )
-    note = (
-        "Events: stretches of the last class; one is found when onset and offset are both within "
-        "the tolerance. Boundary error: mean absolute, of events that overlap. Lag: median of the "
-        f"nearest same change within {timeline.MAX_LAG_S:g} s, positive is late. Segments: "
-        "stretches that coders gave one label."
-    )
-    return [Text("Moments: events, boundaries, stability", "h3"), Table(head, tuple(rows), note)]
+    note = t("board.moments_how", s=f"{timeline.MAX_LAG_S:g}")
+    return [Text(t("board.moments"), "h3"), Table(head, tuple(rows), note)]
 
 
 def _moment_row(name: str, found: Values) -> tuple[str, ...]:
@@ -560,33 +551,28 @@ def _moment_row(name: str, found: Values) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def made_table(board: Board) -> Table:
+#: Columns of the table of how runs were made.
+_MADE = ("model", "settings", "handed_over", "reset", "commit", "versions", "data")
+
+
+def made_table(board: Board, t: Texts = ENGLISH) -> Table:
     """How each line's runs were made."""
-    rows = [_made_row(line) for line in board.lines if line.runs]
-    head = (
-        "",
-        "model",
-        "settings",
-        "handed over (first fold)",
-        "state starts anew",
-        "commit",
-        "versions",
-        "data",
-    )
+    rows = [_made_row(line, t) for line in board.lines if line.runs]
+    head = ("", *(t(f"board.{key}") for key in _MADE))
     return Table(head, tuple(rows), words=head[1:])
 
 
-def _made_row(line: Line) -> tuple[str, ...]:
+def _made_row(line: Line, t: Texts) -> tuple[str, ...]:
     first = line.runs[0]
-    seen = [_handed_over(what, given) for what, given in first.seen.items()]
-    settings = json.dumps(dict(first.config)) if first.config else "none"
+    seen = [_handed_over(what, given, t) for what, given in first.seen.items()]
+    settings = json.dumps(dict(first.config)) if first.config else t("board.none")
     commits = sorted({_commit(run) for run in line.runs})
     twomind = first.versions.get("twomind", "?")
     numpy = first.versions.get("numpy", "?")
-    cells = [line.name, first.model, settings]
-    cells.append("; ".join(seen) or "nothing")
-    cells.append(first.reset)
-    cells.append(", ".join(commits) or "not known")
+    cells = [shown_name(line.name, t), first.model, settings]
+    cells.append("; ".join(seen) or t("board.nothing"))
+    cells.append(t.said(first.reset))
+    cells.append(", ".join(commits) or t("board.not_known"))
     cells.append(f"twomind {twomind}, numpy {numpy}")
     cells.append(_data(line))
     return tuple(cells)
@@ -613,22 +599,22 @@ def ran_where(board: Board) -> list[Plain]:
     return found if any(one["laboratory"] != THIS_LABORATORY for one in found) else []
 
 
-def place_blocks(entries: Sequence[Plain]) -> list[Block]:
+def place_blocks(entries: Sequence[Plain], t: Texts = ENGLISH) -> list[Block]:
     """The table of :func:`ran_where`."""
     if not entries:
         return []
-    head = ("", "laboratory", "people", "rows", "seeds", "twomind", "device", "data")
+    counted = (t("board.people"), t("board.rows"))
+    made_of = (t("board.seeds_head"), "twomind", t("board.device"), t("board.data"))
+    head = ("", t("board.laboratory"), *counted, *made_of)
     rows = []
     for entry in entries:
         seeds = ", ".join(str(seed) for seed in entry["seeds"])
         counts = (str(entry["n_people"]), str(entry["n_rows"]), seeds)
         made = (entry["twomind"], entry["device"], ", ".join(entry["data"][:3]))
-        rows.append((entry["line"], entry["laboratory"], *counts, *made))
-    note = (
-        "A laboratory is called by a pseudonym under its own key. People of a bundle have "
-        "pseudonyms, and no attributes: they are in no table of groups."
-    )
-    return [Text("Which ran where", "h3"), Table(head, tuple(rows), note, words=head[4:])]
+        where = t.said(entry["laboratory"])
+        rows.append((shown_name(entry["line"], t), where, *counts, *made))
+    table = Table(head, tuple(rows), t("board.places_how"), words=head[4:])
+    return [Text(t("board.places"), "h3"), table]
 
 
 def _data(line: Line) -> str:
@@ -639,10 +625,11 @@ def _data(line: Line) -> str:
     return ", ".join(brief[:3]) + more
 
 
-def _handed_over(what: str, seen: Any) -> str:
+def _handed_over(what: str, seen: Any, t: Texts) -> str:
     if isinstance(seen, Mapping) and "windows" in seen:
-        return f"{what}: {seen['recordings']} recording(s), {seen['windows']} windows"
-    return what
+        n = seen["windows"]
+        return t("board.windows", what=t.said(what), recordings=seen["recordings"], n=n)
+    return t.said(what)
 
 
 def _commit(run: Run) -> str:

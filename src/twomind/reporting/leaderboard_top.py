@@ -18,15 +18,17 @@ from twomind.reporting import figures
 from twomind.reporting.leaderboard_tables import (
     DASH,
     MIN_TO_JUDGE,
-    TITLES,
     line_name,
+    metric_name,
     ordered,
     p_value,
     percent,
+    refused_rows,
     signed,
     with_gain,
     with_interval,
 )
+from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.page import Block, Code, Figure, Fold, Link, Links, Table, Text
 
 #: A method is called better from this p on, adjusted for the number of methods.
@@ -61,40 +63,32 @@ def changed_options(now: object, usual: object, options: Mapping[str, str]) -> l
     return found
 
 
-def verdict(board: Board) -> str:
+def verdict(board: Board, t: Texts = ENGLISH) -> str:
     """One sentence: is any gain real? Never more certain than intervals and people allow."""
     methods = [line for line in board.lines if line.paired is not None]
     n = len(board.subjects)
     if not methods:
-        return _verdict_on_skill(board)
-    what = f"{TITLES[board.metric]} per person"
+        return _verdict_on_skill(board, t)
+    what = t("board.per_person", metric=metric_name(board.metric, t))
     if n < MIN_TO_JUDGE:
-        return (
-            f"Whether any gain is real cannot be said: {n} people are fewer than the "
-            f"{MIN_TO_JUDGE} that a verdict needs."
-        )
+        return t("board.gain_unknown", n=n, least=MIN_TO_JUDGE)
     better = [line.name for line in methods if _is_better(line)]
-    said = f"No method of {len(methods)} gains anything that {n} people could show ({what})"
+    said = t("board.gain_none", n=n, methods=len(methods), what=what)
     if better:
-        named = ", ".join(better)
-        said = f"Better than no adaptation on {n} people ({what}, p after Holm < .05): {named}"
+        said = t("board.gain_some", n=n, what=what, names=", ".join(better))
     worst = max(methods, key=lambda line: _harm(line))
-    harm = f"most people harmed: {percent(_harm(worst))}, by {worst.name}"
-    return f"{said}; {harm}."
+    return t("board.gain_harm", said=said, share=percent(_harm(worst)), name=worst.name)
 
 
-def _verdict_on_skill(board: Board) -> str:
+def _verdict_on_skill(board: Board, t: Texts) -> str:
     """Where nothing was adapted: is anything above the shortcuts?"""
     n = len(board.subjects)
     if n < MIN_TO_JUDGE:
-        return (
-            f"Whether any figure is skill cannot be said: {n} people are fewer than the "
-            f"{MIN_TO_JUDGE} that a verdict needs."
-        )
+        return t("board.skill_unknown", n=n, least=MIN_TO_JUDGE)
     above = [line.name for line in board.lines if _is_above_all(line)]
     if not above:
-        return f"Nothing is above every shortcut on {n} people (macro-F1, 95 % interval)."
-    return f"Above every shortcut on {n} people (macro-F1, 95 % interval): {', '.join(above)}."
+        return t("board.skill_none", n=n)
+    return t("board.skill_some", n=n, names=", ".join(above))
 
 
 def _is_above_all(line: Line) -> bool:
@@ -115,26 +109,23 @@ def _harm(line: Line) -> float:
     return line.paired.share_harmed
 
 
-def forest_blocks(board: Board, tag: str) -> list[Block]:
+def forest_blocks(board: Board, tag: str, t: Texts = ENGLISH) -> list[Block]:
     """The forest plot of all methods; nothing where none was compared with no adaptation.
 
     Args:
         board: of the page.
         tag: begins the name of the figure.
+        t: texts of the page's language.
     """
-    rows = [_forest_row(line) for _, lines in ordered(board) for line in lines if line.paired]
+    rows = [_forest_row(line, t) for _, lines in ordered(board) for line in lines if line.paired]
     if not rows:
         return []
-    name = TITLES[board.metric]
-    svg = figures.forest(rows, f"gain in {name} per person, against no adaptation", people.HARM)
-    caption = (
-        "One row is one method: the diamond is the mean gain with its 95 % interval, a dot is one "
-        f"person against themselves without adaptation. Orange: harmed, by more than {people.HARM:g}."
-    )
-    return [Figure(f"{tag}-forest", svg, caption)]
+    axis = t("board.forest_axis", metric=metric_name(board.metric, t))
+    svg = figures.forest(rows, axis, people.HARM, t)
+    return [Figure(f"{tag}-forest", svg, t("board.forest", harm=f"{people.HARM:g}"))]
 
 
-def _forest_row(line: Line) -> figures.Gain:
+def _forest_row(line: Line, t: Texts) -> figures.Gain:
     paired = line.paired
     assert paired is not None
     changes = {}
@@ -142,49 +133,45 @@ def _forest_row(line: Line) -> figures.Gain:
         changes[subject] = line.per_person[subject] - before
     low, high = paired.ci
     told = f"{signed(paired.mean, 2)} [{signed(low, 2)}, {signed(high, 2)}]"
-    harmed = f"{paired.n_harmed} of {paired.n_people} harmed"
+    harmed = t("board.n_harmed", n=paired.n_harmed, all=paired.n_people)
     return figures.Gain(line.name, changes, paired.mean, paired.ci, (told, harmed))
 
 
-def short_table(board: Board) -> Table:
+def short_table(board: Board, t: Texts = ENGLISH) -> Table:
     """Six columns: what a reader asks first. The rest is behind "All metrics"."""
     adapted = any(line.paired for line in board.lines)
-    title = TITLES[board.metric]
-    middle = ("macro-F1", "gain per person", "p (Holm)", "harmed")
-    if not adapted:
-        middle = ("macro-F1", f"{title} per person", "AUC", "AUC within question")
-    head = ("", *middle, "saw before the stream")
-    rows: list[tuple[str, ...]] = []
-    for part, lines in ordered(board):
-        rows.append((part,))
-        rows += [_short_row(line, adapted) for line in lines]
-    if board.refused:
-        rows.append(("Asked for, and refused",))
-    for one in board.refused:
-        dashes = [DASH] * (len(head) - 1)
-        rows.append((f"{one.name}\n!{one.words()}", *dashes))
-    note = "Square brackets: 95 % interval over people."
+    saw = t("board.saw")
+    per_person = t("board.per_person", metric=metric_name(board.metric, t))
+    middle = [per_person, metric_name("auc", t), metric_name("within_question_auc", t)]
     if adapted:
-        note += (
-            " Gain: person by person against no adaptation with the same model; p by sign flips."
-        )
-    return Table(head, tuple(rows), note, ("saw before the stream",))
+        middle = [t("board.gain"), t("board.p_holm"), t("board.harmed")]
+    head = ("", metric_name("macro_f1", t), *middle, saw)
+    rows: list[tuple[str, ...]] = []
+    for part, lines in ordered(board, t):
+        rows.append((part,))
+        rows += [_short_row(line, adapted, t) for line in lines]
+    rows += refused_rows(board, len(head), t)
+    note = t("board.brackets")
+    if adapted:
+        note += f" {t('board.gain_how')}"
+    return Table(head, tuple(rows), note, (saw,))
 
 
-def _short_row(line: Line, adapted: bool) -> tuple[str, ...]:
+def _short_row(line: Line, adapted: bool, t: Texts) -> tuple[str, ...]:
+    name, saw = line_name(line, t), t.said(line.saw)
     f1 = with_interval(line.figures["macro_f1"], line.intervals["macro_f1"])
     if not adapted:
         cells = [f1, with_interval(line.person_mean, line.person_ci)]
         for metric in ("auc", "within_question_auc"):
             cells.append(with_interval(line.figures[metric], line.intervals[metric]))
-        return (line_name(line), *cells, line.saw)
+        return (name, *cells, saw)
     paired = line.paired
     if paired is None:
-        return (line_name(line), f1, DASH, DASH, DASH, line.saw)
+        return (name, f1, DASH, DASH, DASH, saw)
     least, most = paired.harmed_ci
     harmed = f"{percent(paired.share_harmed)}\n[{percent(least)}, {percent(most)}]"
     gain = with_gain(paired.mean, paired.ci)
-    return (line_name(line), f1, gain, p_value(line.p_holm), harmed, line.saw)
+    return (name, f1, gain, p_value(line.p_holm), harmed, saw)
 
 
 # --- what a paper takes from the page
@@ -266,36 +253,34 @@ BIBTEX = f"""@software{{twomind,
 """
 
 
-def action_blocks(board: Board, tag: str, how: Origin) -> list[Block]:
+def action_blocks(board: Board, tag: str, how: Origin, t: Texts = ENGLISH) -> list[Block]:
     """Buttons: LaTeX, a CSV per person, BibTeX; the command, and settings that were changed.
 
     Args:
         board: of the page.
         tag: begins the names of the files.
         how: the page was asked for.
+        t: texts of the page's language.
     """
+    table = latex(short_table(board, t))
     links = [
-        Link("LaTeX of the table", f"{tag}.tex", latex(short_table(board)), "text/x-tex"),
-        Link("CSV per person", f"{tag}-people.csv", per_person_csv(board), "text/csv"),
+        Link(t("board.latex"), f"{tag}.tex", table, "text/x-tex"),
+        Link(t("board.csv"), f"{tag}-people.csv", per_person_csv(board), "text/csv"),
         Link("BibTeX", "twomind.bib", BIBTEX, "text/plain"),
     ]
     if how.harm:
-        links.append(Link("Who was harmed", how.harm))
-    blocks: list[Block] = [Links(tuple(links))]
-    command = how.command or "Not known: the page was made from Python."
-    blocks.append(Fold("Exact command", (Code(command),)))
-    changed = "\n".join(how.changed) or "None: every setting is at its default."
-    blocks.append(Fold("Settings that differ from the defaults", (Code(changed),)))
+        links.append(Link(t("board.who_harmed"), how.harm))
+    blocks: list[Block] = [Links(tuple(links)), Text(t("board.tables_beside"), "sub")]
+    command = how.command or t("board.command_unknown")
+    blocks.append(Fold(t("board.command"), (Code(command),)))
+    changed = "\n".join(how.changed) or t("board.changed_none")
+    blocks.append(Fold(t("board.changed"), (Code(changed),)))
     return blocks
 
 
-def few_people(board: Board) -> list[Block]:
+def few_people(board: Board, t: Texts = ENGLISH) -> list[Block]:
     """The banner where people are too few for a verdict."""
     n = len(board.subjects)
     if n >= MIN_TO_JUDGE:
         return []
-    note = (
-        f"Only {n} people. Under {MIN_TO_JUDGE}, no line is called above another here: intervals "
-        "over so few people are too narrow to be trusted."
-    )
-    return [Text(note, "few")]
+    return [Text(t("board.few", n=n, least=MIN_TO_JUDGE), "few")]

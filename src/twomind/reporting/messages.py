@@ -1,23 +1,18 @@
-"""The texts of the report's pages, in each of its languages, from one file."""
+"""The texts of the pages, in each of their languages, from one file."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Literal
+
+from twomind.core.plural import agreed
+from twomind.reporting.message_file import messages
+from twomind.reporting.sentences import in_language
 
 #: Languages of the pages.
 Language = Literal["en", "fr"]
-
-
-@cache
-def _messages() -> Mapping[str, Mapping[str, Mapping[str, str]]]:
-    text = (files("twomind.reporting") / "messages.toml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, dict[str, str]]] = tomllib.loads(text)
-    return found
+#: Numbers below this one take the form of one.
+_ONE_BELOW = {"en": 0, "fr": 2}
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Texts:
     language: Language = "en"
 
     def __call__(self, name: str, /, **values: object) -> str:
-        """A text with its places filled in.
+        """A text with its places filled in, and the forms that go with ``n``.
 
         Args:
             name: section and key, e.g. ``score.expected``.
@@ -37,7 +32,11 @@ class Texts:
             KeyError: there is no such text.
         """
         section, _, key = name.partition(".")
-        return _messages()[section][key][self.language].format(**values)
+        text = messages()[section][key][self.language]
+        n = values.get("n")
+        if isinstance(n, int | float):
+            text = agreed(text, n, _ONE_BELOW[self.language])
+        return text.format(**values)
 
     def name(self, section: str, key: str) -> str:
         """What something is called; its own name without underscores where no text is there.
@@ -46,8 +45,12 @@ class Texts:
             section: of the names, e.g. ``kind``, ``curve`` or ``unit``.
             key: its own name.
         """
-        found = _messages()[section].get(key)
+        found = messages()[section].get(key)
         return key.replace("_", " ") if found is None else found[self.language]
+
+    def has(self, section: str, key: str) -> bool:
+        """Whether something has a name of its own there."""
+        return key in messages()[section]
 
     def count(self, n: int, one: str) -> str:
         """``2`` → ``2 words``.
@@ -56,13 +59,35 @@ class Texts:
             n: how many.
             one: the key of what one is called; with an s of what several are.
         """
-        key = one if n == 1 else f"{one}s"
+        is_one = n == 1 or n < _ONE_BELOW[self.language]
+        key = one if is_one else f"{one}s"
         grouped = f"{n:,}" if self.language == "en" else f"{n:,}".replace(",", "\u202f")
         return f"{grouped} {self('count.' + key)}"
 
     def section(self, name: str) -> dict[str, str]:
         """All texts of a section, unfilled."""
-        return {key: text[self.language] for key, text in _messages()[name].items()}
+        return {key: text[self.language] for key, text in messages()[name].items()}
+
+    def said(self, sentence: str) -> str:
+        """What the library said in English (a reason, a remark, what a cue means) in this language;
+        as it is where no text is there.
+
+        Args:
+            sentence: as it stands in results and tables.
+        """
+        if self.language == "en":
+            return sentence
+        found = in_language(sentence, self.language, _ONE_BELOW[self.language])
+        return sentence if found is None else found
+
+    def language_of(self, sentence: str) -> str:
+        """The language in which :meth:`said` gives a sentence: this one, or English where no text is
+        there.
+        """
+        if self.language == "en" or not sentence:
+            return self.language
+        found = in_language(sentence, self.language, _ONE_BELOW[self.language])
+        return "en" if found is None else self.language
 
 
 ENGLISH = Texts()

@@ -40,7 +40,7 @@ def sentence(rows: Sequence[Values], t: Texts) -> str:
     own = next((row["meaning"] for row in rows if row.get("meaning")), "")
     if own:
         counts = {"scored": len(scored), "all": len(rows)}
-        return t("overview.own_meaning", meaning=own, **counts)
+        return t("overview.own_meaning", meaning=t.said(own), **counts)
     likely = [row for row in scored if row["score"]["p"] > LIKELY]
     said = _said(likely, len(scored), t)
     n = len(rows) - len(scored)
@@ -67,7 +67,7 @@ def banner(rows: Sequence[Values], t: Texts) -> Banner | None:
     [(commonest, _)] = reasons.most_common(1)
     missing = sum(row["counts"].get("words") is None for row in rows)
     way = "way_words" if missing > len(rows) / 2 else "way_other"
-    why = t("overview.nothing_why", why=commonest) if commonest else ""
+    why = t("overview.nothing_why", why=t.said(commonest)) if commonest else ""
     return Banner(why, t(f"overview.{way}"))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from twomind.core.files import encoded
 from twomind.core.store import write_text
+from twomind.reporting.messages import ENGLISH, Texts
 
 STYLE = (files("twomind.reporting") / "web" / "page.css").read_text(encoding="utf-8")
 
@@ -207,22 +208,22 @@ def _plain(text: str) -> str:
     return f"{value} {small}" if small else value
 
 
-def _markdown_more(block: Links | Code | Fold) -> str:
+def _markdown_more(block: Links | Code | Fold, t: Texts) -> str:
     if isinstance(block, Links):
         beside = [link for link in block.items if not link.text]
         return " ".join(f"[{link.label}]({quote(link.name)})" for link in beside)
     if isinstance(block, Code):
         return f"```\n{block.text}\n```"
-    inner = "\n\n".join(map(_markdown, block.blocks))
+    inner = "\n\n".join(_markdown(inside, t) for inside in block.blocks)
     return f"### {block.title}\n\n{inner}"
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: Block, t: Texts) -> str:
     if isinstance(block, Links | Code | Fold):
-        return _markdown_more(block)
+        return _markdown_more(block, t)
     if isinstance(block, Text):
-        marks = {"h1": "# ", "h2": "## ", "h3": "### ", "banner": "> **Note.** "}
-        marks |= {"few": "> **Few people.** "}
+        marks = {"h1": "# ", "h2": "## ", "h3": "### "}
+        marks |= {"banner": f"> **{t('board.note')}** ", "few": f"> **{t('board.few_people')}** "}
         return marks.get(block.kind, "") + block.body
     if isinstance(block, Bullets):
         return "\n".join(f"- {i}" for i in block.items)
@@ -230,7 +231,7 @@ def _markdown(block: Block) -> str:
         return _markdown_table(block)
     if isinstance(block, Figure):
         return f"![{block.caption}](figures/{block.name}.svg)\n\n{block.caption}"
-    return "\n\n".join(map(_markdown, block.figures))
+    return "\n\n".join(_markdown(figure, t) for figure in block.figures)
 
 
 def _figures(blocks: Sequence[Block]) -> list[Figure]:
@@ -245,12 +246,18 @@ def _figures(blocks: Sequence[Block]) -> list[Figure]:
     return found
 
 
-def html_of(blocks: Sequence[Block], title: str) -> str:
-    """A page as HTML that opens without a network."""
+def html_of(blocks: Sequence[Block], title: str, language: str = "en") -> str:
+    """A page as HTML that opens without a network.
+
+    Args:
+        blocks: what stands on it.
+        title: of the page.
+        language: of its texts, as a code.
+    """
     policy = "base-uri 'none'; form-action 'none'; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     body = "\n".join(map(_html, blocks))
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
@@ -258,7 +265,9 @@ def html_of(blocks: Sequence[Block], title: str) -> str:
     )
 
 
-def write_page(blocks: Sequence[Block], folder: Path, name: str, title: str) -> tuple[Path, Path]:
+def write_page(
+    blocks: Sequence[Block], folder: Path, name: str, title: str, t: Texts = ENGLISH
+) -> tuple[Path, Path]:
     """Write a page in HTML that opens without a network, in Markdown, and its figures.
 
     Args:
@@ -266,14 +275,15 @@ def write_page(blocks: Sequence[Block], folder: Path, name: str, title: str) -> 
         folder: of the files.
         name: of the files without their endings.
         title: of the page.
+        t: texts of the page's language.
 
     Returns:
         The paths of the HTML and the Markdown.
     """
-    html = html_of(blocks, title)
+    html = html_of(blocks, title, t.language)
     for figure in _figures(blocks):
         write_text(folder / "figures" / f"{figure.name}.svg", figure.svg + "\n")
-    markdown = "\n\n".join(map(_markdown, blocks)) + "\n"
+    markdown = "\n\n".join(_markdown(block, t) for block in blocks) + "\n"
     html_path = write_text(folder / f"{name}.html", html)
     markdown_path = write_text(folder / f"{name}.md", markdown)
     return html_path, markdown_path

@@ -22,7 +22,7 @@ from twomind.core.settings import Bounds, check_bounds
 from twomind.core.version import __version__
 from twomind.datasets.consent import Consent, publication
 from twomind.reporting import overview
-from twomind.reporting.messages import Language, Texts
+from twomind.reporting.messages import ENGLISH, Language, Texts
 from twomind.reporting.report_data import modalities_with, overview_row, time_data
 from twomind.reporting.report_text import answer_text, question_text, seconds
 from twomind.reporting.result import Plain, Result, Values
@@ -39,18 +39,11 @@ PLAYABLE_SOUND = {
     ".ogg": "audio/ogg",
     ".flac": "audio/flac",
 }
-#: Why a recording is neither embedded nor linked.
+#: Why a recording is neither embedded nor linked, by the key of the text.
 LEFT_OUT = {
-    Consent.NO: "This person refused to be shown; the recording is left out.",
-    Consent.UNREADABLE: "What this person agreed to is stated beside the recording and cannot be "
-    "read; the recording is left out.",
+    Consent.NO: "answer.refused",
+    Consent.UNREADABLE: "answer.refused_unreadable",
 }
-#: Why a recording is linked only, where nothing says whether its person may be shown.
-_NOT_IN_PAGE = "not put into this page, because "
-UNKNOWN_CONSENT = (
-    f"{_NOT_IN_PAGE}nothing says whether this person agreed to be shown: see "
-    "consent_publication in people.csv, or --set report.embed=all"
-)
 #: Modules of the page in the order they are joined; each may use what stands before it.
 _MODULES = (
     "dom.js",
@@ -88,7 +81,7 @@ class ReportSettings:
     overlay: bool = False
     #: of an overlay, seconds at most
     overlay_s: Annotated[float, Bounds(0, low_open=True)] = 120.0
-    #: of the page's own texts: en or fr; what the library tells of a recording stays English
+    #: of the pages: en or fr; tables and JSON stay English
     language: Language = "en"
 
     def __post_init__(self) -> None:
@@ -235,7 +228,7 @@ def _media(
         return found, 0
     consent = publication(file, answer.subject)
     if consent in LEFT_OUT:
-        return found | {"left_out": LEFT_OUT[consent]}, 0
+        return found | {"left_out": Texts(how.language)(LEFT_OUT[consent])}, 0
     size = file.stat().st_size
     agreed = consent is Consent.YES or bool(answer.row.get("drawn"))
     note = _why_linked(how, agreed, size > budget)
@@ -257,24 +250,23 @@ def why_not_shown(media: Path, subject: str, drawn: bool, how: ReportSettings) -
     """
     consent = publication(media, subject)
     if consent in LEFT_OUT:
-        return LEFT_OUT[consent]
+        return ENGLISH(LEFT_OUT[consent])
     if how.embed == "none":
-        return "reports without recordings were asked for"
+        return ENGLISH("answer.linked_none")
     if how.embed == "consented" and consent is not Consent.YES and not drawn:
-        return UNKNOWN_CONSENT.removeprefix(_NOT_IN_PAGE)
+        return ENGLISH("answer.not_known")
     return ""
 
 
 def _why_linked(how: ReportSettings, agreed: bool, too_large: bool) -> str:
     """Why a recording that a browser plays is not embedded; empty where it is."""
+    t = Texts(how.language)
     if how.embed == "none":
-        return "reports without recordings were asked for"
+        return t("answer.linked_none")
     if how.embed == "consented" and not agreed:
-        return UNKNOWN_CONSENT
+        return t("answer.linked_unknown", why=t("answer.not_known"))
     if too_large:
-        return (
-            f"too large to put into this page: at most {how.embed_mb:g} MB, --set report.embed_mb"
-        )
+        return t("answer.linked_large", mb=f"{how.embed_mb:g}")
     return ""
 
 
@@ -440,7 +432,7 @@ def _meaning(rows: Sequence[Values], t: Texts) -> str:
     """What the number says: in the model's own words, where it has some."""
     for row in rows:
         if row.get("meaning"):
-            return str(row["meaning"])
+            return t.said(str(row["meaning"]))
     return t("score.meaning")
 
 

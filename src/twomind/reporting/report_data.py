@@ -210,8 +210,9 @@ def _curves(result: Result, end_s: float, t: Texts) -> list[Plain]:
         return found + curves_of(face, "face", end_s, "", t)
     units = [name for name in own.names if name.startswith("AU")]
     others = [name for name in face.names if not name.startswith("AU")]
-    found += curves_of(_subset(own, units), "face", end_s, result.neutral, t)
-    found += curves_of(_off_usual(own), "face", end_s, result.neutral, t)
+    against = t.said(result.neutral)
+    found += curves_of(_subset(own, units), "face", end_s, against, t)
+    found += curves_of(_off_usual(own), "face", end_s, against, t)
     found += curves_of(_subset(face, others), "face", end_s, "", t)
     return found
 
@@ -297,16 +298,18 @@ def quality_of(track: Track, end_s: float, gap: str) -> list[list[Any]]:
 
 def _quality(result: Result, end_s: float, t: Texts) -> list[Plain]:
     gaps = {"face": "no video frame", "voice": "no sound"}
+    nothing = "not measured"
     found = []
     for name, gap in gaps.items():
         track = result.features.tracks.get(name)
         if track is None:
-            why = result.features.notes.get(name, "not measured")
+            why = result.features.notes.get(name, nothing)
             runs: list[list[Any]] = [[0.0, _round(end_s), why]]
         else:
             runs = quality_of(track, end_s, gap)
+        told = [[start, end, t.said(reason)] for start, end, reason in runs]
         label = t("js.measurable", what=t(f"modality.{name}"))
-        found.append({"name": name, "label": label, "runs": runs})
+        found.append({"name": name, "label": label, "runs": told})
     return found
 
 
@@ -460,14 +463,14 @@ def _cue_data(cues: Sequence[Cue], t: Texts) -> list[Plain]:
 
 def _cue_item(cue: Cue, t: Texts) -> Plain:
     item: Plain = {"kind": cue.kind, "label": t.name("kind", cue.kind)}
-    item["meaning"] = _meanings().get(cue.kind, "")
+    item["meaning"] = t.said(_meanings().get(cue.kind, ""))
     item["modality"] = cue.modality
     item["start_s"] = _round(cue.start_s)
     item["end_s"] = _round(cue.end_s)
     item["value"] = _strength(cue)
     item["unit"] = t.name("unit", cue.unit)
-    item["detail"] = cue.detail
-    item["halves"] = halves_of(cue)
+    item["detail"] = t.said(cue.detail)
+    item["halves"] = halves_of(cue, t)
     return item
 
 
@@ -482,7 +485,7 @@ def _strength(cue: Cue) -> float | None:
 _HALF = re.compile(r"(?P<what>.+?) \((?P<start>\d+\.\d)-(?P<end>\d+\.\d) s\)")
 
 
-def halves_of(cue: Cue) -> list[Plain]:
+def halves_of(cue: Cue, t: Texts = ENGLISH) -> list[Plain]:
     """The two things that an inconsistency cue quotes, with their times; none of other cues."""
     one, against, other = cue.detail.partition(" against ")
     if cue.modality != "across" or not against:
@@ -493,8 +496,14 @@ def halves_of(cue: Cue) -> list[Plain]:
         if half is None:
             return []
         start_s, end_s = float(half["start"]), float(half["end"])
-        found.append({"what": half["what"], "start_s": start_s, "end_s": end_s})
+        found.append({"what": _named(half["what"], t), "start_s": start_s, "end_s": end_s})
     return found
+
+
+def _named(what: str, t: Texts) -> str:
+    """``negative “hate it”`` with the name of its kind of cue in the page's language."""
+    name, quote, said = what.partition(" “")
+    return f"{t.name('kind', name.replace(' ', '_'))}{quote}{said}"
 
 
 def _is_measured(result: Result, modality: str) -> bool:
@@ -549,6 +558,14 @@ def score_data(prediction: Prediction) -> Plain:
     return found
 
 
+def unadapted_p(result: Result) -> float | None:
+    """The probability of the same model without adaptation; None where there is none."""
+    plain = result.unadapted
+    if plain is None or plain.status is Status.NOT_MEASURED:
+        return None
+    return round(float(plain.probs[1]), 4)
+
+
 def _part(evidence: Evidence) -> Plain:
     return {"name": evidence.name, "value": _round(evidence.value, 4), "unit": evidence.unit}
 
@@ -563,13 +580,13 @@ def _score_curve(score: Track, end_s: float) -> Plain:
     return {"bin_s": round(bin_s, 6), "values": _short(means[:, 0])}
 
 
-def _located(result: Result, end_s: float) -> Plain:
+def _located(result: Result, end_s: float, t: Texts) -> Plain:
     segments = result.segments if result.located else ()
     score = result.frame_score if result.located else None
     reason = result.located_reason
     if not reason and not result.located:
         reason = "no model that locates was asked"
-    found: Plain = {"located": result.located, "reason": reason}
+    found: Plain = {"located": result.located, "reason": t.said(reason)}
     found["segments"] = [_segment(s) for s in segments]
     found["curve"] = None
     if score is not None and len(score):
@@ -601,7 +618,7 @@ def time_data(result: Result, t: Texts = ENGLISH) -> Plain:
     found["curves"] = _curves(result, end_s, t)
     found["speech"] = _speech(result, end_s)
     found["quality"] = _quality(result, end_s, t)
-    found["located"] = _located(result, end_s)
+    found["located"] = _located(result, end_s, t)
     there = {name for name in OPTIONAL_MODALITIES if name in result.features.tracks}
     there |= {cue.modality for cue in result.cues}
     found["modalities"] = modalities_with(there, t)
@@ -629,7 +646,7 @@ def overview_row(result: Result, link: str) -> Plain:
     row["drawn"] = recording.drawn
     row["purpose"] = result.purpose
     row["remarks"] = list(recording.words_remarks)
-    row["score"] = score_data(result.prediction)
+    row["score"] = {**score_data(result.prediction), "before": unadapted_p(result)}
     row["counts"] = measured_counts(result)
     row["meaning"] = result.model.get("meaning", "")
     row["link"] = link

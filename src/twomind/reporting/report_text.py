@@ -18,6 +18,7 @@ from twomind.reporting.report_data import (
     modality_counts,
     plain,
     score_data,
+    unadapted_p,
 )
 from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Prediction, Status, Track
@@ -58,7 +59,7 @@ def _line(t: Texts, key: str, state: str, text: str) -> Line:
 
 
 def _no(t: Texts, what: str, why: str) -> Line:
-    return _line(t, what, "no", t("measured.face_no", why=why))
+    return _line(t, what, "no", t("measured.face_no", why=t.said(why)))
 
 
 def _face_line(t: Texts, track: Track | None, note: str) -> Line:
@@ -66,13 +67,13 @@ def _face_line(t: Texts, track: Track | None, note: str) -> Line:
         return _no(t, "face", note or t("measured.no_face"))
     if not track.valid.any():
         frames = t.count(len(track), "frame")
-        text = t("measured.face_none", n=frames, why=_commonest(track))
+        text = t("measured.face_none", n=frames, why=t.said(_commonest(track)))
         return _line(t, "face", "no", text)
     share = float(track.valid.mean())
     frames = t.count(len(track), "video_frame")
     text = t("measured.face_part", share=percent(share), n=frames)
     if share < 1:
-        text += t("measured.face_lost", why=_commonest(track))
+        text += t("measured.face_lost", why=t.said(_commonest(track)))
     state = "ok" if share >= 0.8 else "part"
     return _line(t, "face", state, f"{text}.")
 
@@ -96,7 +97,8 @@ def _voice_line(t: Texts, track: Track | None, note: str, summary: Mapping[str, 
     remarks = summary.get("remarks", ())
     if not remarks or line["state"] == "no":
         return line
-    text = t("measured.note", text=line["text"], noted="; ".join(remarks))
+    noted = "; ".join(t.said(remark) for remark in remarks)
+    text = t("measured.note", text=line["text"], noted=noted)
     return _line(t, line["key"], "part", text)
 
 
@@ -128,7 +130,7 @@ def _words_line(t: Texts, words: Values) -> Line:
         remarked = t("measured.remarks", n=t.count(n_remarks, "remark"))
     what = "words"
     if not words["measured"]:
-        why = t("measured.face_no", why=words["reason"])
+        why = t("measured.face_no", why=t.said(words["reason"]))
         return _line(t, what, "no", why + remarked)
     line = _line_of_words(t, words)
     return _line(t, what, "part", line["text"] + remarked) if remarked else line
@@ -142,14 +144,14 @@ def _line_of_words(t: Texts, words: Values) -> Line:
     counted = t.count(n, "word")
     text = t("measured.words", n=counted)
     if words["source"]:
-        text = t("measured.words_from", n=counted, source=words["source"])
+        text = t("measured.words_from", n=counted, source=t.said(words["source"]))
     state = "ok"
     if words["spread"]:
         state = "part"
         text += f" {' '.join(words['notes'])}"
     if words["reason"]:
         state = "part"
-        text = t("measured.note", text=text, noted=words["reason"])
+        text = t("measured.note", text=text, noted=t.said(words["reason"]))
     return _line(t, what, state, text)
 
 
@@ -196,7 +198,7 @@ def question_text(question: str | None, t: Texts = ENGLISH) -> str:
     if name is None:
         return question
     response, theme = BAH_QUESTIONS[name]
-    return t("question.known", name=name, theme=theme, response=response)
+    return t("question.known", name=name, theme=t.said(theme), response=t.said(response))
 
 
 def known_to(model: Values, question: str | None) -> bool:
@@ -288,7 +290,7 @@ def meaning(model: Values, t: Texts = ENGLISH) -> str:
     """What the model's number is: a coder's likely mark, unless the model says otherwise of its
     own.
     """
-    return str(model.get("meaning") or t("score.meaning"))
+    return t.said(str(model.get("meaning") or "")) or t("score.meaning")
 
 
 def _given(t: Texts, prediction: Prediction) -> list[str]:
@@ -308,8 +310,24 @@ def _given(t: Texts, prediction: Prediction) -> list[str]:
                 when = t("score.cites_when", start=start, end=end)
             found.append(t("score.cites", when=when, name=e.name))
         elif e.kind == "dropped":
-            found.append(t("score.dropped", n=f"{e.value:.0f}", name=e.name))
+            found.append(t("score.dropped", n=f"{e.value:.0f}", name=t.said(e.name)))
     return found
+
+
+def _method(t: Texts, name: str) -> str:
+    """What a method does in plain words, with its name; its name alone where there are none."""
+    if not t.has("method", name):
+        return t("adapted.own_name", name=name)
+    return t("adapted.named", plain=t.name("method", name), name=name)
+
+
+def _access(t: Texts, saw: str) -> str:
+    """``summary+neutral`` in plain words."""
+    first, *others = [t.name("access", name) for name in saw.split("+")]
+    told = first
+    for other in others:
+        told = t("adapted.and", one=told, other=other)
+    return told
 
 
 def _changed(t: Texts, result: Result, score: Values) -> str:
@@ -322,13 +340,13 @@ def _changed(t: Texts, result: Result, score: Values) -> str:
     before = t("score.not_measured")
     if plain is not None and plain.status is not Status.NOT_MEASURED:
         before = f"{plain.probs[1]:.2f}"
-    method = str(result.adaptation.get("method", ""))
+    method = _method(t, str(result.adaptation.get("method", "")))
     if not result.adaptation["said"]:
         return t("adapted.not_adapted", method=method, before=before)
     saw = str(result.adaptation.get("saw", ""))
     how = t("adapted.saw_nothing")
     if saw and saw != "nothing":
-        how = t("adapted.saw", saw=saw)
+        how = t("adapted.saw", saw=_access(t, saw))
     after = t("score.not_measured") if score["p"] is None else f"{score['p']:.2f}"
     return t("adapted.changed", method=method, how=how, before=before, after=after)
 
@@ -336,6 +354,8 @@ def _changed(t: Texts, result: Result, score: Values) -> str:
 def _headline(t: Texts, score: Values, alone: Comparison | None) -> str:
     """The score beside what the question alone gives."""
     p = f"{score['p']:.2f}"
+    if alone is None and score["before"] is not None:
+        return _beside_unadapted(t, score["p"], score["before"])
     if alone is None:
         return t("score.no_comparison", p=p)
     points = alone.points
@@ -345,9 +365,24 @@ def _headline(t: Texts, score: Values, alone: Comparison | None) -> str:
     key = way if alone.known else f"unknown_{way}"
     if alone.known and way == "nothing":
         key = "adds_nothing"
+    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=_points(t, points))
+
+
+def _points(t: Texts, points: int) -> str:
     size = abs(points)
-    told = t("score.point") if size == 1 else t("score.points", n=size)
-    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=told)
+    return t("score.point") if size == 1 else t("score.points", n=size)
+
+
+def _beside_unadapted(t: Texts, p: float, before: float) -> str:
+    """The score beside that of the same model without adaptation, as the two rounded figures
+    differ.
+    """
+    points = round(100 * round(p, 2)) - round(100 * round(before, 2))
+    way = "same"
+    if points:
+        way = "raises" if points > 0 else "lowers"
+    told = {"p": f"{p:.2f}", "before": f"{before:.2f}", "points": _points(t, points)}
+    return t(f"score.adapted_{way}", **told)
 
 
 def _sentences(t: Texts, score: Values, own_meaning: bool) -> list[str]:
@@ -362,7 +397,7 @@ def _sentences(t: Texts, score: Values, own_meaning: bool) -> list[str]:
 
 def _observed(t: Texts, score: Values) -> list[str]:
     """How often answers of about this score are marked, as far as that was tested."""
-    why = str(score.get("no_band", ""))
+    why = t.said(str(score.get("no_band", "")))
     if why:
         return [f"{why[0].upper()}{why[1:]}."]
     expected = t("score.expected", n=f"{score['p'] * 100:.0f}")
@@ -389,10 +424,7 @@ def score_text(result: Result, t: Texts = ENGLISH) -> Plain:
     score["given"] = _given(t, result.prediction)
     score["changed"] = _changed(t, result, score)
     score["meaning"] = meaning(result.model, t)
-    plain = result.unadapted
-    score["before"] = None
-    if plain is not None and plain.status is not Status.NOT_MEASURED:
-        score["before"] = round(float(plain.probs[1]), 4)
+    score["before"] = unadapted_p(result)
     if status is Status.NOT_MEASURED:
         nothing = {"heading": t("score.not_measured"), "headline": "", "alone": None}
         return score | nothing | {"sentences": [], "bars": [], "base": None, "skill": ""}
@@ -434,19 +466,25 @@ def limits(result: Result, t: Texts = ENGLISH) -> list[str]:
         found.insert(0, t("limits.not_when"))
     found.append(t("limits.geometry"))
     population = _card_list(result.model, "population")
-    found += [t("limits.trained_on", text=text) for text in population]
+    found = [t.said(text) for text in found]
+    found += [t("limits.trained_on", text=t.said(text)) for text in population]
     return list(dict.fromkeys(found))
 
 
 def not_for(result: Result, t: Texts = ENGLISH) -> list[str]:
     """What the model must not be used for; in its own words where it has some."""
     own = _card_list(result.model, "not_for", "out_of_scope")
-    return own or [t(f"not_for.{key}") for key in _NOT_FOR]
+    return [t.said(text) for text in own] or [t(f"not_for.{key}") for key in _NOT_FOR]
 
 
-def missing(result: Result, lines: Sequence[LineView]) -> dict[str, list[Line]]:
+def missing(result: Result, lines: Sequence[LineView], t: Texts = ENGLISH) -> dict[str, list[Line]]:
     """What carries no number: of this answer; action units and kinds of cue that are the same for
     every answer.
+
+    Args:
+        result: the answer.
+        lines: what was measured of it.
+        t: texts of the page's language.
     """
     rows = [_row(m.what, m.reason) for m in result.not_measured]
     seen = {row["what"] for row in rows}
@@ -461,29 +499,47 @@ def missing(result: Result, lines: Sequence[LineView]) -> dict[str, list[Line]]:
     units = [row for row in rows if is_action_unit(row["what"])]
     kinds = [row for row in rows if row["what"].startswith("cue: ")]
     own = [row for row in rows if row not in units and row not in kinds]
-    return {"answer": _merged(own), "units": units, "kinds": kinds}
+    return {"answer": _merged(own, t), "units": _told(units, t), "kinds": _told(kinds, t)}
 
 
-def _row(what: str, reason: str) -> Line:
-    return {"what": what, "reason": reason}
+def _told(rows: Sequence[LineView], t: Texts) -> list[Line]:
+    """The rows with names and reasons in the page's language."""
+    found = []
+    for row in rows:
+        name = _name(row["what"].removeprefix("cue: "), t)
+        found.append(_row(name, t.said(row["reason"]), t.language_of(row["reason"])))
+    return found
 
 
-def _merged(rows: Sequence[LineView]) -> list[Line]:
+def _name(key: str, t: Texts) -> str:
+    """What is not measured, as the page calls it: a measure, a kind of cue, an action unit."""
+    for section in ("missing", "kind", "curve"):
+        if t.has(section, key) and not is_action_unit(key):
+            return t.name(section, key)
+    return key.replace("_", " ")
+
+
+def _row(what: str, reason: str, language: str = "en") -> Line:
+    return {"what": what, "reason": reason, "language": language}
+
+
+def _merged(rows: Sequence[LineView], t: Texts) -> list[Line]:
     """``voice: a``, ``voice: b`` with one reason between them become one row that names them."""
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         head, _, tail = row["what"].partition(": ")
         groups.setdefault((head, row["reason"]), []).append(tail)
     found = []
-    for (head, reason), tails in groups.items():
-        names = [t.replace("_", " ") for t in tails if t]
+    for (head, why), tails in groups.items():
+        what = _name(head, t)
+        reason = t.said(why)
+        names = [_name(tail, t) for tail in tails if tail]
         if len(names) > 1:
-            listed = ", ".join(names)
-            found.append(_row(head, f"{reason} ({len(names)} measures: {listed})"))
+            told = {"n": len(names), "names": ", ".join(names)}
+            reason = t("answer.measures_of", reason=reason, **told)
         elif names:
-            found.append(_row(f"{head}: {names[0]}", reason))
-        else:
-            found.append(_row(head, reason))
+            what = f"{what}: {names[0]}"
+        found.append(_row(what, reason, t.language_of(why)))
     return found
 
 
@@ -533,15 +589,16 @@ def two_sides_text(result: Result, t: Texts = ENGLISH) -> Plain | None:
         return None
     about = found["model"]
     counts = found.get("counts", {})
-    text: Plain = {"reason": found["reason"], "both": found.get("both_sides", False)}
+    text: Plain = {"reason": t.said(found["reason"]), "both": found.get("both_sides", False)}
     for side in ("change", "sustain"):
         own = [clause for clause in found["clauses"] if clause["said"] == side]
         text[side] = [_quoted(clause) for clause in own]
     numbers = {"neutral": counts.get("neutral", 0), "cannot_tell": counts.get("cannot tell", 0)}
-    made_of = {"trained_on": about["trained_on"], "labelled_by": about["labelled_by"]}
+    made_of = {name: t.said(str(about[name])) for name in ("trained_on", "labelled_by")}
     text["rest"] = t("sides.rest", **numbers, **made_of)
     risk = f"{about['max_risk']:.0%}"
-    text["limit"] = t("sides.limit", risk=risk, elsewhere=about["judged_elsewhere"]).strip()
+    elsewhere = t.said(about["judged_elsewhere"])
+    text["limit"] = t("sides.limit", risk=risk, elsewhere=elsewhere).strip()
     return text
 
 
@@ -572,6 +629,6 @@ def answer_text(result: Result, words: Values, t: Texts = ENGLISH) -> Plain:
     found["measured"] = lines
     found["limits"] = limits(result, t)
     found["not_for"] = not_for(result, t)
-    found["missing"] = missing(result, lines)
+    found["missing"] = missing(result, lines, t)
     found["made"] = made(result)
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core import scratch
-from twomind.core.errors import BadInput, TwomindError
+from twomind.core.errors import BadInput, TwomindError, while_doing
 from twomind.features.describe import Settings
 from twomind.pipeline.answer import predict_one
 from twomind.pipeline.jobs import Job, Options
@@ -185,7 +185,7 @@ def _why_no_speech(settings: Settings) -> str:
     try:
         require(settings.speech_model, offline=True)
     except TwomindError as error:
-        return f"speech recognition: {error}"
+        return while_doing("speech recognition", error)
     return ""
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.plural import sentence
 from twomind.sound.rows import HOP_S, Rows, decibels
 from twomind.sound.runs import runs
 from twomind.transcripts.heard import is_filler
@@ -239,9 +240,12 @@ def _failure(words: Sequence[Word], piece: _Piece, start_s: float) -> str:
     first_s = start_s + piece.start / SAMPLE_RATE_HZ
     last_s = start_s + piece.stop / SAMPLE_RATE_HZ
     n = piece.last - piece.first
-    return (
-        f"{n} words between {first_s:.1f} and {last_s:.1f} s could not be aligned with the sound; "
-        "they keep the times they came with"
+    return sentence(
+        "{n} word[|s] between {first} and {last} s could not be aligned with the sound; [it keeps|they "
+        "keep] the times [it|they] came with",
+        n,
+        first=f"{first_s:.1f}",
+        last=f"{last_s:.1f}",
     )
 
 
@@ -524,6 +528,7 @@ def align_words(
         samples[first:last] = 0.0
     found = align(samples, start_s, given.words, settings=settings)
     n = sum(word.timing is Timing.ALIGNED for word in found.words)
-    remarks = [f"{n} of {len(given.words)} words were put where they are heard"]
+    put = "{n} of {all} words [was put where it is|were put where they are] heard"
+    remarks = [sentence(put, n, all=len(given.words))]
     made = finish(found.words, given.source, [*given.problems, *remarks, *found.remarks], None)
     return replace(given, words=made.words, timing=made.timing, problems=made.problems)

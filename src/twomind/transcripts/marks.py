@@ -17,6 +17,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from twomind.core.errors import shortened
+from twomind.core.plural import sentence
 from twomind.transcripts.fillers import is_backchannel, is_filler
 from twomind.transcripts.spans import Span, n_words
 from twomind.transcripts.tokens import NAMELESS_FILLER, tokens_of
@@ -480,13 +481,22 @@ def _remarks(text: str, taken: Sequence[_Note], kept: Sequence[_Note]) -> Iterat
     """What there is between the words, and what was not taken for it."""
     if taken:
         first = shortened(text[taken[0].start : taken[0].end])
-        yield f"{len(taken)} marks such as {first} are no speech; they are shown and not counted"
+        yield sentence(
+            "{n} mark[|s] such as {first} [is|are] no speech; [it is|they are] shown and not counted",
+            len(taken),
+            first=first,
+        )
     if kept:
         first = shortened(text[kept[0].start : kept[0].end])
-        yield (
-            f"{len(kept)} passages in brackets are not known as marks and stay among the words "
-            f"(first: {first})"
+        yield sentence(
+            "{n} passage[|s] in brackets [is not known as a mark and stays|are not known as marks "
+            "and stay] among the words (first: {first})",
+            len(kept),
+            first=first,
         )
     n_open = len(_NEVER_CLOSED.findall(_BALANCED.sub("", text)))
     if n_open:
-        yield f"{n_open} brackets are not closed; what follows them stays among the words"
+        yield sentence(
+            "{n} bracket[|s] [is|are] not closed; what follows [it|them] stays among the words",
+            n_open,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from twomind.core.plural import sentence
 from twomind.transcripts.items import language_of
 from twomind.transcripts.spans import Parsed, one_span
 from twomind.transcripts.tables import table
@@ -47,7 +48,10 @@ def plain_text(text: str, duration_s: float) -> Parsed:
         problems.append("the numbers of the lines were left out")
     if n_left_out:
         problems.append(
-            f"{n_left_out} lines that a program wrote about the transcript were left out"
+            sentence(
+                "{n} line[|s] that a program wrote about the transcript [was|were] left out",
+                n_left_out,
+            )
         )
     known = language_of(language[1]) if language else parsed.language
     return replace(parsed, problems=tuple(problems), language=known)

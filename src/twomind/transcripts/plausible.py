@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from twomind.core.errors import shortened
+from twomind.core.plural import sentence
 from twomind.transcripts.spans import Span, n_words
 from twomind.transcripts.tokens import tokens_of
 from twomind.types import Timing, Word
@@ -172,8 +173,14 @@ def _in_recording(spans: Sequence[Span], duration_s: float) -> Fit:
     if outside:
         said = shortened(" ".join(span.text for span in outside), 200)
         problems.append(
-            f"{n_outside} of {n} words lie beyond the end of the recording ({duration_s:.1f} s) or "
-            f"before its start and are left out: {said}"
+            sentence(
+                "{n} of {all} words [lies|lie] beyond the end of the recording ({s} s) or before its "
+                "start and [is|are] left out: {said}",
+                n_outside,
+                all=n,
+                s=f"{duration_s:.1f}",
+                said=said,
+            )
         )
     return Fit(tuple(kept), tuple(problems))
 
@@ -183,11 +190,15 @@ def _another(spans: Sequence[Span], duration_s: float, outside: Iterable[Span]) 
     n = sum(map(n_words, spans))
     n_outside = sum(map(n_words, outside))
     first_s = min(span.start_s for span in spans)
-    return (
-        f"the transcript is not of this recording: its times go from {first_s:.1f} s to "
-        f"{_last_s(spans):.1f} s, and the recording is {duration_s:.1f} s long, so {n_outside} of "
-        f"{n} words lie outside; give the transcript of this recording, with times in seconds from "
-        "its start"
+    return sentence(
+        "the transcript is not of this recording: its times go from {first} s to {last} s, and the "
+        "recording is {s} s long, so {n} of {all} words [lies|lie] outside; give the transcript of "
+        "this recording, with times in seconds from its start",
+        n_outside,
+        first=f"{first_s:.1f}",
+        last=f"{_last_s(spans):.1f}",
+        s=f"{duration_s:.1f}",
+        all=n,
     )
 
 

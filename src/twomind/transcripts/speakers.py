@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from twomind.core.errors import BadInput, quoted, shortened
+from twomind.core.plural import sentence
 from twomind.transcripts.labels import (
     bare_head,
     cut,
@@ -420,8 +421,11 @@ def _remarks(counts: dict[str, int], name: str, speaker: str | None) -> list[str
         )
     if others.get(UNLABELLED):
         remarks.append(
-            f"{_n_words(others[UNLABELLED])} of the transcript are of no named speaker and were "
-            "left out"
+            sentence(
+                "{words} of the transcript [is|are] of no named speaker and [was|were] left out",
+                others[UNLABELLED],
+                words=_n_words(others[UNLABELLED]),
+            )
         )
     return remarks
 

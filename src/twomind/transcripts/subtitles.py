@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from twomind.core.errors import BadInput
+from twomind.core.plural import sentence
 from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s, unknown_tags
 from twomind.transcripts.highlights import grown, highlighted, runs_of_one_text, runs_that_grow
 from twomind.transcripts.items import language_of
@@ -41,14 +42,20 @@ def subtitles(text: str, kind: str) -> Parsed:
         cues, n_dropped = _without_roll_up(cues)
         if n_dropped:
             problems.append(
-                f"{n_dropped} lines that only repeat the line above (rolling captions) were left "
-                "out"
+                sentence(
+                    "{n} line[|s] that only [repeats|repeat] the line above (rolling captions) "
+                    "[was|were] left out",
+                    n_dropped,
+                )
             )
     cues, n_grown = _without_growth(cues)
     if n_grown:
         problems.append(
-            f"{n_grown} cues show the words of the cue before and more; each word was taken once, "
-            "at the time of the cue that adds it"
+            sentence(
+                "{n} cue[|s] [shows|show] the words of the cue before and more; each word was taken "
+                "once, at the time of the cue that adds it",
+                n_grown,
+            )
         )
     spans: list[Span] = []
     n_repeats = 0
@@ -62,8 +69,11 @@ def subtitles(text: str, kind: str) -> Parsed:
             spans += _cue_spans(shown.cue)
     if n_repeats:
         problems.append(
-            f"{n_repeats} cues only move a highlight over the text of the cue before (karaoke "
-            "captions); each text was taken once, its words at the times of their highlights"
+            sentence(
+                "{n} cue[|s] only [moves|move] a highlight over the text of the cue before (karaoke "
+                "captions); each text was taken once, its words at the times of their highlights",
+                n_repeats,
+            )
         )
     return Parsed(tuple(spans), kind, _declared(text, kind), tuple(problems), carries=True)
 
@@ -81,21 +91,33 @@ def _remarks(cues: list[Cue]) -> list[str]:
     mistyped = [cue.mistyped for cue in cues if cue.mistyped]
     if mistyped:
         problems.append(
-            f"{len(mistyped)} lines that should give a cue's time are not written as such (first: "
-            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is not a time "
-            "was taken from the cues around"
+            sentence(
+                "{n} line[|s] that should give a cue's time [is|are] not written as such (first: "
+                "{first}); [it was read as it seems|they were read as they seem] to be meant, and what "
+                "is not a time was taken from the cues around",
+                len(mistyped),
+                first=repr(mistyped[0][:40]),
+            )
         )
     unplaced = [line for cue in cues for line in cue.unplaced]
     if unplaced:
         problems.append(
-            f"{len(unplaced)} lines stand in no cue and were left out (first: "
-            f"{unplaced[0][:40]!r}); a blank line ends a cue"
+            sentence(
+                "{n} line[|s] [stands|stand] in no cue and [was|were] left out (first: {first}); a "
+                "blank line ends a cue",
+                len(unplaced),
+                first=repr(unplaced[0][:40]),
+            )
         )
     unknown = [tag for cue in cues for line in cue.lines for tag in unknown_tags(line)]
     if unknown:
         problems.append(
-            f"{len(unknown)} tags are neither known nor notes and were left out (first: "
-            f"{unknown[0][:40]!r})"
+            sentence(
+                "{n} tag[|s] [is neither known nor a note|are neither known nor notes] and [was|were] "
+                "left out (first: {first})",
+                len(unknown),
+                first=repr(unknown[0][:40]),
+            )
         )
     for cue in cues:
         if _OPEN_VOICE.search("\n".join(cue.lines)):

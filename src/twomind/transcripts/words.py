@@ -12,6 +12,7 @@ from pathlib import Path
 
 from twomind.core.errors import UNREADABLE, BadInput, MissingExtra, shortened
 from twomind.core.files import bytes_of
+from twomind.core.plural import sentence
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.language import spoken_language
 from twomind.transcripts.marks import apart
@@ -196,7 +197,8 @@ def finish(
     for before, after in pairwise(ordered):
         n_over += after.start_s < before.end_s - 0.02
     if n_over:
-        remarks.append(f"{n_over} of {len(ordered)} words start before the word before them ends")
+        said = "{n} of {all} words [starts|start] before the word before [it|them] ends"
+        remarks.append(sentence(said, n_over, all=len(ordered)))
     timings = [word.timing for word in ordered]
     timing = max(timings, key=_EXACTNESS.index, default=Timing.GIVEN)
     return Words(tuple(ordered), source, timing, tuple(remarks), language)
@@ -293,8 +295,12 @@ def _one_after_another(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
     if not n_over:
         return out, []
     return out, [
-        f"{n_over} of {len(spans)} subtitles start before the one before them ends; it was taken to "
-        "end there"
+        sentence(
+            "{n} of {all} subtitles [starts|start] before the one before [it|them] ends; it was taken "
+            "to end there",
+            n_over,
+            all=len(spans),
+        )
     ]
 
 
@@ -343,12 +349,22 @@ def _mended(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
     n_backward = sum(span.end_s < span.start_s for span in spans)
     if n_backward:
         problems.append(
-            f"{n_backward} of {n} times end before they start; they were given no length"
+            sentence(
+                "{n} of {all} times [ends before it starts; it was|end before they start; they were] "
+                "given no length",
+                n_backward,
+                all=n,
+            )
         )
     n_early = sum(span.start_s < 0 < span.end_s for span in spans)
     if n_early:
         problems.append(
-            f"{n_early} of {n} times start before the recording does; they were moved to 0 s"
+            sentence(
+                "{n} of {all} times [starts|start] before the recording does; [it was|they were] moved "
+                "to 0 s",
+                n_early,
+                all=n,
+            )
         )
     mended = []
     for span in spans:

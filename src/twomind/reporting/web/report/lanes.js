@@ -18,11 +18,18 @@ export function ruler() {
     paint(group, view) {
       const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
       const step = steps.find((s) => view.x(s) - view.x(0) >= 62) || 7200;
+      let free = -Infinity;
       for (let i = 0; i * step <= view.endS + 1e-6; i += 1) {
         const x = view.x(i * step);
         group.append(draw("line", { class: "axis", x1: x, x2: x, y1: 18, y2: 24 }));
         const anchor = i === 0 ? "start" : x > view.width - 22 ? "end" : "middle";
-        group.append(draw("text", { class: "tick", x, y: 13, "text-anchor": anchor }, clock(i * step, step < 1)));
+        // A time without room keeps its line.
+        const text = clock(i * step, step < 1);
+        const room = textWidth(text);
+        const left = x - { start: 0, middle: room / 2, end: room }[anchor];
+        if (left < free) continue;
+        free = left + room + 6;
+        group.append(draw("text", { class: "tick", x, y: 13, "text-anchor": anchor }, text));
       }
     },
   };
@@ -141,8 +148,9 @@ export function speechRow(speech) {
       for (const [a, b] of speech.speech) group.append(bar(view, a, b, 5, 12, { class: "speech" }));
       for (const [a, b] of speech.pauses) {
         group.append(bar(view, a, b, 5, 12, { class: "pause", fill: "url(#hatch)" }));
-        if (view.x(b) - view.x(a) > 34) {
-          group.append(draw("text", { class: "pausetext", x: (view.x(a) + view.x(b)) / 2, y: 15, "text-anchor": "middle" }, `${(b - a).toFixed(1)} s`));
+        const text = `${(b - a).toFixed(1)} s`;
+        if (view.x(b) - view.x(a) > textWidth(text) + 8) {
+          group.append(draw("text", { class: "pausetext", x: (view.x(a) + view.x(b)) / 2, y: 15, "text-anchor": "middle" }, text));
         }
       }
     },
@@ -162,9 +170,10 @@ export function qualityRow(quality) {
       for (const [a, b, reason] of quality.runs) {
         const attributes = reason ? { class: "bad", fill: "url(#hatch-bad)" } : { class: "good" };
         group.append(bar(view, a, b, reason ? 3 : 8, reason ? 14 : 4, attributes));
-        if (reason && view.x(b) - view.x(a) > reason.length * 6 + 16) {
+        const room = reason ? textWidth(reason) : 0;
+        if (reason && view.x(b) - view.x(a) > room + 16) {
           const x = view.x(a) + 6;
-          group.append(draw("rect", { class: "badlabel", x: x - 3, y: 4, width: reason.length * 6 + 6, height: 12, rx: 2 }));
+          group.append(draw("rect", { class: "badlabel", x: x - 3, y: 4, width: room + 6, height: 12, rx: 2 }));
           group.append(draw("text", { class: "badtext", x, y: 13.5 }, reason));
         }
       }
