@@ -474,7 +474,7 @@ def agreement(
     made: dict[tuple[str, int], set[Made]],
     folder: Path,
 ) -> None:
-    """On the page, by ``twomind agree`` of the table, and by hand: the same."""
+    """On the page, by ``twomind agree`` of the files, and by hand: the same."""
     both = cases[:N_BOTH]
     counts = table_of(both, made, world)
     (pair,) = team.ask("GET", "coding/agreement")["pairs"]
@@ -485,10 +485,12 @@ def agreement(
     assert (pair["n_answers"], pair["answers_same"]) == (N_BOTH, N_BOTH - 2)
     # Twice the first said yes where the second said no.
     assert pair["answers_kappa"] == pytest.approx(kappa_of([3, 0, 2, 3]))
-    (folder / "coded.csv").write_text(
-        team.page.request.get(f"{world.url}/api/researcher/coding/table.csv").text()
-    )
-    (same,) = ran("agree", str(folder / "coded.csv"))["pairs"]
+    files = []
+    for case in both:
+        path = f"{world.url}/api/researcher/coding/recordings/{case.recording}/eaf"
+        files.append(folder / f"{case.recording}.eaf")
+        files[-1].write_bytes(team.page.request.get(path).body())
+    (same,) = ran("agree", *map(str, files))["pairs"]
     assert same["kappa"] == pytest.approx(pair["kappa"], abs=1e-9)
 
 
