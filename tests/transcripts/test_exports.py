@@ -84,7 +84,7 @@ def test_an_export_tells_who_says_what(text: str, suffix: str, expected: dict[st
 def test_what_a_program_writes_is_said_to_be_left_out(line: str) -> None:
     said = words_of_text(f"Ana: Are you ready?\n{line}\nAna: Good.", "export")
     assert " ".join(word.text for word in said.words) == ANA
-    assert "1 lines that a program wrote about the transcript were left out" in said.problems
+    assert "1 line that a program wrote about the transcript was left out" in said.problems
 
 
 def test_notes_about_a_meeting_are_counted_as_left_out() -> None:
