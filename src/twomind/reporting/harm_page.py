@@ -20,6 +20,7 @@ from twomind.core.store import write_text
 from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.evaluation.runs import filled
 from twomind.reporting.leaderboard import json_values
+from twomind.reporting.leaderboard_tables import percent
 from twomind.reporting.messages import Language, Texts
 from twomind.reporting.page import Block, Link, Links, Table, Text, write_page
 from twomind.reporting.result import Plain, Values
@@ -253,7 +254,8 @@ def _verdict(found: _Found, tolerance: float, t: Texts) -> str:
     if all(math.isfinite(p.guarded) for p in people):
         n = sum(harmed(p.source - p.guarded, tolerance) for p in people)
         guarded = t("harm.verdict_guarded", n=n)
-    told = {"method": worst, "all": len(people), "methods": len(counts), "guarded": guarded}
+    methods = t.count(len(counts), "method")
+    told = {"method": worst, "all": len(people), "methods": methods, "guarded": guarded}
     return t("harm.verdict", n=counts[worst], **told).rstrip()
 
 
@@ -350,7 +352,7 @@ def _share(value: float, interval: tuple[float, float]) -> str:
     if not math.isfinite(value):
         return "—"
     low, high = interval
-    return f"{value:.0%}\n[{low:.0%}, {high:.0%}]"
+    return f"{percent(value)}\n[{percent(low)}, {percent(high)}]"
 
 
 __all__ = ["HarmSettings", "harm_of", "person_harm", "write_harm"]

@@ -149,7 +149,8 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE, t: Texts = 
         known.append(said)
     if not known:
         return t("board.population_none")
-    return t("board.population", known="; ".join(known))
+    joint = t("board.joint")
+    return t("board.population", known=joint.join(known))
 
 
 def findings(board: Board, t: Texts = ENGLISH) -> list[str]:
@@ -162,7 +163,9 @@ def findings(board: Board, t: Texts = ENGLISH) -> list[str]:
             found.append(_against_none(board, line, line.paired, direction, t))
     found += _against_shortcuts(board, t)
     for one in board.refused:
-        found.append(f"{one.name}: {t.said(one.words()).rstrip('.')}.")
+        why = t.said(one.words()).rstrip(".")
+        refused = t("board.labelled", name=one.name, text=why)
+        found.append(f"{refused}.")
     flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
     if flagged:
         found.append(t("board.constants", names=", ".join(flagged)))
@@ -193,11 +196,11 @@ def _against_none(board: Board, line: Line, paired: people.Paired, direction: st
     told["gain"] = f"{signed(paired.mean)} {figure} {interval}"
     told["p"] = _equals(paired.p_sign_flip)
     told["holm"] = p_value(line.p_holm)
-    told["harmed"] = str(paired.n_harmed)
+    told["all"] = str(paired.n_people)
     told["share"] = percent(paired.share_harmed)
     told["least"] = percent(least)
     told["most"] = percent(most)
-    return t("board.against_none", n=paired.n_people, **told)
+    return t("board.against_none", n=paired.n_harmed, **told)
 
 
 def _against_shortcuts(board: Board, t: Texts) -> list[str]:
@@ -436,13 +439,15 @@ def pair_table(board: Board, t: Texts = ENGLISH) -> Table | None:
         t("board.better_worse"),
     )
     note = t("board.pairs", harm=f"{people.HARM:g}")
-    return Table(head, tuple(_pair_row(pair) for pair in found), note)
+    return Table(head, tuple(_pair_row(pair, t) for pair in found), note)
 
 
-def _pair_row(pair: Values) -> tuple[str, ...]:
+def _pair_row(pair: Values, t: Texts) -> tuple[str, ...]:
     p = pair["paired"]
     n_same = p.n_people - p.n_helped - p.n_harmed
-    cells = [f"{pair['a']} − {pair['b']}"]
+    first = shown_name(pair["a"], t)
+    second = shown_name(pair["b"], t)
+    cells = [f"{first} − {second}"]
     cells.append(with_gain(p.mean, p.ci))
     cells.append(p_value(p.p_sign_flip))
     cells.append(p_value(pair["p_holm"]))
@@ -478,7 +483,8 @@ def group_blocks(
 
 
 def _group_row(entry: Values, names: Sequence[str], t: Texts) -> tuple[str, ...]:
-    group = f"{t.name('attribute', entry['group'])}: {entry['value']}"
+    attribute = t.name("attribute", entry["group"])
+    group = t("board.labelled", name=attribute, text=entry["value"])
     if "suppressed" in entry:
         hidden = [t("board.suppressed")] * len(names)
         return (group, t.said(entry["suppressed"]), "–", *hidden)
@@ -628,7 +634,8 @@ def _data(line: Line) -> str:
 def _handed_over(what: str, seen: Any, t: Texts) -> str:
     if isinstance(seen, Mapping) and "windows" in seen:
         n = seen["windows"]
-        return t("board.windows", what=t.said(what), recordings=seen["recordings"], n=n)
+        recordings = t.count(seen["recordings"], "recording")
+        return t("board.windows", what=t.said(what), recordings=recordings, n=n)
     return t.said(what)
 
 
