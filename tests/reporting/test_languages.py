@@ -165,7 +165,13 @@ OF_SETTINGS = {
     "adaptation/offsets.py": ("fit_sd",),
     "adaptation/prototypes.py": ("build", "gaussian"),
     "adaptation/state.py": ("_flatten", "load_state"),
-    "evaluation/leaks.py": ("_fields_of", "config_of", "check_task", "check_people", "check_content"),
+    "evaluation/leaks.py": (
+        "_fields_of",
+        "config_of",
+        "check_task",
+        "check_people",
+        "check_content",
+    ),
 }
 
 
