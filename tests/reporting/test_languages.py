@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -23,6 +23,7 @@ from twomind.features.cues import KINDS, NOT_MEASURED
 from twomind.features.face import measures as face_measures
 from twomind.features.face import quality, tracker
 from twomind.features.voice import track as voice_track
+from twomind.pipeline.settings import DescribeRun
 from twomind.reporting import leaderboard_tables, leaderboard_top
 from twomind.reporting.message_file import messages
 from twomind.reporting.messages import Texts
@@ -138,6 +139,8 @@ def test_every_name_has_a_french_text() -> None:
         assert FRENCH.has("curve", measure.name), measure.name
     for name in (*voice_track.SUMMARY, *NOT_MEASURED):
         assert FRENCH.has("missing", name), name
+    for purpose in get_args(get_type_hints(DescribeRun)["purpose"]):
+        assert FRENCH.has("purpose", purpose), purpose
 
 
 def refusals(path: Path) -> Iterator[tuple[str, str]]:
@@ -159,9 +162,8 @@ OF_SETTINGS = {
     "adaptation/caches.py": ("one_of",),
     "adaptation/clip_au_summary.py": ("write_summary",),
     "adaptation/clip_autt_parts.py": ("released_prompts",),
-    "adaptation/divergences.py": ("_pair", "mk_mmd"),
+    "adaptation/divergences.py": ("_pair",),
     "adaptation/mapping.py": ("check",),
-    "adaptation/neighbours.py": ("centroid_labels",),
     "adaptation/offsets.py": ("fit_sd",),
     "adaptation/prototypes.py": ("build", "gaussian"),
     "adaptation/state.py": ("_flatten", "load_state"),
@@ -317,6 +319,7 @@ def test_french_pages_hold_no_english_text(tmp_path: Path) -> None:
     assert '<html lang="fr">' in source
     assert "Sourire, au-delà du visage au repos" in source
     assert "vers sa gauche" in source
+    assert "But : recherche" in source
     for told in (read(source), read(french_board())):
         left = [text for text in english_texts() if text in told]
         assert left == []

@@ -392,7 +392,7 @@ def strips(
         said.append(t("figure.mean_of", n=len(row.values), **told))
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
-    joint = t("board.joint")
+    joint = t("page.joint")
     rows_told = joint.join(said)
     return c.svg(f"{x_name}. {rows_told}")
 
@@ -439,10 +439,10 @@ def forest(rows: Sequence[Gain], x_name: str, harm: float, t: Texts = ENGLISH) -
         middle = c.top + _ROW_H * (k + 0.5)
         _draw_gain(c, row, middle, harm, t)
         told = ", ".join(row.told)
-        said.append(t("board.labelled", name=row.name, text=told))
+        said.append(t("page.labelled", name=row.name, text=told))
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
-    joint = t("board.joint")
+    joint = t("page.joint")
     rows_told = joint.join(said)
     return c.svg(f"{x_name}. {rows_told}")
 

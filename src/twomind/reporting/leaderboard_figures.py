@@ -262,7 +262,7 @@ def question_blocks(
     for name in names:
         own = shown_name(name, t)
         right = t("board.right_of", name=own)
-        auc = t("board.labelled", name="AUC", text=own)
+        auc = t("page.labelled", name="AUC", text=own)
         head += [right, auc]
     rows = tuple(_question_row(e, names) for e in entries)
     table = Table(tuple(head), rows, t("board.question_auc"))

@@ -149,7 +149,7 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE, t: Texts = 
         known.append(said)
     if not known:
         return t("board.population_none")
-    joint = t("board.joint")
+    joint = t("page.joint")
     return t("board.population", known=joint.join(known))
 
 
@@ -164,7 +164,7 @@ def findings(board: Board, t: Texts = ENGLISH) -> list[str]:
     found += _against_shortcuts(board, t)
     for one in board.refused:
         why = t.said(one.words()).rstrip(".")
-        refused = t("board.labelled", name=one.name, text=why)
+        refused = t("page.labelled", name=one.name, text=why)
         found.append(f"{refused}.")
     tried = [line for line in board.lines if line.kind != "shortcut"]
     flagged = [line.name for line in tried if line.constant]
@@ -282,7 +282,7 @@ def _remarks(line: Line, t: Texts) -> str:
     if not found:
         return ""
     flag = "!" if line.constant else ""
-    joint = t("board.joint")
+    joint = t("page.joint")
     remarks = joint.join(found)
     return f"\n{flag}{remarks}"
 
@@ -500,7 +500,7 @@ def group_blocks(
 
 def _group_row(entry: Values, names: Sequence[str], t: Texts) -> tuple[str, ...]:
     attribute = t.name("attribute", entry["group"])
-    group = t("board.labelled", name=attribute, text=entry["value"])
+    group = t("page.labelled", name=attribute, text=entry["value"])
     if "suppressed" in entry:
         hidden = [t("board.suppressed")] * len(names)
         return (group, t.said(entry["suppressed"]), "–", *hidden)
@@ -592,7 +592,7 @@ def _made_row(line: Line, t: Texts) -> tuple[str, ...]:
     twomind = first.versions.get("twomind", "?")
     numpy = first.versions.get("numpy", "?")
     cells = [shown_name(line.name, t), first.model, settings]
-    joint = t("board.joint")
+    joint = t("page.joint")
     cells.append(joint.join(seen) or t("board.nothing"))
     cells.append(t.said(first.reset))
     cells.append(", ".join(commits) or t("board.not_known"))

@@ -97,7 +97,8 @@ def _voice_line(t: Texts, track: Track | None, note: str, summary: Mapping[str, 
     remarks = summary.get("remarks", ())
     if not remarks or line["state"] == "no":
         return line
-    noted = "; ".join(t.said(remark) for remark in remarks)
+    joint = t("page.joint")
+    noted = joint.join(t.said(remark) for remark in remarks)
     text = t("measured.note", text=line["text"], noted=noted)
     return _line(t, line["key"], "part", text)
 
