@@ -97,7 +97,7 @@ def _below(node: ast.AST) -> Iterator[tuple[int, str]]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Raise) or _is_error(child) or _is_docstring(child):
             continue
-        text = _text(child)
+        text = text_of(child)
         if text is None:
             yield from _below(child)
         elif _is_prose(text):
@@ -119,7 +119,7 @@ def _is_error(node: ast.AST) -> bool:
     return isinstance(called, ast.Name) and called.id in _ERRORS
 
 
-def _text(node: ast.AST) -> str | None:
+def text_of(node: ast.AST) -> str | None:
     """The text of a literal; None where the node is none."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value

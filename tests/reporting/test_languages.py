@@ -7,13 +7,13 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 from reporting.test_board_page import Refused, board, line
 from reporting.test_report import made, without_words
-from transcript_remarks import NOT_REMARKS, READERS, SOURCE, sentences
+from transcript_remarks import NOT_REMARKS, READERS, SOURCE, sentences, text_of
 from twomind.adaptation import traits
 from twomind.core import registry
 from twomind.core.plural import agreed
@@ -23,6 +23,7 @@ from twomind.features.cues import KINDS, NOT_MEASURED
 from twomind.features.face import measures as face_measures
 from twomind.features.face import quality, tracker
 from twomind.features.voice import track as voice_track
+from twomind.pipeline.settings import DescribeRun
 from twomind.reporting import leaderboard_tables, leaderboard_top
 from twomind.reporting.message_file import messages
 from twomind.reporting.messages import Texts
@@ -138,6 +139,61 @@ def test_every_name_has_a_french_text() -> None:
         assert FRENCH.has("curve", measure.name), measure.name
     for name in (*voice_track.SUMMARY, *NOT_MEASURED):
         assert FRENCH.has("missing", name), name
+    for purpose in get_args(get_type_hints(DescribeRun)["purpose"]):
+        assert FRENCH.has("purpose", purpose), purpose
+
+
+def refusals(path: Path) -> Iterator[tuple[str, str]]:
+    """Function and sentence of every refusal of a file: ``\\0`` where a value is filled in."""
+    for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(function, ast.FunctionDef):
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+                sentence = text_of(node.exc.args[0])
+                if sentence is not None:
+                    yield function.name, sentence
+
+
+#: Functions whose complaints are of settings, of files, or of a fold that fails for every method: by
+#: the file.
+OF_SETTINGS = {
+    "adaptation/__init__.py": ("load_method",),
+    "adaptation/caches.py": ("one_of",),
+    "adaptation/clip_au_summary.py": ("write_summary",),
+    "adaptation/clip_autt_parts.py": ("released_prompts",),
+    "adaptation/divergences.py": ("_pair",),
+    "adaptation/mapping.py": ("check",),
+    "adaptation/offsets.py": ("fit_sd",),
+    "adaptation/prototypes.py": ("build", "gaussian"),
+    "adaptation/state.py": ("_flatten", "load_state"),
+    "evaluation/leaks.py": (
+        "_fields_of",
+        "config_of",
+        "check_task",
+        "check_people",
+        "check_content",
+    ),
+}
+
+
+@pytest.mark.parametrize("package", ["adaptation", "evaluation"])
+def test_what_a_method_refuses_a_fold_for_has_a_french_text(package: str) -> None:
+    paths = sorted((SOURCE / package).rglob("*.py"))
+    if package == "evaluation":
+        paths = [SOURCE / package / "leaks.py", SOURCE / package / "harness.py"]
+    told = 0
+    for path in paths:
+        own = OF_SETTINGS.get(str(path.relative_to(SOURCE)), ())
+        for function, sentence in refusals(path):
+            if function in (*own, "__post_init__"):
+                continue
+            told += 1
+            reason = f"refused every fold: {filled(sentence)}"
+            french = FRENCH.said(reason)
+            assert french.startswith("refusée sur tous les partages : "), sentence
+            assert filled(sentence) not in french, (path.name, sentence)
+    assert told > 1
 
 
 @pytest.mark.parametrize("name", registry.names("methods"))
@@ -221,6 +277,20 @@ def english_texts() -> list[str]:
     return found
 
 
+def english_pieces() -> list[str]:
+    """What stands between the places of all texts, three words or more that are other in French; and
+    the whole texts.
+    """
+    found = english_texts()
+    for texts in messages().values():
+        for text in texts.values():
+            for piece in re.split(r"\{\w+\}|\[[^\[\]|{}]*\|[^\[\]|{}]*\]", text["en"]):
+                words = piece.strip(" .,;:()")
+                if words.count(" ") > 1 and words not in text["fr"]:
+                    found.append(words)
+    return found
+
+
 def read(source: str) -> str:
     """What a reader sees or hears of a page."""
     body = re.sub(r"<(style|details lang=\"en\").*?</(style|details)>", "", source, flags=re.DOTALL)
@@ -249,6 +319,7 @@ def test_french_pages_hold_no_english_text(tmp_path: Path) -> None:
     assert '<html lang="fr">' in source
     assert "Sourire, au-delà du visage au repos" in source
     assert "vers sa gauche" in source
+    assert "But : recherche" in source
     for told in (read(source), read(french_board())):
         left = [text for text in english_texts() if text in told]
         assert left == []

@@ -15,13 +15,16 @@ import pytest
 from click.testing import CliRunner
 
 import scoring_world as w
+from reporting.test_languages import english_pieces, read
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.evaluation import board, breakdown, classes, people, runs, words_run
 from twomind.evaluation.compare import Comparison, compare
+from twomind.evaluation.refusals import Refusal
 from twomind.evaluation.run import Windows
 from twomind.reporting import leaderboard as report
 from twomind.reporting import leaderboard_tables as report_tables
+from twomind.reporting.harm_page import HarmSettings, write_harm
 from twomind.types import Rows
 
 TOY = w.Toy(n_train=12, n_test=8, strength=0.7)
@@ -477,6 +480,31 @@ def test_numbers_of_real_people_carry_no_drawn_banner(kept: Path, tmp_path: Path
     real = [replace(runs.load_run(f), drawn=False) for f in runs.find_runs([kept / "clip"])]
     found = report.write_report(real, tmp_path, report.PageSettings(n_bootstrap=100))
     assert report.DRAWN not in Path(found["html"]).read_text()
+
+
+def test_a_whole_french_board_and_its_harm_page_hold_no_english(kept: Path, tmp_path: Path) -> None:
+    """Calibration, questions, moments, refusals, methods against each other."""
+    why = "expected a neutral clip that the model can read, got 3 windows of which none can"
+    pages: dict[str, str] = {}
+    for kind in ("clip", "frame"):
+        loaded = [runs.load_run(f) for f in runs.find_runs([kept / kind])]
+        [one, *_] = loaded
+        place = {"model": one.model, "dataset": one.dataset, "protocol": one.fold.protocol}
+        refused = Refusal("shot", one.fold.name, why, windows=one.windows, **place)
+        settings = report.PageSettings(language="fr", n_bootstrap=20)
+        out = tmp_path / kind
+        found = report.write_report(loaded, out, settings, refusals=[refused])
+        pages[kind] = read(Path(found["html"]).read_text("utf-8"))
+        if kind == "clip":
+            harm = write_harm(loaded, out, HarmSettings(language="fr"))
+            pages["harm"] = read(Path(harm["html"]).read_text("utf-8"))
+    for part in ("Étalonnage", "Par question", "sans adaptation − constant", "étiquettes"):
+        assert part in pages["clip"], part
+    assert "Moments" in pages["frame"]
+    assert "il faut un clip neutre que le modèle peut lire" in pages["clip"]
+    for kind, told in pages.items():
+        left = [text for text in english_pieces() if text in told]
+        assert left == [], kind
 
 
 def test_who_may_not_be_shown_is_in_no_picture(kept: Path, tmp_path: Path) -> None:

@@ -44,12 +44,20 @@ def compared(score: Values, known: bool) -> Comparison | None:
     values = {part["name"]: part["value"] for part in score["parts"]}
     if "baseline" not in values or None in values.values() or score["p"] is None:
         return None
-    if abs(logistic(sum(values.values())) - score["p"]) > _ADDS_UP:
+    together = logistic(sum(values.values()))
+    if abs(together - score["p"]) > _ADDS_UP:
         return None
-    alone = sum(value for name, value in values.items() if name in _OF_THE_QUESTION)
+    of_the_question = [values[name] for name in values if name in _OF_THE_QUESTION]
+    alone = sum(of_the_question)
     p = round(logistic(alone), 4)
-    points = round(100 * round(score["p"], 2)) - round(100 * round(p, 2))
+    points = percent_of(score["p"]) - percent_of(p)
     return Comparison(p, known, points)
+
+
+def percent_of(p: float) -> int:
+    """A probability in percent, as the figure with two digits that a reader sees."""
+    shown = round(p, 2)
+    return round(100 * shown)
 
 
 def in_points(base: float, parts: Sequence[float]) -> list[int]:

@@ -211,10 +211,14 @@ class Canvas:
             cy: of its middle.
             reach: from its middle to its points.
         """
-        left, right = _num(cx - reach), _num(cx + reach)
-        top, bottom = _num(cy - reach), _num(cy + reach)
+        left = _num(cx - reach)
+        right = _num(cx + reach)
+        top = _num(cy - reach)
+        bottom = _num(cy + reach)
         x, y = _num(cx), _num(cy)
-        corners = f"{left},{y} {x},{top} {right},{y} {x},{bottom}"
+        across = f"{left},{y} {x},{top}"
+        back = f"{right},{y} {x},{bottom}"
+        corners = f"{across} {back}"
         self.parts.append(f'<polygon points="{corners}" fill="{INK}"/>')
 
     def rect(self, x: float, y: float, w: float, h: float, fill: Fill, title: str = "") -> None:
@@ -228,7 +232,9 @@ class Canvas:
             fill: its colour.
             title: what a browser shows over it.
         """
-        place = _attributes(x=x, y=y, width=max(w, 0), height=max(h, 0))
+        width = max(w, 0)
+        height = max(h, 0)
+        place = _attributes(x=x, y=y, width=width, height=height)
         opacity = _attributes(fill_opacity=fill.opacity)
         look = f'fill="{fill.colour}" {opacity}'
         self.parts.append(f"<rect {place} {look}>{_titled(title)}</rect>")
@@ -386,7 +392,9 @@ def strips(
         said.append(t("figure.mean_of", n=len(row.values), **told))
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
-    return c.svg(f"{x_name}. {'; '.join(said)}")
+    joint = t("page.joint")
+    rows_told = joint.join(said)
+    return c.svg(f"{x_name}. {rows_told}")
 
 
 @dataclass(frozen=True)
@@ -412,9 +420,15 @@ def forest(rows: Sequence[Gain], x_name: str, harm: float, t: Texts = ENGLISH) -
         harm: dots under ``-harm`` are drawn in the colour of harm.
         t: texts of the page's language.
     """
-    far = max((abs(change) for row in rows for change in row.values.values()), default=0.0)
-    limit = max(math.ceil(far * 10) / 10, 0.1)
-    c = Canvas(960, _ROW_H * len(rows) + 56, (-limit, limit), (0, 1), Margins(230, 190, 6, 44))
+    far = 0.0
+    for row in rows:
+        changes = map(abs, row.values.values())
+        far = max([far, *changes])
+    up_to_a_tenth = math.ceil(far * 10) / 10
+    limit = max(up_to_a_tenth, 0.1)
+    height = _ROW_H * len(rows) + 56
+    margins = Margins(230, 190, 6, 44)
+    c = Canvas(960, height, (-limit, limit), (0, 1), margins)
     for k in range(5):
         tick = round(limit * (k - 2) / 2, 2)
         c.down(c.x(tick), _GRID)
@@ -422,15 +436,20 @@ def forest(rows: Sequence[Gain], x_name: str, harm: float, t: Texts = ENGLISH) -
     c.down(c.x(0), Stroke(INK, 1, "4 3"))
     said = []
     for k, row in enumerate(rows):
-        _draw_gain(c, row, c.top + _ROW_H * (k + 0.5), harm, t)
-        said.append(f"{row.name}: {', '.join(row.told)}")
+        middle = c.top + _ROW_H * (k + 0.5)
+        _draw_gain(c, row, middle, harm, t)
+        told = ", ".join(row.told)
+        said.append(t("page.labelled", name=row.name, text=told))
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
-    return c.svg(f"{x_name}. {'; '.join(said)}")
+    joint = t("page.joint")
+    rows_told = joint.join(said)
+    return c.svg(f"{x_name}. {rows_told}")
 
 
 def _draw_gain(c: Canvas, row: Gain, middle: float, harm: float, t: Texts) -> None:
-    c.text(c.left - 12, middle + 4, _short(row.name, 34), _LINE_NAME)
+    name = _short(row.name, 34)
+    c.text(c.left - 12, middle + 4, name, _LINE_NAME)
     values = list(row.values.values())
     lifts = _jitter(values, _ROW_H - 12)
     for value, lift in zip(values, lifts, strict=True):
@@ -649,7 +668,8 @@ def timeline(
     c = Canvas(760, 190 + bands, (start, end), (0, 1), margins)
     for tick in (0, 0.5, 1):
         c.tick_y(tick, Stroke(FAINT, 0.8))
-    c.text(c.left - 30, c.middle + 4, t("figure.probability"), _LINE_NAME)
+    probability = t("figure.probability")
+    c.text(c.left - 30, c.middle + 4, probability, _LINE_NAME)
     for line in lines:
         for stretch in _stretches(spans_s, line.probability):
             c.path(stretch, Stroke(line.colour, 1.8))

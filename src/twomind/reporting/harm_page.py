@@ -20,6 +20,7 @@ from twomind.core.store import write_text
 from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.evaluation.runs import filled
 from twomind.reporting.leaderboard import json_values
+from twomind.reporting.leaderboard_tables import percent
 from twomind.reporting.messages import Language, Texts
 from twomind.reporting.page import Block, Link, Links, Table, Text, write_page
 from twomind.reporting.result import Plain, Values
@@ -142,7 +143,8 @@ def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, Plain]:
         people = _people_of(method, mine, partners)
         means = []
         for seeds in people.values():
-            means.append(_mean([person for _, person in seeds]))
+            persons = [person for _, person in seeds]
+            means.append(_mean(persons))
         one: Plain = {"saw": mine[0].saw.words()}
         one["means"] = report_of(means, tolerance)
         one["seeds"] = {subject: dict(seeds) for subject, seeds in people.items()}
@@ -202,7 +204,8 @@ def write_harm(runs: Sequence[Run], out: Path, settings: HarmSettings | None = N
     drawn = any(r.drawn for r in runs)
     blocks = _blocks(found, s, drawn, t)
     folder = Path(out)
-    html, markdown = write_page(blocks, folder, "harm", s.title or t("harm.title"), t)
+    title = s.title or t("harm.title")
+    html, markdown = write_page(blocks, folder, "harm", title, t)
     plain: Plain = {"schema": "twomind.harm/1"}
     plain["classes"] = list(runs[0].task.classes) if runs else []
     plain["drawn"] = drawn
@@ -244,16 +247,19 @@ def _verdict(found: _Found, tolerance: float, t: Texts) -> str:
     counts = {}
     for method, one in found.items():
         people = one["means"].people
-        counts[method] = sum(harmed(p.source - p.adapted, tolerance) for p in people)
+        losses = [p.source - p.adapted for p in people]
+        counts[method] = sum(harmed(loss, tolerance) for loss in losses)
     worst = max(counts, key=lambda method: counts[method])
     if not counts[worst]:
         return t("harm.verdict_none", tolerance=f"{tolerance:g}")
     people = found[worst]["means"].people
     guarded = ""
     if all(math.isfinite(p.guarded) for p in people):
-        n = sum(harmed(p.source - p.guarded, tolerance) for p in people)
+        losses = [p.source - p.guarded for p in people]
+        n = sum(harmed(loss, tolerance) for loss in losses)
         guarded = t("harm.verdict_guarded", n=n)
-    told = {"method": worst, "all": len(people), "methods": len(counts), "guarded": guarded}
+    methods = t.count(len(counts), "method")
+    told = {"method": worst, "all": len(people), "methods": methods, "guarded": guarded}
     return t("harm.verdict", n=counts[worst], **told).rstrip()
 
 
@@ -291,9 +297,10 @@ def _summary(found: _Found, t: Texts) -> Table:
         means: HarmReport = one["means"]
         people = means.people
         row = [method, t.said(one["saw"]), str(len(people))]
-        row.append(_number(_mean_of([p.source for p in people])))
-        row.append(_number(_mean_of([p.adapted for p in people])))
-        row.append(_number(_mean_of([p.guarded for p in people])))
+        source = _mean_of([p.source for p in people])
+        adapted = _mean_of([p.adapted for p in people])
+        guarded = _mean_of([p.guarded for p in people])
+        row += [_number(source), _number(adapted), _number(guarded)]
         row.append(_share(means.harmed_adapted, means.harmed_adapted_interval))
         row.append(_share(means.harmed_guarded, means.harmed_guarded_interval))
         rows.append(tuple(row))
@@ -350,7 +357,8 @@ def _share(value: float, interval: tuple[float, float]) -> str:
     if not math.isfinite(value):
         return "—"
     low, high = interval
-    return f"{value:.0%}\n[{low:.0%}, {high:.0%}]"
+    ends = f"[{percent(low)}, {percent(high)}]"
+    return f"{percent(value)}\n{ends}"
 
 
 __all__ = ["HarmSettings", "harm_of", "person_harm", "write_harm"]

@@ -286,7 +286,8 @@ def _plain_person(line: Line, subject: str) -> Plain:
 
 
 def _aurc(sample: Any) -> float:
-    rows = np.repeat(np.arange(len(sample.y)), sample.n.astype(int))
+    every = np.arange(len(sample.y))
+    rows = np.repeat(every, sample.n.astype(int))
     return classes.aurc(sample.y[rows], sample.probs[rows])
 
 

@@ -261,7 +261,9 @@ def question_blocks(
     head = ["", unit, t("board.rate_of", name=last)]
     for name in names:
         own = shown_name(name, t)
-        head += [t("board.right_of", name=own), f"AUC: {own}"]
+        right = t("board.right_of", name=own)
+        auc = t("page.labelled", name="AUC", text=own)
+        head += [right, auc]
     rows = tuple(_question_row(e, names) for e in entries)
     table = Table(tuple(head), rows, t("board.question_auc"))
     return [Text(t("board.per_question"), "h3"), figure, table]

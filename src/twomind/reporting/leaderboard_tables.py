@@ -149,7 +149,8 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE, t: Texts = 
         known.append(said)
     if not known:
         return t("board.population_none")
-    return t("board.population", known="; ".join(known))
+    joint = t("page.joint")
+    return t("board.population", known=joint.join(known))
 
 
 def findings(board: Board, t: Texts = ENGLISH) -> list[str]:
@@ -162,8 +163,11 @@ def findings(board: Board, t: Texts = ENGLISH) -> list[str]:
             found.append(_against_none(board, line, line.paired, direction, t))
     found += _against_shortcuts(board, t)
     for one in board.refused:
-        found.append(f"{one.name}: {t.said(one.words()).rstrip('.')}.")
-    flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
+        why = t.said(one.words()).rstrip(".")
+        refused = t("page.labelled", name=one.name, text=why)
+        found.append(f"{refused}.")
+    tried = [line for line in board.lines if line.kind != "shortcut"]
+    flagged = [line.name for line in tried if line.constant]
     if flagged:
         found.append(t("board.constants", names=", ".join(flagged)))
     n = len(board.subjects)
@@ -189,15 +193,16 @@ def _against_none(board: Board, line: Line, paired: people.Paired, direction: st
     interval = f"[{signed(low, 2)}, {signed(high, 2)}]"
     figure = t("board.per_person", metric=metric_name(board.metric, t))
     least, most = paired.harmed_ci
-    told: dict[str, str] = {"name": line.name, "direction": t(f"board.{direction}")}
+    told: dict[str, str] = {"name": line.name}
+    told["direction"] = t(f"board.{direction}")
     told["gain"] = f"{signed(paired.mean)} {figure} {interval}"
     told["p"] = _equals(paired.p_sign_flip)
     told["holm"] = p_value(line.p_holm)
-    told["harmed"] = str(paired.n_harmed)
+    told["all"] = str(paired.n_people)
     told["share"] = percent(paired.share_harmed)
     told["least"] = percent(least)
     told["most"] = percent(most)
-    return t("board.against_none", n=paired.n_people, **told)
+    return t("board.against_none", n=paired.n_harmed, **told)
 
 
 def _against_shortcuts(board: Board, t: Texts) -> list[str]:
@@ -250,7 +255,7 @@ def _equals(p: float) -> str:
 
 def ordered(board: Board, t: Texts = ENGLISH) -> list[tuple[str, list[Line]]]:
     """The lines of a table in its parts, the best first; shortcuts as they come."""
-    by_kind: dict[str, list[Line]] = {"method": [], "base": [], "shortcut": []}
+    by_kind: dict[str, list[Line]] = {kind: [] for kind in _PARTS}
     for line in board.lines:
         by_kind.setdefault(line.kind, []).append(line)
     for kind in ("method", "base"):
@@ -269,13 +274,17 @@ def _remarks(line: Line, t: Texts) -> str:
     if line.constant:
         found.append(t.said(line.constant))
     elif line.n_one_class:
-        found.append(t("board.one_class", n=line.n_one_class, all=len(line.per_person)))
+        n_people = len(line.per_person)
+        found.append(t("board.one_class", n=line.n_one_class, all=n_people))
     if line.coverage < 1:
-        found.append(t("board.share_not_measured", share=percent(1 - line.coverage)))
+        share = percent(1 - line.coverage)
+        found.append(t("board.share_not_measured", share=share))
     if not found:
         return ""
     flag = "!" if line.constant else ""
-    return f"\n{flag}{'; '.join(found)}"
+    joint = t("page.joint")
+    remarks = joint.join(found)
+    return f"\n{flag}{remarks}"
 
 
 def line_name(line: Line, t: Texts = ENGLISH) -> str:
@@ -296,7 +305,8 @@ def refused_rows(board: Board, width: int, t: Texts = ENGLISH) -> list[tuple[str
         rows.append((t("board.refused"),))
     for one in board.refused:
         dashes = [DASH] * (width - 1)
-        rows.append((f"{one.name}\n!{t.said(one.words())}", *dashes))
+        why = t.said(one.words())
+        rows.append((f"{one.name}\n!{why}", *dashes))
     return rows
 
 
@@ -304,8 +314,10 @@ def main_table(board: Board, t: Texts = ENGLISH) -> Table:
     """The leaderboard with every column."""
     saw = t("board.saw")
     per_person = t("board.per_person", metric=metric_name(board.metric, t))
-    about_line = ("", saw, *(metric_name(m, t) for m in _MAIN_FIGURES))
-    head = (*about_line, per_person, *(t(f"board.{key}") for key in _ABOUT_PEOPLE))
+    figures = [metric_name(metric, t) for metric in _MAIN_FIGURES]
+    about_people = [t(f"board.{key}") for key in _ABOUT_PEOPLE]
+    about_line = ("", saw, *figures)
+    head = (*about_line, per_person, *about_people)
     rows: list[tuple[str, ...]] = []
     for title, lines in ordered(board, t):
         rows.append((title,))
@@ -341,12 +353,17 @@ def _figures(line: Line, metrics: Sequence[str]) -> list[str]:
 
 def _gain_cells(paired: people.Paired, p_holm: float) -> list[str]:
     """Gain, p, effect and harm against no adaptation."""
-    least, most = paired.harmed_ci
     gain = with_gain(paired.mean, paired.ci)
     p = f"{p_value(paired.p_sign_flip)}\n({p_value(p_holm)})"
     effect = signed(paired.d_z, 2)
-    harmed = f"{percent(paired.share_harmed)}\n[{percent(least)}, {percent(most)}]"
-    return [gain, p, effect, harmed]
+    return [gain, p, effect, share_harmed(paired)]
+
+
+def share_harmed(paired: people.Paired) -> str:
+    """The share of the people who are harmed, with its interval below."""
+    least, most = paired.harmed_ci
+    interval = f"[{percent(least)}, {percent(most)}]"
+    return f"{percent(paired.share_harmed)}\n{interval}"
 
 
 #: Head and rows of a table.
@@ -436,13 +453,16 @@ def pair_table(board: Board, t: Texts = ENGLISH) -> Table | None:
         t("board.better_worse"),
     )
     note = t("board.pairs", harm=f"{people.HARM:g}")
-    return Table(head, tuple(_pair_row(pair) for pair in found), note)
+    rows = [_pair_row(pair, t) for pair in found]
+    return Table(head, tuple(rows), note)
 
 
-def _pair_row(pair: Values) -> tuple[str, ...]:
+def _pair_row(pair: Values, t: Texts) -> tuple[str, ...]:
     p = pair["paired"]
     n_same = p.n_people - p.n_helped - p.n_harmed
-    cells = [f"{pair['a']} − {pair['b']}"]
+    first = shown_name(pair["a"], t)
+    second = shown_name(pair["b"], t)
+    cells = [f"{first} − {second}"]
     cells.append(with_gain(p.mean, p.ci))
     cells.append(p_value(p.p_sign_flip))
     cells.append(p_value(pair["p_holm"]))
@@ -470,7 +490,8 @@ def group_blocks(
     names = [x.name for x in in_order(board)]
     names = [name for name in names if name != baselines.WORDS["constant"]]
     n_people = t("board.people")
-    figures = [f"{metric_name('macro_f1', t)}, {shown_name(name, t)}" for name in names]
+    macro_f1 = metric_name("macro_f1", t)
+    figures = [f"{macro_f1}, {shown_name(name, t)}" for name in names]
     head = ("", n_people, t("board.rows"), *figures)
     rows = [_group_row(entry, names, t) for entry in entries]
     note = t("board.groups_small", n=min_people)
@@ -478,7 +499,8 @@ def group_blocks(
 
 
 def _group_row(entry: Values, names: Sequence[str], t: Texts) -> tuple[str, ...]:
-    group = f"{t.name('attribute', entry['group'])}: {entry['value']}"
+    attribute = t.name("attribute", entry["group"])
+    group = t("page.labelled", name=attribute, text=entry["value"])
     if "suppressed" in entry:
         hidden = [t("board.suppressed")] * len(names)
         return (group, t.said(entry["suppressed"]), "–", *hidden)
@@ -570,7 +592,8 @@ def _made_row(line: Line, t: Texts) -> tuple[str, ...]:
     twomind = first.versions.get("twomind", "?")
     numpy = first.versions.get("numpy", "?")
     cells = [shown_name(line.name, t), first.model, settings]
-    cells.append("; ".join(seen) or t("board.nothing"))
+    joint = t("page.joint")
+    cells.append(joint.join(seen) or t("board.nothing"))
     cells.append(t.said(first.reset))
     cells.append(", ".join(commits) or t("board.not_known"))
     cells.append(f"twomind {twomind}, numpy {numpy}")
@@ -588,15 +611,19 @@ def ran_where(board: Board) -> list[Plain]:
         for place, runs in sorted(by_place.items()):
             rows = [run.rows[board.level] for run in runs]
             people_there = {str(name) for one in rows for name in one.subject}
-            entry: Plain = {"line": line.name, "laboratory": place or THIS_LABORATORY}
+            entry: Plain = {"line": line.name}
+            entry["laboratory"] = place or THIS_LABORATORY
             entry["n_people"] = len(people_there)
-            entry["n_rows"] = sum(int((one.y >= 0).sum()) for one in rows)
+            coded = [one.y >= 0 for one in rows]
+            entry["n_rows"] = sum(int(known.sum()) for known in coded)
             entry["seeds"] = sorted({run.seed for run in runs})
             entry["twomind"] = runs[0].versions.get("twomind", "?")
             entry["device"] = runs[0].versions.get("device", "?")
             entry["data"] = sorted({run.fingerprint[:10] for run in runs})
             found.append(entry)
-    return found if any(one["laboratory"] != THIS_LABORATORY for one in found) else []
+    places = {entry["laboratory"] for entry in found}
+    elsewhere = places - {THIS_LABORATORY}
+    return found if elsewhere else []
 
 
 def place_blocks(entries: Sequence[Plain], t: Texts = ENGLISH) -> list[Block]:
@@ -610,9 +637,11 @@ def place_blocks(entries: Sequence[Plain], t: Texts = ENGLISH) -> list[Block]:
     for entry in entries:
         seeds = ", ".join(str(seed) for seed in entry["seeds"])
         counts = (str(entry["n_people"]), str(entry["n_rows"]), seeds)
-        made = (entry["twomind"], entry["device"], ", ".join(entry["data"][:3]))
+        data = ", ".join(entry["data"][:3])
+        made = (entry["twomind"], entry["device"], data)
         where = t.said(entry["laboratory"])
-        rows.append((shown_name(entry["line"], t), where, *counts, *made))
+        name = shown_name(entry["line"], t)
+        rows.append((name, where, *counts, *made))
     table = Table(head, tuple(rows), t("board.places_how"), words=head[4:])
     return [Text(t("board.places"), "h3"), table]
 
@@ -628,7 +657,8 @@ def _data(line: Line) -> str:
 def _handed_over(what: str, seen: Any, t: Texts) -> str:
     if isinstance(seen, Mapping) and "windows" in seen:
         n = seen["windows"]
-        return t("board.windows", what=t.said(what), recordings=seen["recordings"], n=n)
+        recordings = t.count(seen["recordings"], "recording")
+        return t("board.windows", what=t.said(what), recordings=recordings, n=n)
     return t.said(what)
 
 

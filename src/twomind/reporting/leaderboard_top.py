@@ -18,12 +18,14 @@ from twomind.reporting import figures
 from twomind.reporting.leaderboard_tables import (
     DASH,
     MIN_TO_JUDGE,
+    in_order,
     line_name,
     metric_name,
     ordered,
     p_value,
     percent,
     refused_rows,
+    share_harmed,
     signed,
     with_gain,
     with_interval,
@@ -59,7 +61,11 @@ def changed_options(now: object, usual: object, options: Mapping[str, str]) -> l
         value = getattr(now, name)
         if value == getattr(usual, name):
             continue
-        found.append(option if value is True else f"{option} {shlex.quote(str(value))}")
+        if value is True:
+            found.append(option)
+        else:
+            quoted = shlex.quote(str(value))
+            found.append(f"{option} {quoted}")
     return found
 
 
@@ -117,12 +123,14 @@ def forest_blocks(board: Board, tag: str, t: Texts = ENGLISH) -> list[Block]:
         tag: begins the name of the figure.
         t: texts of the page's language.
     """
-    rows = [_forest_row(line, t) for _, lines in ordered(board) for line in lines if line.paired]
+    compared = [line for line in in_order(board) if line.paired]
+    rows = [_forest_row(line, t) for line in compared]
     if not rows:
         return []
     axis = t("board.forest_axis", metric=metric_name(board.metric, t))
     svg = figures.forest(rows, axis, people.HARM, t)
-    return [Figure(f"{tag}-forest", svg, t("board.forest", harm=f"{people.HARM:g}"))]
+    caption = t("board.forest", harm=f"{people.HARM:g}")
+    return [Figure(f"{tag}-forest", svg, caption)]
 
 
 def _forest_row(line: Line, t: Texts) -> figures.Gain:
@@ -132,7 +140,8 @@ def _forest_row(line: Line, t: Texts) -> figures.Gain:
     for subject, before in line.unadapted.items():
         changes[subject] = line.per_person[subject] - before
     low, high = paired.ci
-    told = f"{signed(paired.mean, 2)} [{signed(low, 2)}, {signed(high, 2)}]"
+    interval = f"[{signed(low, 2)}, {signed(high, 2)}]"
+    told = f"{signed(paired.mean, 2)} {interval}"
     harmed = t("board.n_harmed", n=paired.n_harmed, all=paired.n_people)
     return figures.Gain(line.name, changes, paired.mean, paired.ci, (told, harmed))
 
@@ -158,7 +167,8 @@ def short_table(board: Board, t: Texts = ENGLISH) -> Table:
 
 
 def _short_row(line: Line, adapted: bool, t: Texts) -> tuple[str, ...]:
-    name, saw = line_name(line, t), t.said(line.saw)
+    name = line_name(line, t)
+    saw = t.said(line.saw)
     f1 = with_interval(line.figures["macro_f1"], line.intervals["macro_f1"])
     if not adapted:
         cells = [f1, with_interval(line.person_mean, line.person_ci)]
@@ -168,10 +178,10 @@ def _short_row(line: Line, adapted: bool, t: Texts) -> tuple[str, ...]:
     paired = line.paired
     if paired is None:
         return (name, f1, DASH, DASH, DASH, saw)
-    least, most = paired.harmed_ci
-    harmed = f"{percent(paired.share_harmed)}\n[{percent(least)}, {percent(most)}]"
+    harmed = share_harmed(paired)
     gain = with_gain(paired.mean, paired.ci)
-    return (name, f1, gain, p_value(line.p_holm), harmed, saw)
+    p = p_value(line.p_holm)
+    return (name, f1, gain, p, harmed, saw)
 
 
 # --- what a paper takes from the page
@@ -185,7 +195,9 @@ def latex(table: Table) -> str:
     lines.append(r"\midrule")
     for row in table.rows:
         if len(row) == 1:
-            lines.append(rf"\multicolumn{{{len(table.head)}}}{{l}}{{\textit{{{_tex(row[0])}}}}} \\")
+            n_columns = len(table.head)
+            heading = rf"\textit{{{_tex(row[0])}}}"
+            lines.append(rf"\multicolumn{{{n_columns}}}{{l}}{{{heading}}} \\")
         else:
             lines.append(_latex_row(row))
     lines += [r"\bottomrule", r"\end{tabular}"]
@@ -229,8 +241,10 @@ def per_person_csv(board: Board) -> str:
     writer.writerow(("line", "kind", "person", board.metric, "no_adaptation", "gain", "harmed"))
     for line in board.lines:
         for subject, value in line.per_person.items():
-            row = (line.name, line.kind, subject, value, *_against(line, subject))
-            writer.writerow(map(csv_text.cell, map(str, row)))
+            against = _against(line, subject)
+            row = (line.name, line.kind, subject, value, *against)
+            texts = map(str, row)
+            writer.writerow(map(csv_text.cell, texts))
     return text.getvalue()
 
 
@@ -263,14 +277,14 @@ def action_blocks(board: Board, tag: str, how: Origin, t: Texts = ENGLISH) -> li
         t: texts of the page's language.
     """
     table = latex(short_table(board, t))
-    links = [
-        Link(t("board.latex"), f"{tag}.tex", table, "text/x-tex"),
-        Link(t("board.csv"), f"{tag}-people.csv", per_person_csv(board), "text/csv"),
-        Link("BibTeX", "twomind.bib", BIBTEX, "text/plain"),
-    ]
+    people_csv = per_person_csv(board)
+    links = [Link(t("board.latex"), f"{tag}.tex", table, "text/x-tex")]
+    links.append(Link(t("board.csv"), f"{tag}-people.csv", people_csv, "text/csv"))
+    links.append(Link("BibTeX", "twomind.bib", BIBTEX, "text/plain"))
     if how.harm:
         links.append(Link(t("board.who_harmed"), how.harm))
-    blocks: list[Block] = [Links(tuple(links)), Text(t("board.tables_beside"), "sub")]
+    blocks: list[Block] = [Links(tuple(links))]
+    blocks.append(Text(t("board.tables_beside"), "sub"))
     command = how.command or t("board.command_unknown")
     blocks.append(Fold(t("board.command"), (Code(command),)))
     changed = "\n".join(how.changed) or t("board.changed_none")

@@ -61,7 +61,9 @@ class Texts:
         """
         is_one = n == 1 or n < _ONE_BELOW[self.language]
         key = one if is_one else f"{one}s"
-        grouped = f"{n:,}" if self.language == "en" else f"{n:,}".replace(",", "\u202f")
+        grouped = f"{n:,}"
+        if self.language == "fr":
+            grouped = grouped.replace(",", "\u202f")
         return f"{grouped} {self('count.' + key)}"
 
     def section(self, name: str) -> dict[str, str]:

@@ -166,7 +166,8 @@ def _drawn(frame: clock.Frame, shown: _Shown) -> np.ndarray:
     wide, high = (2 * round(side * scale / 2) for side in (width, height))
     canvas = cv2.resize(frame.rgb, (wide, high))
     line_px = max(12, round(wide * _LINE_SHARE))
-    strip = np.zeros((2 * (line_px * _N_LINES // 2 + 3), wide, 3), np.uint8)
+    half_px = line_px * _N_LINES // 2 + 3
+    strip = np.zeros((2 * half_px, wide, 3), np.uint8)
     _draw_face(cv2, canvas, frame.time_s, shown, scale)
     _draw_body(cv2, canvas, frame.time_s, shown)
     for row, (line, colour) in enumerate(_lines(frame.time_s, shown)[:_N_LINES]):
@@ -232,7 +233,8 @@ def _draw_body(cv2: Any, canvas: np.ndarray, time_s: float, shown: _Shown) -> No
         x = body.values[row, x_column] * wide
         y = body.values[row, y_column] * high
         if np.isfinite(x + y):
-            cv2.circle(canvas, (round(float(x)), round(float(y))), 5, _BODY, 2, cv2.LINE_AA)
+            centre = (round(float(x)), round(float(y)))
+            cv2.circle(canvas, centre, 5, _BODY, 2, cv2.LINE_AA)
 
 
 def _values_at(track: Track | None, names: tuple[str, ...], time_s: float) -> np.ndarray | None:
@@ -240,9 +242,11 @@ def _values_at(track: Track | None, names: tuple[str, ...], time_s: float) -> np
     row = None if track is None else _row_at(track, time_s)
     if track is None or row is None:
         return None
-    columns = [track.names.index(name) for name in names if name in track.names]
+    known = [name for name in names if name in track.names]
+    columns = [track.names.index(name) for name in known]
     values: np.ndarray = track.values[row, columns].astype(float)
-    return values if len(values) == len(names) and np.isfinite(values).all() else None
+    is_whole = len(values) == len(names) and np.isfinite(values).all()
+    return values if is_whole else None
 
 
 def _lines(time_s: float, shown: _Shown) -> list[tuple[str, tuple[int, int, int]]]:

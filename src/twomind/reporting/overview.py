@@ -90,7 +90,8 @@ def short_names(names: Sequence[str]) -> list[str]:
     common = _same_begin(min(names), max(names))
     shortest = min(map(len, names))
     marks = [at + 1 for at, letter in enumerate(common) if letter in "_- "]
-    cut = max((at for at in marks if shortest - at >= _SHORTEST_NAME), default=0)
+    far_enough = [at for at in marks if shortest - at >= _SHORTEST_NAME]
+    cut = max(far_enough, default=0)
     short = [name[cut:].replace("_", " ") for name in names]
     is_plain = all(short) and len(set(short)) == len(names)
     return short if is_plain else list(names)
@@ -108,7 +109,8 @@ def grouped(rows: Sequence[Values]) -> list[Plain]:
     for row in rows:
         people.setdefault(str(row["subject"]), []).append(row)
     several = len(people) < len(rows)
-    of_all = dict(zip(map(_id, rows), short_names([_id(row) for row in rows]), strict=True))
+    ids = [_id(row) for row in rows]
+    of_all = dict(zip(ids, short_names(ids), strict=True))
     found: list[Plain] = []
     for own in people.values():
         names = [of_all[_id(row)] for row in own]

@@ -115,7 +115,8 @@ def _html_table(table: Table) -> str:
     for row in table.rows:
         if len(row) == 1:
             width = len(table.head)
-            body.append(f'<tr class="part"><th colspan="{width}">{escape(row[0])}</th></tr>')
+            title = escape(row[0])
+            body.append(f'<tr class="part"><th colspan="{width}">{title}</th></tr>')
             continue
         cells = []
         for h, text in zip(table.head, row, strict=True):

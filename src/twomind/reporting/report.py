@@ -155,9 +155,8 @@ def write_pages(
         if media["embedded"]:
             budget -= size
             embedded.append((number, answer.media, media["mime"]))
-        may_show = not why_not_shown(
-            answer.media, answer.subject, bool(answer.row.get("drawn")), how
-        )
+        is_drawn = bool(answer.row.get("drawn"))
+        may_show = not why_not_shown(answer.media, answer.subject, is_drawn, how)
         still = answer.rest.get("still", "") if may_show else ""
         text, times = answer.rest["text"], answer.rest["times"]
         part = {"n": number, "media": media, "text": text, "times": times, "still": still}

@@ -307,7 +307,9 @@ def _quality(result: Result, end_s: float, t: Texts) -> list[Plain]:
             runs: list[list[Any]] = [[0.0, _round(end_s), why]]
         else:
             runs = quality_of(track, end_s, gap)
-        told = [[start, end, t.said(reason)] for start, end, reason in runs]
+        told = []
+        for start, end, reason in runs:
+            told.append([start, end, t.said(reason)])
         label = t("js.measurable", what=t(f"modality.{name}"))
         found.append({"name": name, "label": label, "runs": told})
     return found
@@ -348,7 +350,11 @@ def _inside_words(pauses: list[_Pair], words: Sequence[Word]) -> list[_Pair]:
     """Those inside the answer, whose first and last sound are words."""
     first_s = min(word.start_s for word in words)
     last_s = max(word.end_s for word in words)
-    return [(start, end) for start, end in pauses if first_s <= start and end <= last_s]
+    found = []
+    for start, end in pauses:
+        if first_s <= start and end <= last_s:
+            found.append((start, end))
+    return found
 
 
 def _pauses(spans: Sequence[Span]) -> list[_Pair]:

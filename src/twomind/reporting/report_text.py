@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.reporting.comparison import Comparison, compared, in_points
+from twomind.reporting.comparison import Comparison, compared, in_points, percent_of
 from twomind.reporting.messages import ENGLISH, Texts
 from twomind.reporting.report_data import (
     duration_s,
@@ -97,7 +97,8 @@ def _voice_line(t: Texts, track: Track | None, note: str, summary: Mapping[str, 
     remarks = summary.get("remarks", ())
     if not remarks or line["state"] == "no":
         return line
-    noted = "; ".join(t.said(remark) for remark in remarks)
+    joint = t("page.joint")
+    noted = joint.join(t.said(remark) for remark in remarks)
     text = t("measured.note", text=line["text"], noted=noted)
     return _line(t, line["key"], "part", text)
 
@@ -156,11 +157,15 @@ def _line_of_words(t: Texts, words: Values) -> Line:
 
 
 def _cues_line(t: Texts, result: Result) -> Line:
-    counts = {k: n for k, n in modality_counts(result.cues).items() if n}
+    of_all = modality_counts(result.cues)
+    counts = {modality: n for modality, n in of_all.items() if n}
     what = "cues"
     if not counts:
         return _line(t, what, "part", t("measured.cues_none"))
-    each = [f"{n} {t.name('modality', modality).lower()}" for modality, n in counts.items()]
+    each = []
+    for modality, n in counts.items():
+        name = t.name("modality", modality)
+        each.append(f"{n} {name.lower()}")
     cues = t.count(len(result.cues), "cue")
     return _line(t, what, "ok", t("measured.cues", n=cues, each=", ".join(each)))
 
@@ -282,7 +287,8 @@ def _parts(t: Texts, score: Values, known: bool) -> tuple[list[Plain], float | N
     if base is None:
         return [{**bar, "points": None} for bar in bars], None
     points = in_points(base, [part["value"] for part in moving])
-    with_points = [{**bar, "points": n} for bar, n in zip(bars, points, strict=True)]
+    pairs = zip(bars, points, strict=True)
+    with_points = [{**bar, "points": n} for bar, n in pairs]
     return with_points, 1 / (1 + math.exp(-base))
 
 
@@ -290,7 +296,8 @@ def meaning(model: Values, t: Texts = ENGLISH) -> str:
     """What the model's number is: a coder's likely mark, unless the model says otherwise of its
     own.
     """
-    return t.said(str(model.get("meaning") or "")) or t("score.meaning")
+    own = str(model.get("meaning") or "")
+    return t.said(own) or t("score.meaning")
 
 
 def _given(t: Texts, prediction: Prediction) -> list[str]:
@@ -306,11 +313,13 @@ def _given(t: Texts, prediction: Prediction) -> list[str]:
         elif e.kind == "cited":
             when = t("score.cites_no_time")
             if math.isfinite(e.start_s):
-                start, end = f"{e.start_s:.1f}", f"{e.end_s:.1f}"
+                start = f"{e.start_s:.1f}"
+                end = f"{e.end_s:.1f}"
                 when = t("score.cites_when", start=start, end=end)
             found.append(t("score.cites", when=when, name=e.name))
         elif e.kind == "dropped":
-            found.append(t("score.dropped", n=f"{e.value:.0f}", name=t.said(e.name)))
+            name = t.said(e.name)
+            found.append(t("score.dropped", n=f"{e.value:.0f}", name=name))
     return found
 
 
@@ -323,7 +332,8 @@ def _method(t: Texts, name: str) -> str:
 
 def _access(t: Texts, saw: str) -> str:
     """``summary+neutral`` in plain words."""
-    first, *others = [t.name("access", name) for name in saw.split("+")]
+    names = saw.split("+")
+    first, *others = [t.name("access", name) for name in names]
     told = first
     for other in others:
         told = t("adapted.and", one=told, other=other)
@@ -347,7 +357,9 @@ def _changed(t: Texts, result: Result, score: Values) -> str:
     how = t("adapted.saw_nothing")
     if saw and saw != "nothing":
         how = t("adapted.saw", saw=_access(t, saw))
-    after = t("score.not_measured") if score["p"] is None else f"{score['p']:.2f}"
+    after = t("score.not_measured")
+    if score["p"] is not None:
+        after = f"{score['p']:.2f}"
     return t("adapted.changed", method=method, how=how, before=before, after=after)
 
 
@@ -365,7 +377,8 @@ def _headline(t: Texts, score: Values, alone: Comparison | None) -> str:
     key = way if alone.known else f"unknown_{way}"
     if alone.known and way == "nothing":
         key = "adds_nothing"
-    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=_points(t, points))
+    told = _points(t, points)
+    return t(f"score.{key}", p=p, alone=f"{alone.p:.2f}", points=told)
 
 
 def _points(t: Texts, points: int) -> str:
@@ -377,11 +390,12 @@ def _beside_unadapted(t: Texts, p: float, before: float) -> str:
     """The score beside that of the same model without adaptation, as the two rounded figures
     differ.
     """
-    points = round(100 * round(p, 2)) - round(100 * round(before, 2))
+    points = percent_of(p) - percent_of(before)
     way = "same"
     if points:
         way = "raises" if points > 0 else "lowers"
-    told = {"p": f"{p:.2f}", "before": f"{before:.2f}", "points": _points(t, points)}
+    told = {"p": f"{p:.2f}", "before": f"{before:.2f}"}
+    told["points"] = _points(t, points)
     return t(f"score.adapted_{way}", **told)
 
 
@@ -404,7 +418,9 @@ def _observed(t: Texts, score: Values) -> list[str]:
     if not score["band"]:
         return [expected]
     low, high = score["band"]
-    observed = t("score.observed", low=f"{100 * low:.0f}", high=f"{100 * high:.0f}")
+    least = f"{100 * low:.0f}"
+    most = f"{100 * high:.0f}"
+    observed = t("score.observed", low=least, high=most)
     return [expected, observed]
 
 
@@ -474,7 +490,9 @@ def limits(result: Result, t: Texts = ENGLISH) -> list[str]:
 def not_for(result: Result, t: Texts = ENGLISH) -> list[str]:
     """What the model must not be used for; in its own words where it has some."""
     own = _card_list(result.model, "not_for", "out_of_scope")
-    return [t.said(text) for text in own] or [t(f"not_for.{key}") for key in _NOT_FOR]
+    if own:
+        return [t.said(text) for text in own]
+    return [t(f"not_for.{key}") for key in _NOT_FOR]
 
 
 def missing(result: Result, lines: Sequence[LineView], t: Texts = ENGLISH) -> dict[str, list[Line]]:
@@ -499,7 +517,10 @@ def missing(result: Result, lines: Sequence[LineView], t: Texts = ENGLISH) -> di
     units = [row for row in rows if is_action_unit(row["what"])]
     kinds = [row for row in rows if row["what"].startswith("cue: ")]
     own = [row for row in rows if row not in units and row not in kinds]
-    return {"answer": _merged(own, t), "units": _told(units, t), "kinds": _told(kinds, t)}
+    found = {"answer": _merged(own, t)}
+    found["units"] = _told(units, t)
+    found["kinds"] = _told(kinds, t)
+    return found
 
 
 def _told(rows: Sequence[LineView], t: Texts) -> list[Line]:
@@ -507,7 +528,9 @@ def _told(rows: Sequence[LineView], t: Texts) -> list[Line]:
     found = []
     for row in rows:
         name = _name(row["what"].removeprefix("cue: "), t)
-        found.append(_row(name, t.said(row["reason"]), t.language_of(row["reason"])))
+        reason = t.said(row["reason"])
+        language = t.language_of(row["reason"])
+        found.append(_row(name, reason, language))
     return found
 
 
@@ -570,7 +593,8 @@ def made(result: Result) -> Plain:
         model = {**_flat(card), **model}
     settings = plain(dict(result.provenance))
     versions = settings.pop("versions", {})
-    found: Plain = {"files": {k: v for k, v in files.items() if not _is_empty(v)}}
+    known = {name: value for name, value in files.items() if not _is_empty(value)}
+    found: Plain = {"files": known}
     found["model"] = model
     found["versions"] = versions
     found["settings"] = settings
@@ -589,7 +613,8 @@ def two_sides_text(result: Result, t: Texts = ENGLISH) -> Plain | None:
         return None
     about = found["model"]
     counts = found.get("counts", {})
-    text: Plain = {"reason": t.said(found["reason"]), "both": found.get("both_sides", False)}
+    text: Plain = {"reason": t.said(found["reason"])}
+    text["both"] = found.get("both_sides", False)
     for side in ("change", "sustain"):
         own = [clause for clause in found["clauses"] if clause["said"] == side]
         text[side] = [_quoted(clause) for clause in own]

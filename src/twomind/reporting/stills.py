@@ -61,7 +61,8 @@ def _address(rgb: np.ndarray, width_px: int) -> str:
 
     height, width = rgb.shape[:2]
     # JPEG needs even sides.
-    shown_height = max(2, 2 * round(height * width_px / width / 2))
+    half_height = round(height * width_px / width / 2)
+    shown_height = max(2, 2 * half_height)
     small = resize(rgb, (shown_height, width_px))
     data = encode_picture(small, quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(data).decode()

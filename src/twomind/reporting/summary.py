@@ -48,18 +48,19 @@ def summary_of(result: Result, mark: str) -> Plain:
 def _words(result: Result) -> Plain:
     words = result.features.words
     recording = result.recording
-    others_s = sum(turn.end_s - turn.start_s for turn in recording.others)
-    return {
-        "status": "not_measured" if words is None else "ok",
-        "n": None if words is None else len(words),
-        "source": recording.words_source,
-        "reason": result.why_no_words,
-        "remarks": list(recording.words_remarks),
-        "language": recording.language,
-        "n_marks": len(recording.marks),
-        "others": list(dict.fromkeys(turn.label for turn in recording.others)),
-        "others_s": others_s,
-    }
+    labels = [turn.label for turn in recording.others]
+    lengths_s = [turn.end_s - turn.start_s for turn in recording.others]
+    found: Plain = {"status": "not_measured", "n": None}
+    if words is not None:
+        found = {"status": "ok", "n": len(words)}
+    found["source"] = recording.words_source
+    found["reason"] = result.why_no_words
+    found["remarks"] = list(recording.words_remarks)
+    found["language"] = recording.language
+    found["n_marks"] = len(recording.marks)
+    found["others"] = list(dict.fromkeys(labels))
+    found["others_s"] = sum(lengths_s)
+    return found
 
 
 def _prediction(result: Result) -> Plain:

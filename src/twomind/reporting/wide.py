@@ -104,11 +104,13 @@ def table(layout: Layout) -> Table:
 @cache
 def cells(layout: Layout) -> tuple[Cell, ...]:
     """The columns of the row of an answer, in order."""
-    found = [*_who(), *_score(), *_said(), *_voice(), *_counted(layout), *_two_sides()]
+    found = [*_who(), *_score(), *_said()]
+    found += [*_voice(), *_counted(layout), *_two_sides()]
     found += _rows_of("face", _face_measures(layout))
     found += _rows_of("voice", _VOICE_ROWS)
     if layout.body:
-        found += _rows_of("body", [(f"body_{m.name}", m.name, m.unit, m.meaning) for m in BODY])
+        body = [(f"body_{m.name}", m.name, m.unit, m.meaning) for m in BODY]
+        found += _rows_of("body", body)
     return (*found, *_reasons())
 
 
