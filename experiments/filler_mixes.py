@@ -499,7 +499,7 @@ def main(shared: str, out: str, readings: str | None = None) -> None:
     if readings is not None:
         roots = (*roots, Path(readings))
         write_half(AGAIN, roots, Path(out) / "again", Size(25, 8, seed=230617))
-        write_half(FRESH, roots, Path(out) / "fresh", Size(15, 8, seed=20261130))
+        write_half(FRESH, roots, Path(out) / "fresh", Size(25, 8, seed=20261130))
 
 
 if __name__ == "__main__":

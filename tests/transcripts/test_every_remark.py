@@ -124,6 +124,30 @@ def test_every_remark_that_a_reader_can_make_is_provoked_by_a_case(
     )
 
 
+def test_a_loop_that_only_the_prompt_brings_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain words have none: what was cut of the second text is said of the second text."""
+    plain = _Guessing(((" well", 0.0, 0.4), (" maybe", 2.5, 2.9)))
+    loop = [(" uh,", 1.0, 1.3), *[(" uh,", 1.3, 1.3)] * 8]
+    prompted = _Guessing((*plain.words[:1], *loop, *plain.words[1:]))
+
+    def transcribe(*sound: Any, hotwords: str | None, **options: Any) -> tuple[list[Any], Any]:
+        asked = prompted if hotwords else plain
+        return asked.transcribe(*sound, **options)
+
+    whisper = SimpleNamespace(transcribe=transcribe, supported_languages=("en",))
+    monkeypatch.setattr(speech, "faster_whisper", lambda: SimpleNamespace(__version__="1"))
+    monkeypatch.setattr(speech, "find_model", lambda model, offline: Path("model"))
+    monkeypatch.setattr(speech, "load_whisper", lambda folder, how: whisper)
+    monkeypatch.setattr(speech, "can_align", lambda: False)
+    monkeypatch.setattr(speech, "_has_speech", lambda *_: True)
+    silence = np.zeros(3 * 16000, np.float32)
+    words = speech.recognise_words(silence, 16000, 4.0, "model", offline=True, language="en")
+    assert [word.text for word in words.words] == ["well", "maybe"]
+    (told,) = [one for one in words.problems if "loop" in one]
+    assert told.startswith("asked with a prompt, ")
+    assert told.endswith("'uh,' 9 times from 5.0 s")
+
+
 def test_the_source_is_read_for_sentences(tmp_path: Path) -> None:
     """The list would be complete for ever if the source were not really looked through."""
     source = tmp_path / "reader.py"

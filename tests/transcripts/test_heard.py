@@ -67,6 +67,18 @@ def test_of_a_loop_of_fillers_nothing_stays() -> None:
     assert "a loop of the recogniser was cut: 'uh,' 31 times from 0.2 s" in found.remarks
 
 
+def test_of_a_text_with_a_prompt_loops_and_dropped_fillers_are_told() -> None:
+    """Nothing is told of its other words: they were only asked for again."""
+    found = sort_out(said("right uh, " + "uh,· " * 30 + "so um· then· stop"), MIN_S)
+    assert found.remarks_on_prompted == (
+        "asked with a prompt, the recogniser wrote a loop, which was cut: 'uh,' 31 times from "
+        "0.2 s",
+        "asked with a prompt, the recogniser wrote fillers of no length, which were dropped: "
+        "um (0.6 s)",
+    )
+    assert sort_out(said("right then· ha ha"), MIN_S).remarks_on_prompted == ()
+
+
 def test_who_says_no_four_times_says_it_four_times() -> None:
     found = sort_out(said("no no no no I will not"), MIN_S)
     assert texts(found.words) == "no no no no I will not"

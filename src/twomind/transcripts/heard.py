@@ -36,15 +36,55 @@ def _bare(text: str) -> str:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """A phrase that a recogniser wrote again and again, and where it began."""
+
+    phrase: str
+    times: int
+    start_s: float
+
+
+@dataclass(frozen=True)
 class Sorted:
     """A recogniser's words, and what was taken out of them.
 
-    ``laughs`` are notes of laughter that stood as words; ``remarks`` says what was dropped, where.
+    ``laughs`` are notes of laughter that stood as words, ``short`` are words of no length.
     """
 
     words: tuple[Word, ...]
     laughs: tuple[Word, ...] = ()
-    remarks: tuple[str, ...] = ()
+    short: tuple[Word, ...] = ()
+    loops: tuple[Loop, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was dropped of a text that stands, and where."""
+        remarks = [
+            f"a loop of the recogniser was cut: {loop.phrase!r} {loop.times} times from "
+            f"{loop.start_s:.1f} s"
+            for loop in self.loops
+        ]
+        if self.short:
+            remarks.append(f"words of no length were dropped: {told(self.short)}")
+        if self.laughs:
+            remarks.append(f"laughter that was written as words is a mark: {told(self.laughs)}")
+        return tuple(remarks)
+
+    @property
+    def remarks_on_prompted(self) -> tuple[str, ...]:
+        """What was dropped of a text of which only fillers and repeats are used, and where."""
+        remarks = [
+            f"asked with a prompt, the recogniser wrote a loop, which was cut: {loop.phrase!r} "
+            f"{loop.times} times from {loop.start_s:.1f} s"
+            for loop in self.loops
+        ]
+        fillers = [word for word in self.short if is_filler(word.text)]
+        if fillers:
+            remarks.append(
+                "asked with a prompt, the recogniser wrote fillers of no length, which were "
+                f"dropped: {told(fillers)}"
+            )
+        return tuple(remarks)
 
 
 def sort_out(words: Sequence[Word], min_word_s: float) -> Sorted:
@@ -58,12 +98,7 @@ def sort_out(words: Sequence[Word], min_word_s: float) -> Sorted:
     once, looped = _without_loops(speech, min_word_s)
     kept = [word for word in once if word.end_s - word.start_s > min_word_s]
     short = [word for word in once if word.end_s - word.start_s <= min_word_s]
-    remarks = list(looped)
-    if short:
-        remarks.append(f"words of no length were dropped: {told(short)}")
-    if laughs:
-        remarks.append(f"laughter that was written as words is a mark: {told(laughs)}")
-    return Sorted(tuple(kept), tuple(laughs), tuple(remarks))
+    return Sorted(tuple(kept), tuple(laughs), tuple(short), tuple(looped))
 
 
 def told(words: Sequence[Word]) -> str:
@@ -108,7 +143,7 @@ def _is_pronoun(run: Sequence[Word]) -> bool:
     return all(_laugh_letters(word) == "he" for word in run)
 
 
-def _without_loops(words: Sequence[Word], min_word_s: float) -> tuple[list[Word], list[str]]:
+def _without_loops(words: Sequence[Word], min_word_s: float) -> tuple[list[Word], list[Loop]]:
     """Words with every loop cut to its first phrase, and what was cut. Of a loop of fillers nothing
     stays: a recogniser falls into one where somebody laughs or breathes, and a filler that was said
     is heard in the sound.
@@ -116,7 +151,7 @@ def _without_loops(words: Sequence[Word], min_word_s: float) -> tuple[list[Word]
     A loop is a phrase four times in a row or more, some of it without any length.
     """
     out: list[Word] = []
-    remarks: list[str] = []
+    loops: list[Loop] = []
     k = 0
     while k < len(words):
         n, times = _repeated(words, k)
@@ -124,17 +159,14 @@ def _without_loops(words: Sequence[Word], min_word_s: float) -> tuple[list[Word]
         empty = sum(word.end_s - word.start_s <= min_word_s for word in run)
         if times >= _LOOP and empty >= times / 3:
             phrase = " ".join(word.text for word in run[:n])
-            remarks.append(
-                f"a loop of the recogniser was cut: {phrase!r} {times} times from "
-                f"{run[0].start_s:.1f} s"
-            )
+            loops.append(Loop(phrase, times, run[0].start_s))
             if not all(is_filler(word.text) for word in run):
                 out.extend(run[:n])
             k += n * times
         else:
             out.append(words[k])
             k += 1
-    return out, remarks
+    return out, loops
 
 
 def _repeated(words: Sequence[Word], first: int) -> tuple[int, int]:

@@ -138,15 +138,16 @@ def recognise_words(
         text = _transcribe(whisper, sound, start_s, language, settings, "")
         written, marks, on_marks = _without_marks(text.words)
         plain = heard.sort_out(written, settings.min_word_s)
-        styled: Sequence[Word] = ()
+        prompted = heard.Sorted(())
         if settings.style and is_measured(text.language):
             again = _transcribe(whisper, sound, start_s, text.language, settings, settings.style)
             rewritten, _marks, _remarks = _without_marks(again.words)
-            styled = heard.sort_out(rewritten, settings.min_word_s).words
+            prompted = heard.sort_out(rewritten, settings.min_word_s)
     problems = [_LOSES, *_on_language(text, language), *on_marks, *plain.remarks]
-    asked = heard.candidates(plain.words, styled)
+    asked = heard.candidates(plain.words, prompted.words)
     words, remarks = _carried(Piece(sound, start_s), asked, text.language, settings)
-    made = finish(words, source, [*problems, *remarks], text.language)
+    noticed = [*problems, *prompted.remarks_on_prompted, *remarks]
+    made = finish(words, source, noticed, text.language)
     timing = made.timing if made.words else Timing.RECOGNISED
     noted = sorted([*marks, *plain.laughs], key=lambda mark: mark.start_s)
     return replace(made, marks=tuple(noted), timing=timing)
