@@ -45,10 +45,11 @@ _VOICE = {
 
 
 _SOUND = """
-**By what pauses are told.** Where nine tenths of the words have times that can be trusted (their own, or [aligned](transcription.md) with the
-sound), a pause lies between two of the person's words, and is a silence of both: no word stands there, and nobody is heard. So soft speech is no
-pause, and neither is a filler that nobody wrote. `summary.voice.pauses_by` is then `words`. Else it is `sound`, pauses lie between
-speech that is heard, and `pauses_by_reason` says why: there are no words, their times are spread or a recogniser's, they are implausible, or a
+**By what pauses are told.** Where nine tenths of the words have times that can be trusted (their own, or
+[aligned](transcription.md) with the sound), a pause lies between two of the person's words, and is a silence of both:
+no word stands there, and nobody is heard. So soft speech is no pause, and neither is a filler that nobody wrote.
+`summary.voice.pauses_by` is then `words`. Else it is `sound`, pauses lie between speech that is heard, and
+`pauses_by_reason` says why: there are no words, their times are spread or a recogniser's, they are implausible, or a
 transcript's own times run through most of the silences that are heard. It is empty where pauses cannot be measured.
 
 | in `summary.voice`, with `pauses_by` = `words` | what |
@@ -58,12 +59,14 @@ transcript's own times run through most of the silences that are heard. It is em
 | `words_per_speaking_min` | speech rate: words per minute of `speaking_s` |
 | `by_sound` | the five measures of pauses by the sound alone, to hold against recordings without such words |
 
-Long pauses, slow and fast speech, and the pauses in the report go by the same. Syllables are counted in the sound and stay measures of the sound:
-of soft speech they miss most (in `cold_corpus`, 31 nuclei of 88 syllables), where words are all there. What is relative to a profile goes by the sound on
-both sides, since a neutral clip seldom comes with words.
+Long pauses, slow and fast speech, and the pauses in the report go by the same. Syllables are counted in the sound and
+stay measures of the sound: of soft speech they miss most (in `cold_corpus`, 31 nuclei of 88 syllables), where words
+are all there. What is relative to a profile goes by the sound on both sides, since a neutral clip seldom comes with
+words.
 
-On two recordings with known word times (13 pauses of 0.25 s or more, 8.9 s): by the sound 12.4 s are pauses in 19 silences, by aligned words 7.8 s in 11; of the
-silent time of both, that of the grid and that which was found, they share .54 by the sound and .74 by words.
+On two recordings with known word times (13 pauses of 0.25 s or more, 8.9 s): by the sound 12.4 s are pauses in 19
+silences, by aligned words 7.8 s in 11; of the silent time of both, that of the grid and that which was found, they
+share .54 by the sound and .74 by words.
 
 **Which detector.** `describe.voice.vad` is `auto` by default: Silero where the extra `speech` is installed, else
 `energy`. `summary.voice.vad` and the report name the one that ran. `energy` goes by level and pitch alone: music,
