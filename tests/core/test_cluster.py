@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,22 @@ def test_an_unknown_engine_is_refused() -> None:
             pass
     with cluster.standing("local"):
         assert not engine.is_elsewhere()
+
+
+def test_an_address_at_which_nobody_listens_is_refused_before_ray_waits() -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for name in (f"ray:{address}", f"ray:ray://{address}"):
+            with pytest.raises(BadInput, match=r"no cluster answers.*ray start"):
+                cluster._refuse_silent(name.removeprefix("ray:"))
+    for name in ("head", "head:", ":6379", "head:port"):
+        with (
+            pytest.raises(BadInput, match="expected ray:HOST:PORT"),
+            cluster.standing(f"ray:{name}"),
+        ):
+            pass
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from twomind.core.errors import BadInput, MissingWeights, Unsealed
 from twomind.core.seals import KEY
 from twomind.core.store import Store
 from twomind.features.describe import Description, Settings, describe
+from twomind.features.one_pass import NOT_ASKED
 from twomind.features.profile import (
     Neutral,
     Profile,
@@ -35,6 +36,7 @@ from twomind.pipeline.answer import heard_by
 from twomind.reporting.messages import ENGLISH
 from twomind.reporting.report_text import _voice_line
 from twomind.transcripts.align import NOT_AS_LEARNT, SWITCHED_OFF, AlignSettings
+from twomind.transcripts.speech import SpeechSettings
 from twomind.types import AMBIVALENCE, Features, Prediction, Status, Timing
 
 RATE = 16000
@@ -274,4 +276,15 @@ def test_words_that_are_not_aligned_are_told(
         open_recording(path), ("words",), store=Store(tmp_path / "s"), settings=settings
     )
     assert found.recording.words_remarks.count(told) == 1
+    assert NOT_ASKED not in found.recording.words_remarks
     assert all(word.timing is not Timing.ALIGNED for word in found.recording.words or ())
+
+
+def test_a_speech_model_that_is_passed_over_for_a_transcript_is_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.wav", sounds()["hum"])
+    path.with_suffix(".txt").write_text("I want to stop but I do not know how")
+    settings = Settings(speech_model="any", speech=SpeechSettings(align=AlignSettings(use=False)))
+    found = describe(
+        open_recording(path), ("words",), store=Store(tmp_path / "s"), settings=settings
+    )
+    assert found.recording.words_remarks.count(NOT_ASKED) == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import socket
 import sys
 import time
 from collections import deque
@@ -38,6 +39,9 @@ TRIES = 3
 #: So long nothing may be ready to work, in seconds, before the cluster counts as gone.
 PATIENCE_S = 300.0
 _LOOK_S = 2.0
+#: So long a machine may take to answer at an address. Ray itself asks for minutes, and ends the program.
+_ANSWER_S = 10.0
+_HEARS = "is it running there (ray start --head --port 6379), and is the port open?"
 #: What actors are told of the environment of this process.
 _PASSED_ENVIRONMENT = ("TWOMIND_", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _DIED = (
@@ -79,6 +83,7 @@ def _connected(address: str) -> Foreign:
         raise MissingExtra(_RAY, "work on a Ray cluster")
     # Ray reports how it is used to its makers unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _refuse_silent(address)
     import ray
 
     try:
@@ -93,6 +98,21 @@ def _connected(address: str) -> Foreign:
         meant = f"no cluster answers at {address}" if address else "no cluster could be started"
         raise BadInput(f"--engine ray: {meant} ({why})") from error
     return ray
+
+
+def _refuse_silent(address: str) -> None:
+    """Refuse an address at which nothing listens, before Ray waits for it."""
+    if address in ("", "auto", "local"):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise BadInput(f"--engine ray:{address}: expected ray:HOST:PORT, as in ray:head:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise BadInput(
+            f"--engine ray: no cluster answers at {address} ({error}); {_HEARS}"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from twomind.features.one_pass import (
     is_aligned,
     joined,
     on_alignment,
+    on_recogniser,
     others_of,
     run_pass,
 )
@@ -190,6 +191,9 @@ def describe(
         against = replace(
             against, more=lambda tracks: _stream_tracks(tracks, earlier, store, settings)
         )
+    if "words" in using:
+        told = (*recording.words_remarks, *on_recogniser(recording, settings))
+        recording = replace(recording, words_remarks=told)
     measured = Measured(recording, made, using, content)
     return described(measured, against, settings, hop_s)
 

@@ -22,6 +22,7 @@ from twomind.transcripts.align import NOT_AS_LEARNT, SWITCHED_OFF, can_align, wh
 from twomind.transcripts.words import Words
 from twomind.types import Progress, Recording, Timing, Track
 
+NOT_ASKED = "the speech model was not asked: there is a transcript, and it goes before"
 #: Plain values by name.
 Plain = dict[str, Any]
 #: A track of the face with its summary, and the voice with its own.
@@ -266,6 +267,13 @@ def on_alignment(recording: Recording, settings: Settings) -> tuple[str, ...]:
     if not align.use:
         return (SWITCHED_OFF,)
     return (NOT_AS_LEARNT,) if align.expected and not can_align() else ()
+
+
+def on_recogniser(recording: Recording, settings: Settings) -> tuple[str, ...]:
+    """That a speech model was named and is not asked: there is a transcript."""
+    if settings.speech_model is None or not recording.words_source:
+        return ()
+    return (NOT_ASKED,)
 
 
 def _align(waveform: clock.Waveform, recording: Recording, settings: Settings, made: Pass) -> None:
