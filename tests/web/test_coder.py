@@ -448,6 +448,7 @@ def code(studio: Studio, number: int, coder: int, spans: list[tuple[int, int]]) 
 def test_the_team_agrees_on_one_coding_side_by_side(
     new_page: Callable[..., Page], studio: Studio, web: Path
 ) -> None:
+    code(studio, 0, 0, [(5_000, 15_000)])
     code(studio, 2, 0, [(5_000, 15_000), (30_000, 40_000)])
     code(studio, 2, 1, [(5_000, 15_000), (35_000, 45_000)])
     access.set_password(studio.place, "ada", PASSWORD)
@@ -465,15 +466,19 @@ def test_the_team_agrees_on_one_coding_side_by_side(
     kappa = (a + b - chance) / (1 - chance)
     row = page.inner_text("tr:has-text('coder01 – coder02')")
     assert f"{kappa:.3f}" in row
+    # There is no gold clip yet to go back to.
+    assert "Back to the gold clips" not in page.inner_text("main")
     check(page, web, "desktop", "coding")
     page.click(f"a[href='#adjudicate/{studio.recordings[2]}']")
-    page.wait_for_selector(".lane.other .mark")
-    assert page.locator(".lane.other .mark").count() == 2 + 4 + 4
+    page.wait_for_selector(".lane.theirs .mark")
+    assert page.locator(".lane.theirs .mark").count() == 2 + 4 + 4
     page.click("text=Take the marks of coder02")
-    page.wait_for_selector(".area[data-saving=saved] .lane.ah:not(.other) .mark")
+    page.wait_for_selector(".area[data-saving=saved] .lane.ah.own .mark")
     check(page, web, "desktop", "side-by-side")
     page.focus(".area")
     page.keyboard.press("Control+Enter")
+    # Enter goes on with what is next.
+    page.wait_for_selector("a.next-to-agree:focus")
     page.click("text=Make it a gold clip")
     page.wait_for_selector("text=No gold clip any more")
     (settled,) = [
@@ -485,6 +490,7 @@ def test_the_team_agrees_on_one_coding_side_by_side(
     assert spans == [(5.0, 15.0), (35.0, 45.0)]
     page.evaluate("location.hash = '#coding'")
     page.wait_for_selector("td:has-text('gold clip')")
+    assert page.locator("text=Back to the gold clips").count() == 2
     # Kappa with the gold clip: the first coder's is the one with the second, the second's is 1.
     assert f"{kappa:.3f}" in page.inner_text("tr:has-text('coder01: Ann')")
     assert "1" in page.inner_text("tr:has-text('coder02: Ben') td:nth-child(3)")
@@ -514,6 +520,10 @@ def test_axe_finds_nothing_serious_and_pictures_are_taken(
     desk.press("e")
     page.wait_for_selector(".asked kbd")
     check(page, web, look, "desk")
+    # A key that is no answer begins nothing else: what is asked stays.
+    desk.press("w")
+    page.wait_for_selector(".desk .missing:text-matches('^W ')")
+    assert page.locator(".asked kbd:text-is('Esc')").count() == 1
     desk.press("Escape", "?")
     page.wait_for_selector("dialog[open]")
     check(page, web, look, "keys")

@@ -33,6 +33,7 @@ export class Editor {
   private begun: Begun | null = null;
   private question: Question | null = null;
   private speed = 1;
+  private told = "";
   private moving = false;
   private readonly pending: (() => void)[] = [];
   private dragged: { from: Mark; now: Mark } | null = null;
@@ -83,6 +84,12 @@ export class Editor {
 
   focus(): void {
     this.area.focus();
+  }
+
+  /** A sentence that stands on the desk until the first action. */
+  tell(text: string): void {
+    this.told = text;
+    this.saved();
   }
 
   get readOnly(): boolean {
@@ -246,7 +253,8 @@ export class Editor {
     this.area.dataset.saving = saving;
     this.area.dataset.revision = String(state.revision);
     const done = this.clip.others === undefined ? t("is_done") : t("team_done");
-    this.status.textContent = state.done === null ? t(saving) : done;
+    const told = this.told !== "" && saving === "saved" ? this.told : t(saving);
+    this.status.textContent = state.done === null ? told : done;
     this.status.className = saving === "unsaved" || saving === "differs" ? "saving warning" : "saving";
   }
 
@@ -275,6 +283,11 @@ export class Editor {
     if (event.ctrlKey || this.readOnly) return false;
     const tier = this.codebook.tiers.find((one) => one.key === key);
     if (tier === undefined) return this.tookOf(Number(key));
+    if (this.question !== null) {
+      // It would leave what is asked without an answer, and begin something else.
+      this.say(t("no_answer", { key: key.toUpperCase() }));
+      return true;
+    }
     this.tierKey(tier, event.shiftKey);
     return true;
   }
@@ -453,6 +466,7 @@ export class Editor {
   private answer(id: string | null): void {
     const asked = this.question;
     this.question = null;
+    this.say("");
     if (id !== null) asked?.answer(id);
     this.render();
   }
@@ -490,6 +504,7 @@ export class Editor {
   /** One action: it is shown at once and sent at once. */
   private act(marks: Mark[]): void {
     if (this.readOnly) return;
+    this.told = "";
     this.marks = marks;
     this.saver.act(marks);
     this.render();

@@ -84,11 +84,14 @@ async function recording(app: App, id: string): Promise<void> {
   const n = recordings.findIndex((one) => one.id === id) + 1;
   const next = recordings.find((one) => one.id !== id && one.state !== "done");
   const after = (): void => {
+    justDone = next === undefined ? null : n;
     location.hash = next === undefined ? "" : next.id;
   };
   const { editor, element } = bench(desk, app.study.codebook, clip, after);
   show(t("number", { n }), el("p", {}, el("a", { href: "#" }, t("back"))), element);
   editor.focus();
+  if (justDone !== null) editor.tell(t("was_done", { before: justDone, n, all: recordings.length }));
+  justDone = null;
 }
 
 async function main(): Promise<void> {
@@ -112,6 +115,8 @@ async function main(): Promise<void> {
 }
 
 let running: App | null = null;
+/** The number of the recording that was finished just now: its end is told at the next one. */
+let justDone: number | null = null;
 window.addEventListener("hashchange", () => {
   if (running !== null) void page(running);
 });

@@ -102,9 +102,15 @@ export function nextSpeed(now: number, by: 1 | -1): number {
   return SPEEDS[clamp((at < 0 ? SPEEDS.indexOf(1) : at) + by, 0, SPEEDS.length - 1)] ?? 1;
 }
 
+function inLine(one: Mark, other: Mark): number {
+  const byTime = one.start_ms - other.start_ms || one.end_ms - other.end_ms;
+  return byTime || Number(one.label > other.label) - Number(one.label < other.label);
+}
+
 /** The row of each mark in a line, so that marks which overlap do not cover each other. */
 export function rows(marks: readonly Mark[]): number[] {
-  const order = [...marks.keys()].sort((a, b) => (marks[a] as Mark).start_ms - (marks[b] as Mark).start_ms || a - b);
+  // The server keeps marks in an order of its own: that of what they are does not change with undo.
+  const order = [...marks.keys()].sort((a, b) => inLine(marks[a] as Mark, marks[b] as Mark) || a - b);
   const ends: number[] = [];
   const found = marks.map(() => 0);
   for (const k of order) {

@@ -127,9 +127,10 @@ export class Timeline {
       shown.style.setProperty("--row", String(places[k] ?? 0));
       return shown;
     });
-    const kind = lane.own ? "" : " other";
-    const line = el("div", { class: `lane ${lane.tier.kind}${kind}` }, ...marks);
-    const name = el("div", { class: `name${kind}`, title: lane.name }, lane.name);
+    // Of a word that is no kind of tier: a codebook's own tiers are of the kind "other".
+    const whose = lane.own ? "own" : "theirs";
+    const line = el("div", { class: `lane ${lane.tier.kind} ${whose}` }, ...marks);
+    const name = el("div", { class: `name ${whose}`, title: lane.name }, lane.name);
     for (const one of [line, name]) one.style.setProperty("--rows", String(Math.max(0, ...places) + 1));
     return { name, line };
   }

@@ -145,6 +145,12 @@ describe("a line of marks", () => {
     expect(rows([mark(0, 50), mark(50, 90)])).toEqual([0, 0]);
     expect(rows([mark(20, 60), mark(0, 50), mark(0, 50), mark(55, 90)])).toEqual([2, 0, 1, 0]);
   });
+
+  it("keeps its rows in whatever order the server tells the marks", () => {
+    const [gaze, smile] = ["gaze", "smile"].map((label) => ({ ...mark(0, 50), label })) as [Mark, Mark];
+    expect(rows([smile, gaze])).toEqual([1, 0]);
+    expect(rows([gaze, smile])).toEqual([0, 1]);
+  });
 });
 
 describe("the waveform", () => {

@@ -81,12 +81,14 @@ function agreed(found: Agreement): HTMLElement {
 
 function people(app: App, found: CodingOverview): HTMLElement | null {
   if (found.coders.length === 0) return null;
+  // Without a gold clip there is nothing to go back to.
+  const hasGold = found.recordings.some((one) => one.gold);
   const rows = found.coders.map((coder) => {
     const act = el("button", { type: "button", class: "plain" }, t(coder.admitted ? "admit_not" : "admit"));
     act.addEventListener("click", () => void app.api.admit(coder.id, !coder.admitted).then(() => app.again()));
     const name = coder.outside ? `${coder.name} (${t("outside")})` : coder.name;
     const gold = coder.gold.map((one) => shown(one.kappa)).join(" · ") || "–";
-    return [`${coder.pseudonym}: ${name}`, t(coder.admitted ? "yes" : "no"), gold, act];
+    return [`${coder.pseudonym}: ${name}`, t(coder.admitted ? "yes" : "no"), gold, coder.admitted && !hasGold ? "–" : act];
   });
   const columns = [t("coder"), t("column_admitted"), t("column_gold"), t("actions")];
   return el("section", {}, el("h2", {}, t("coders_title")), table(t("coders_title"), columns, rows, "titled"));
