@@ -473,7 +473,7 @@ def test_agreement_is_what_twomind_agree_says_of_the_files(desk: Desk, tmp_path:
     for name in ("a", "b"):
         desk.coder(name)
     early = desk.team.get("/api/researcher/coding/agreement").json()
-    assert "no recording" in early["not_yet"] or "no tier" in early["not_yet"]
+    assert early["not_yet"] == "nobody is done with a recording"
     for number, recording in enumerate(recordings):
         for coder in (0, 1):
             desk.assign(coder, recording)
