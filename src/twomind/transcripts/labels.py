@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from twomind.transcripts.marks import is_known_note
@@ -342,6 +343,7 @@ def cut(line: str, names: frozenset[str]) -> Label | None:
     return label
 
 
+@lru_cache(maxsize=4096)  # a name comes again and again
 def is_name_alone(text: str) -> bool:
     """Whether a text that stands by itself, beside a time, is what someone is called."""
     return is_role(text) or bool(_CODE.fullmatch(text)) or is_like_a_name(text)
@@ -389,6 +391,8 @@ def _alternating(lines: Sequence[str]) -> set[str]:
     """Names on lines of their own between what they say: the first line is one, each comes again,
     none stands below another or at the end.
     """
+    if not lines or not is_name_alone(lines[0]):
+        return set()
     counts = Counter(same_name(line) for line in lines if len(line) > 1 and is_name_alone(line))
     names = {name for name, n in counts.items() if n > 1}
     is_name = [same_name(line) in names for line in lines]
