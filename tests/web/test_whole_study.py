@@ -122,19 +122,15 @@ def drawn(tmp_path: Path) -> list[film.Film]:
 
 
 @pytest.fixture
-def browser(drawn: list[film.Film], tmp_path: Path, web: Path) -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("needs Debian's chromium")
+def browser(chromium: Browser, drawn: list[film.Film], tmp_path: Path) -> Iterator[Browser]:
+    """With a film of these people as its camera; a process may have one driver of browsers only."""
     devices = devices_from([drawn[-1].media], tmp_path / "devices", SMALL.fps)
     arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-    with playwright.sync_playwright() as p:
-        launched = p.chromium.launch(
-            executable_path=program, args=[*arguments, *devices.arguments()]
-        )
-        yield launched
-        launched.close()
+    launched = chromium.browser_type.launch(
+        executable_path=shutil.which("chromium"), args=[*arguments, *devices.arguments()]
+    )
+    yield launched
+    launched.close()
 
 
 def ran(*asked: str) -> dict[str, Any]:
@@ -362,6 +358,7 @@ def shares_of(rows: list[dict[str, str]], codes: dict[str, bool]) -> Shares:
 # --- the whole
 
 
+@pytest.mark.usefixtures("web")
 def test_from_link_to_board(
     world: World, browser: Browser, drawn: list[film.Film], tmp_path: Path
 ) -> None:
