@@ -244,6 +244,7 @@ export class Editor {
 
   private say(text: string): void {
     this.alert.textContent = text;
+    if (text !== "") this.alert.scrollIntoView?.({ block: "nearest" });
   }
 
   private saved(): void {
@@ -638,6 +639,6 @@ function nearest(clip: Clip, at_ms: number): [number, number] {
 
 /** Scrolls a word into its box, and nothing else. */
 function follow(box: HTMLElement, word: HTMLElement): void {
-  const top = word.offsetTop - box.offsetTop;
+  const top = word.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop;
   if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - 20;
 }

@@ -120,7 +120,8 @@ export class Film {
       this.certain = right && !this.playing ? frame : null;
       if (this.wanted === frame) this.wanted = null;
       this.frame = frame;
-      if (!right) this.inexact();
+      // Of a picture that is only passed on the way to another nothing is marked.
+      if (!right && this.wanted === null) this.inexact();
       this.changed();
     }
     this.seeking = false;

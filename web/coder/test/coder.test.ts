@@ -171,6 +171,10 @@ describe("a film", () => {
     private shown = -1;
     private calls: ((now: number, told: { mediaTime: number }) => void)[] = [];
 
+    constructor(private readonly shows: (frame: number) => number) {
+      super();
+    }
+
     pause(): void {}
 
     requestVideoFrameCallback(call: (now: number, told: { mediaTime: number }) => void): void {
@@ -185,7 +189,7 @@ describe("a film", () => {
       this.at_s = at_s;
       setTimeout(() => {
         this.dispatchEvent(new Event("seeked"));
-        const frame = frameAt(TIMES, at_s * 1000);
+        const frame = this.shows(frameAt(TIMES, at_s * 1000));
         if (frame === this.shown) return;
         this.shown = frame;
         for (const call of this.calls.splice(0)) call(0, { mediaTime: (TIMES[frame] ?? 0) / 1000 });
@@ -193,9 +197,9 @@ describe("a film", () => {
     }
   }
 
-  function still(): { film: Film; said: string[] } {
+  function still(shows: (frame: number) => number = (frame) => frame): { film: Film; said: string[] } {
     const said: string[] = [];
-    const video = new Still() as unknown as HTMLVideoElement;
+    const video = new Still(shows) as unknown as HTMLVideoElement;
     return { film: new Film(video, TIMES, LENGTH, () => undefined, () => said.push("inexact")), said };
   }
 
@@ -217,5 +221,16 @@ describe("a film", () => {
     expect(film.meant).toBe(2);
     await shown;
     expect([film.frame, said]).toEqual([2, []]);
+  });
+
+  it("warns of a wrong picture only where it stays", async () => {
+    const { film, said } = still((frame) => (frame === 1 ? 2 : frame));
+    const passed = film.show(1);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    film.step(2);
+    await passed;
+    expect([film.frame, said]).toEqual([3, []]);
+    await film.show(1);
+    expect([film.frame, said]).toEqual([1, ["inexact"]]);
   });
 });
