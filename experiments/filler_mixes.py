@@ -65,6 +65,17 @@ class Half:
 
 
 _READ = "librivox/sense_and_sensibility_01_austen_64kb-08{}0.wav"
+
+#: Two sentences that were read, of which the second goes on with the first.
+_ILL_DISPOSED = (
+    Cut(_READ.format(8), 0.0, 2.99, "he was not an ill disposed young man"),
+    Cut(
+        _READ.format(9),
+        0.0,
+        5.3,
+        "unless to be rather cold hearted and rather selfish is to be ill disposed",
+    ),
+)
 DEVELOPMENT = Half(
     fillers=(
         Cut("acoustic_corpus.wav", 8.00, 8.58, "um"),
@@ -118,13 +129,7 @@ JUDGE = Half(
         Cut("mfa_breaths.flac", 6.0, 6.7),
     ),
     speech=(
-        Cut(_READ.format(8), 0.0, 2.99, "he was not an ill disposed young man"),
-        Cut(
-            _READ.format(9),
-            0.0,
-            5.3,
-            "unless to be rather cold hearted and rather selfish is to be ill disposed",
-        ),
+        *_ILL_DISPOSED,
         Cut(
             "cold_corpus.wav",
             4.0,
@@ -211,13 +216,7 @@ TUNING = replace(
     DEVELOPMENT,
     speech=(
         *DEVELOPMENT.speech,
-        Cut(_READ.format(8), 0.0, 2.99, "he was not an ill disposed young man"),
-        Cut(
-            _READ.format(9),
-            0.0,
-            5.3,
-            "unless to be rather cold hearted and rather selfish is to be ill disposed",
-        ),
+        *_ILL_DISPOSED,
     ),
     noise_db=_LEVELS,
     noise_kinds=_KINDS,

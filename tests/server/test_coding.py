@@ -364,6 +364,43 @@ def test_gold_clips_come_first_and_let_in_whoever_agrees(desk: Desk) -> None:
 
 
 @pytest.mark.slow
+def test_whoever_did_the_clips_before_they_were_gold_is_let_in(desk: Desk) -> None:
+    admitting(0.6)(desk.world.folder)
+    desk.world.start()
+    desk.team = desk.world.researcher()
+    clips = desk.record(2)
+    for number, (start, end) in enumerate(((500, 1500), (16_000, 29_000))):
+        desk.coder(f"c{number}")
+        for clip in clips:
+            desk.assign(number, clip)
+            desk.code(number, clip, whole((start, end)))
+    for clip in clips:
+        desk.agree(clip, whole((500, 1500)))
+        assert desk.team.put(f"/api/researcher/coding/gold/{clip}").status_code == 204
+    good, bad = (client.get("/api/coder/recordings").json()["admission"] for client in desk.coders)
+    assert good == {"admitted": True}
+    assert (bad["admitted"], bad["done"]) == (False, 2)
+    # While the team has its own coding open again there is nothing to be measured by.
+    path = f"/api/researcher/coding/recordings/{clips[0]}/done"
+    assert desk.team.delete(path).status_code == 204
+    bad = desk.coders[1].get("/api/coder/recordings").json()["admission"]
+    assert (bad["done"], bad["kappa"]) == (1, None)
+    # Agreed anew, and otherwise: now this coder is right, and is let in.
+    for clip in clips:
+        desk.team.delete(f"/api/researcher/coding/recordings/{clip}/done")
+        agree_again(desk, clip, whole((16_000, 29_000)))
+    bad = desk.coders[1].get("/api/coder/recordings").json()["admission"]
+    assert bad == {"admitted": True}
+
+
+def agree_again(desk: Desk, clip: str, marks: list[dict[str, Any]]) -> None:
+    path = f"/api/researcher/coding/recordings/{clip}"
+    after = desk.team.get(path).json()["coding"]["revision"]
+    after = save(desk.team, path, after, marks)["revision"]
+    assert desk.team.post(f"{path}/done", json={"after": after}).status_code == 200
+
+
+@pytest.mark.slow
 def test_without_gold_clips_nobody_is_tested(desk: Desk) -> None:
     (recording,) = desk.record()
     desk.coder("Ann")

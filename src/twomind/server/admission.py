@@ -53,6 +53,7 @@ def make_gold(place: Place, by: str, recording_id: str) -> None:
         if writing.get(Gold, recording.id) is None:
             writing.add(Gold(recording=recording.id, at=place.now(), by=by))
             audit.note(place, writing, f"researcher {by}", "made gold", person.mark)
+    judge_all(place)
 
 
 def drop_gold(place: Place, by: str, recording_id: str) -> None:
@@ -64,6 +65,7 @@ def drop_gold(place: Place, by: str, recording_id: str) -> None:
         _recording, person = reviewing.here(place, writing, recording_id)
         writing.delete(found)
         audit.note(place, writing, f"researcher {by}", "no longer gold", person.mark)
+    judge_all(place)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def measured(place: Place, coder_id: str, clips: list[str]) -> Measured:
     with place.database.reading() as reading:
         name = coding.pseudonyms(reading).get(coder_id, "")
     theirs = [one for one in coding.coded(place) if one.recording in clips]
-    done = {one.recording for one in theirs if one.coder == name}
+    # The team may have opened its own coding again.
+    agreed = {one.recording for one in theirs if one.coder == coding.TEAM}
+    done = {one.recording for one in theirs if one.coder == name and one.recording in agreed}
     pairs = [one for one in theirs if one.recording in done and one.coder in (name, coding.TEAM)]
     if not done:
         return Measured(0, math.nan)
@@ -126,6 +130,14 @@ def judge(place: Place, coder_id: str) -> None:
     found = measured(place, coder_id, clips)
     if found.clips == len(clips) and found.kappa >= wanted.kappa:
         admit(place, "server", coder_id, True)
+
+
+def judge_all(place: Place) -> None:
+    """The same for every coder: what they are measured by has changed."""
+    with place.database.reading() as reading:
+        coders = list(reading.scalars(select(Coder.id).where(Coder.revoked.is_(False))))
+    for coder_id in coders:
+        judge(place, coder_id)
 
 
 def admit(place: Place, by: str, coder_id: str, yes: bool) -> None:

@@ -149,7 +149,9 @@ def done(
     recording: RecordingId, body: AfterBody, visitor: ResearcherHere, place: ThePlace
 ) -> dict[str, Any]:
     """Finish the coding that the team agreed on."""
-    return coding_work.finish(place, coding_team.hand(visitor.subject), recording, body.after)
+    told = coding_work.finish(place, coding_team.hand(visitor.subject), recording, body.after)
+    admission.judge_all(place)
+    return told
 
 
 @router.delete("/recordings/{recording}/done", status_code=204)
