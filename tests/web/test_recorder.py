@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 pytestmark = pytest.mark.slow
+
+FRAME_MS = 1000 / 30
+SOUND_MS = 20
 
 # Independent of the recorder: each chunk that the browser's MediaRecorder gives is sent to the test.
 TEE = """
@@ -249,14 +253,18 @@ async () => {
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [320, 240];
   const context = canvas.getContext("2d");
+  const stream = canvas.captureStream(0);
+  const [camera] = stream.getVideoTracks();
   let white = false;
   const draw = () => {
     context.fillStyle = white ? "white" : "black";
     context.fillRect(0, 0, 320, 240);
     context.fillStyle = "gray";
     context.fillRect(Math.random() * 20, 0, 20, 20);
+    // A picture when it is drawn: one that waits for the camera's own turn says nothing of the recorder.
+    camera.requestFrame();
   };
-  setInterval(draw, 10);
+  setInterval(draw, 1000 / 30);
   const audio = new AudioContext({ sampleRate: 48000 });
   await audio.resume();
   const address = URL.createObjectURL(new Blob([TONE], { type: "text/javascript" }));
@@ -264,7 +272,6 @@ async () => {
   const tone = new AudioWorkletNode(audio, "tone");
   const out = audio.createMediaStreamDestination();
   tone.connect(out);
-  const stream = canvas.captureStream(30);
   stream.addTrack(out.stream.getAudioTracks()[0]);
   const recorder = session.recorder(stream, { item: "clock", chunkMs: 500 });
   await new Promise((resolve) => setTimeout(resolve, 700));
@@ -287,8 +294,17 @@ async () => {
 """
 
 
-def flashes_and_beeps(path: Path) -> tuple[list[float], list[float]]:
-    """Milliseconds at which the picture turns white, and at which the tone begins."""
+@dataclass(frozen=True)
+class Told:
+    """What a film tells, in milliseconds: when the picture turns white, how long the one before each
+    of these was shown, and when the tone begins."""
+
+    flashes: list[float]
+    frames: list[float]
+    beeps: list[float]
+
+
+def told_by(path: Path) -> Told:
     with av.open(str(path)) as film:
         light = [(f.time, f.to_ndarray(format="gray").mean()) for f in film.decode(video=0)]
     with av.open(str(path)) as film:
@@ -297,7 +313,10 @@ def flashes_and_beeps(path: Path) -> tuple[list[float], list[float]]:
             sound.append((frame.time, np.abs(frame.to_ndarray()).mean(axis=0)))
         rate = film.streams.audio[0].rate
     pairs = itertools.pairwise(light)
-    flashes = [1000 * at for (_, before), (at, now) in pairs if before < 128 <= now]
+    turns = [(last, at) for (last, before), (at, now) in pairs if before < 128 <= now]
+    flashes = [1000 * at for _, at in turns]
+    # A busy machine draws fewer than 30 pictures a second.
+    frames = [max(1000 * (at - last), FRAME_MS) for last, at in turns]
     # Chromium stamps its first packet of sound when it leaves the encoder: all sound is so much late.
     late = sound[0][0]
     beeps: list[float] = []
@@ -308,7 +327,7 @@ def flashes_and_beeps(path: Path) -> tuple[list[float], list[float]]:
             if at - last_loud > 0.1:
                 beeps.append(1000 * at)
             last_loud = at
-    return flashes, beeps
+    return Told(flashes, frames, beeps)
 
 
 def test_events_are_on_the_recordings_own_clock(
@@ -317,14 +336,15 @@ def test_events_are_on_the_recordings_own_clock(
     page = open_page(context, server.port)
     recording = page.evaluate(FLASH_AND_BEEP)
     page.evaluate(COMPLETE, recording)
-    flashes, beeps = flashes_and_beeps(server.folder / recording / "media")
+    told = told_by(server.folder / recording / "media")
     events = manifest_of(server, recording)["events"]
     said = {
         name: [event["media_ms"] for event in events if event["name"] == name]
         for name in ("x_flash", "x_beep")
     }
-    assert np.abs(np.subtract(flashes, said["x_flash"])).max() <= 1000 / 30
-    assert np.abs(np.subtract(beeps, said["x_beep"])).max() <= 20
+    late = np.abs(np.subtract(told.flashes, said["x_flash"]))
+    assert (late / told.frames).max() <= 1
+    assert np.abs(np.subtract(told.beeps, said["x_beep"])).max() <= SOUND_MS
 
 
 # A stream that is well for a second, and then goes wrong.
