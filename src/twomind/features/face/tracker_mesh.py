@@ -195,9 +195,10 @@ def points_of(landmarks: Any) -> np.ndarray:
 
 def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     """Bounding box x0, y0, x1, y1 in px of one face's landmarks."""
-    flat = landmarks_px[:, :2]
-    low = flat.min(axis=0)
-    high = flat.max(axis=0)
+    # Rows of one coordinate each: much quicker to go through.
+    flat = np.ascontiguousarray(landmarks_px[:, :2].T)
+    low = np.minimum.reduce(flat, axis=1)
+    high = np.maximum.reduce(flat, axis=1)
     return np.concatenate([low, high])
 
 
