@@ -569,6 +569,20 @@ def test_working_a_frame_ahead_changes_no_bit(face: list[Decoded]) -> None:
     np.testing.assert_array_equal(ahead.track.values, behind.track.values)
 
 
+def test_what_else_mediapipe_can_do_is_imported_when_it_is_asked_for() -> None:
+    code = (
+        "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; "
+        "s = import_mediapipe().solutions; here = 'mediapipe.python.solutions.'; "
+        "assert here + 'face_mesh' in sys.modules; "
+        "assert not {here + 'pose', here + 'hands', here + 'objectron'} & set(sys.modules); "
+        "assert s.holistic.Holistic and s.pose.Pose and s.hands.HandLandmark.WRIST == 0; "
+        "assert s.drawing_styles.get_default_hand_landmarks_style(); "
+        "from mediapipe.python.solutions.objectron import Objectron; "
+        "assert s.selfie_segmentation.SelfieSegmentation"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
     code = (
         "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; m = "

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
@@ -113,13 +114,22 @@ class _Later(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-#: What MediaPipe imports at its start and the face mesh never calls: pyplot, for a drawing helper,
-#: and all of its newer interface. Together more than a second.
+_SOLUTIONS = "mediapipe.python.solutions"
+_OTHER_SOLUTIONS = (
+    "drawing_styles",
+    "hands",
+    "holistic",
+    "objectron",
+    "pose",
+    "selfie_segmentation",
+)
+#: What MediaPipe imports at its start and the face mesh never calls, each module behind its package:
+#: pyplot, for a drawing helper, all of its newer interface, and what looks for other things than
+#: faces. Together more than a second.
 _NOT_CALLED = (
-    "matplotlib",
-    "matplotlib.pyplot",
-    "mediapipe.tasks",
-    "mediapipe.tasks.python",
+    ("matplotlib", "matplotlib.pyplot"),
+    ("mediapipe.tasks", "mediapipe.tasks.python"),
+    *((f"{_SOLUTIONS}.{name}",) for name in _OTHER_SOLUTIONS),
 )
 
 
@@ -131,19 +141,28 @@ def _carries_the_mesh() -> bool:
     return Path(found.origin).with_name("python").is_dir()
 
 
+def _put(package: ModuleType, module: ModuleType) -> None:
+    """Make a module an attribute of its package."""
+    package.__dict__[module.__name__.rpartition(".")[2]] = module
+
+
 @contextlib.contextmanager
 def _not_called_later() -> Iterator[None]:
     """Import what is not called when it is."""
     stands: dict[str, ModuleType] = {}
-    for package in ("matplotlib", "mediapipe.tasks") if _carries_the_mesh() else ():
-        inside = [name for name in _NOT_CALLED if name.startswith(package)]
-        if not any(name in sys.modules for name in inside):
-            stands |= {name: _Later(name) for name in inside}
-            last = inside[-1].rpartition(".")[2]
-            stands[package].__dict__[last] = stands[inside[-1]]
+    for names in _NOT_CALLED if _carries_the_mesh() else ():
+        if not any(name in sys.modules for name in names):
+            stands |= {name: _Later(name) for name in names}
+            for package, module in pairwise(names):
+                _put(stands[package], stands[module])
     sys.modules.update(stands)
     try:
         yield
+        for name in _OTHER_SOLUTIONS:
+            stand = stands.get(f"{_SOLUTIONS}.{name}")
+            # Whoever asks for one of them by its package gets it.
+            if stand is not None and not hasattr(sys.modules[_SOLUTIONS], name):
+                _put(sys.modules[_SOLUTIONS], stand)
     finally:
         for name, stand in stands.items():
             if sys.modules.get(name) is stand:
