@@ -38,6 +38,7 @@ GROUPS = {
 }
 
 
+@lru_cache(maxsize=64)
 def _built_in(package: str) -> dict[str, str]:
     """Modules of a package that define PLUGIN, found by reading their source, not by importing
     them.
