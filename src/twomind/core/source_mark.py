@@ -15,7 +15,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
@@ -257,7 +257,13 @@ def _read(module: str, part: str) -> _Reading:
 def _tree(module: str) -> ast.Module:
     path = _file(module)
     assert path is not None
-    return ast.parse(path.read_bytes())
+    return _parsed(path.read_bytes())
+
+
+@lru_cache(maxsize=2)
+def _parsed(source: bytes) -> ast.Module:
+    """Kept a while: of some files, one function after the other is asked for."""
+    return ast.parse(source)
 
 
 @cache
