@@ -13,6 +13,7 @@ import argparse
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from twomind.core.store import Store
 from twomind.pipeline import predict
 from twomind.pipeline.jobs import Options, plan
 from twomind.pipeline.predict import Batch, Watch, predict_all
+from twomind.pipeline.rows import Row
 
 WIDTH, HEIGHT, N_PICTURES = 64, 48, 5
 
@@ -95,9 +97,9 @@ def main() -> None:
     told: dict[str, Any] = {"films": asked.films, "workers": asked.workers}
     overview = predict.write_overviews
 
-    def timed(*given: Any) -> None:
+    def timed(rows: Sequence[Row], out: Path, options: Options | None = None) -> None:
         cpu_s, before_mb = time.process_time(), psutil.Process().memory_info().rss / 1e6
-        overview(*given)
+        overview(rows, out, options)
         told["overview_ms_each"] = ms(time.process_time() - cpu_s, asked.films)
         after_mb = psutil.Process().memory_info().rss / 1e6
         told["overview_mb_more"] = round(after_mb - before_mb, 1)
