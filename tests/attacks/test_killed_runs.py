@@ -130,6 +130,7 @@ def test_ctrl_c_twice_prints_no_traceback(gap_s: float, films: Path, tmp_path: P
             os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=HANG_S)[0]
         assert "Traceback" not in said, said
+        assert "leaked" not in said, said
         assert process.returncode in (130, -signal.SIGINT)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from twomind.core import source_mark as marks
+from twomind.core.kept_marks import kept_marks
 from twomind.core.source_mark import source_mark, weights_mark
 
 #: A package whose measure uses `maths` by another name, `late` in a function, and `typed` nowhere.
@@ -47,8 +48,15 @@ def unused(x):
 }
 
 
+def as_in_a_new_process() -> None:
+    for cached in (marks._source_mark, marks._module, marks._file, marks._folder, kept_marks):
+        cached.cache_clear()
+
+
 class Packages:
-    """Gives the mark of a package's measure; each time, its files lie in a new folder."""
+    """Gives the mark of a package's measure; each time, its files lie in a new folder. What was
+    found in them is kept for the next time, as it is of the library's own.
+    """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._folder, self._patch, self._n = folder, patch, 0
@@ -61,8 +69,7 @@ class Packages:
             path = self._folder / str(self._n) / "measured" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        for cached in (marks._source_mark, marks._module, marks._file, marks._folder):
-            cached.cache_clear()
+        as_in_a_new_process()
         with self._patch.context() as patch:
             patch.syspath_prepend(self._folder / str(self._n))
             return source_mark(entry)
@@ -70,9 +77,12 @@ class Packages:
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Packages]:
-    yield Packages(tmp_path, monkeypatch)
-    for cached in (marks._source_mark, marks._module, marks._file, marks._folder, marks._version):
-        cached.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setenv("TWOMIND_STORE", str(tmp_path / "cache"))
+        patch.setattr(marks, "_PACKAGE", "measured")
+        yield Packages(tmp_path, monkeypatch)
+    as_in_a_new_process()
+    marks._version.cache_clear()
 
 
 def edited(name: str, *edits: tuple[str, str]) -> dict[str, str]:
@@ -165,17 +175,43 @@ def test_what_is_not_there_as_a_file_is_an_error(packages: Packages) -> None:
     assert not marks.has_source("no_such_package.measure")
 
 
-def test_every_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     tree = marks._tree
     monkeypatch.setattr(marks, "_tree", lambda module: read.append(module) or tree(module))
-    for cached in (marks._source_mark, marks._module):
-        cached.cache_clear()
+    monkeypatch.setenv("TWOMIND_STORE", str(tmp_path))
+    as_in_a_new_process()
     for _ in range(2):
         source_mark("twomind.features.face.reader")
-        source_mark("twomind.features.voice.track")
+        first = source_mark("twomind.features.voice.track")
     assert "twomind.types.features" in read
     assert len(read) == len(set(read))
+    # The next process reads none of them, unless what was kept is damaged or of other code.
+    n_read = len(read)
+    as_in_a_new_process()
+    assert source_mark("twomind.features.voice.track") == first
+    assert len(read) == n_read
+    kept = tmp_path / "marks.json"
+    for text in (kept.read_text().replace('"maker": "', '"maker": "x'), "[1]", "{", ""):
+        kept.write_text(text)
+        as_in_a_new_process()
+        assert source_mark("twomind.features.voice.track") == first
+        assert len(read) > n_read
+        n_read = len(read)
+    as_in_a_new_process()
+
+
+def test_where_nothing_can_be_kept_marks_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOMIND_STORE", str(tmp_path))
+    as_in_a_new_process()
+    first = source_mark("twomind.core.spool")
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("TWOMIND_STORE", str(tmp_path / "a file"))
+    as_in_a_new_process()
+    assert source_mark("twomind.core.spool") == first
+    as_in_a_new_process()
 
 
 def test_weights_are_their_content(tmp_path: Path) -> None:

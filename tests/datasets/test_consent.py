@@ -5,13 +5,14 @@ it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from twomind.datasets import load_dataset
+from twomind.datasets import consent, load_dataset
 from twomind.datasets.consent import refused
 from twomind.datasets.own import Own
 
@@ -47,7 +48,7 @@ def test_known_files_are_read_without_any_reader(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == [list(films.values()), [], False]
 
 
-def _study(root: Path, consent: str) -> Path:
+def _study(root: Path, agreed: str) -> Path:
     """An own study whose films are numbered: only its table says whose they are."""
     Own.fake(root)
     rows = ["path,subject"]
@@ -56,7 +57,7 @@ def _study(root: Path, consent: str) -> Path:
         film.rename(root / f"film {number}.mp4")
         rows.append(f"film {number}.mp4,{person}")
     (root / "recordings.csv").write_text("\n".join(rows) + "\n")
-    (root / "people.csv").write_text(consent)
+    (root / "people.csv").write_text(agreed)
     return root
 
 
@@ -87,3 +88,28 @@ def test_a_file_of_that_name_that_is_none_states_nothing(tmp_path: Path, text: s
 def test_a_table_of_a_data_set_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
     root = _study(tmp_path / "own", "name,phone\nbo,1\n")
     assert refused(root / "film 0.mp4", "ada")
+
+
+def test_a_folder_of_many_films_is_gone_through_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    looked: list[Path] = []
+    scandir = os.scandir
+    monkeypatch.setattr(consent.os, "scandir", lambda path: looked.append(path) or scandir(path))
+    os.utime(folder, ns=(10**18, 10**18))
+    for number in range(5):
+        film = folder / f"ana_{number}.mp4"
+        assert consent.publication(film, "ana") is consent.Consent.UNKNOWN
+    assert looked.count(folder) == 1
+    # What is stated later is seen, however soon.
+    table = "subject,consent_publication\nana,no\n"
+    (folder / "participants.csv").write_text(table)
+    assert consent.publication(folder / "ana_1.mp4", "ana") is consent.Consent.NO
+    (folder / "participants.csv").unlink()
+    (folder / "other").touch()
+    assert consent.publication(folder / "ana_1.mp4", "ana") is consent.Consent.UNKNOWN
+    (folder / "participants.csv").write_text(table)
+    os.utime(folder, ns=(10**18 + 1, 10**18 + 1))
+    assert consent.publication(folder / "ana_1.mp4", "ana") is consent.Consent.NO

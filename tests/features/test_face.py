@@ -7,9 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +23,11 @@ import cv2
 import face_films as films
 from face_films import Decoded, decoded, read
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
+from twomind.features.face import tracker_mesh
 from twomind.features.face.measures import ABSOLUTE, MEASURES, NAMES, UNSUPPORTED
 from twomind.features.face.quality import REASONS
 from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings, relative
-from twomind.features.face.tracker_mesh import MeshFinder
+from twomind.features.face.tracker_mesh import MeshFinder, graphs_for_many
 from twomind.types import Track
 
 #: The second line, with material that not everybody has; the synthetic faces are the first.
@@ -569,6 +573,20 @@ def test_working_a_frame_ahead_changes_no_bit(face: list[Decoded]) -> None:
     np.testing.assert_array_equal(ahead.track.values, behind.track.values)
 
 
+def test_what_else_mediapipe_can_do_is_imported_when_it_is_asked_for() -> None:
+    code = (
+        "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; "
+        "s = import_mediapipe().solutions; here = 'mediapipe.python.solutions.'; "
+        "assert here + 'face_mesh' in sys.modules; "
+        "assert not {here + 'pose', here + 'hands', here + 'objectron'} & set(sys.modules); "
+        "assert s.holistic.Holistic and s.pose.Pose and s.hands.HandLandmark.WRIST == 0; "
+        "assert s.drawing_styles.get_default_hand_landmarks_style(); "
+        "from mediapipe.python.solutions.objectron import Objectron; "
+        "assert s.selfie_segmentation.SelfieSegmentation"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
     code = (
         "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; m = "
@@ -578,3 +596,59 @@ def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
         "assert plt.figure().axes == []; assert 'matplotlib.pyplot' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_graph_of_the_recording_before_gives_what_a_fresh_one_gives(
+    face: list[Decoded],
+) -> None:
+    """Bit for bit, also where the recording before ended with a face elsewhere, or in the middle of
+    a picture that was begun ahead; a batch may therefore go on with its graphs.
+    """
+    other = [replace(f, rgb=np.ascontiguousarray(f.rgb[:, ::-1])) for f in face[:12]]
+
+    keep = FaceSettings(keep_landmarks=True)
+    fresh = read(face[:20], keep)
+    with graphs_for_many():
+        read(other, keep)
+        broken_off = FaceReader()
+        for frame in other:
+            broken_off.push(frame)
+        broken_off.close()
+        used = dict(tracker_mesh._SPARE._graphs)
+        assert used
+        again = read(face[:20], keep)
+        assert tracker_mesh._SPARE._graphs[("one", 4)] is used[("one", 4)]
+    assert not tracker_mesh._SPARE._graphs
+    assert fresh.landmarks is not None
+    assert again.landmarks is not None
+    np.testing.assert_array_equal(fresh.landmarks.values, again.landmarks.values)
+    np.testing.assert_array_equal(fresh.track.values, again.track.values)
+    assert fresh.summary == again.summary
+
+
+def test_a_graph_that_still_follows_somebody_is_not_used_again() -> None:
+    class Follows:
+        closed = False
+
+        def process(self, rgb: np.ndarray) -> Any:
+            return SimpleNamespace(multi_face_landmarks=["a face"])
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Broken(Follows):
+        def process(self, rgb: np.ndarray) -> Any:
+            raise RuntimeError("CalculatorGraph::Run() failed")
+
+    class Free(Follows):
+        def process(self, rgb: np.ndarray) -> Any:
+            return SimpleNamespace(multi_face_landmarks=None)
+
+    with graphs_for_many():
+        for graph, is_kept in ((Follows(), False), (Broken(), False), (Free(), True)):
+            tracker_mesh._SPARE.give(("one", 1), graph)
+            assert graph.closed is not is_kept
+            assert tracker_mesh._SPARE.take(("one", 1)) is (graph if is_kept else None)
+    free = Free()
+    tracker_mesh._SPARE.give(("one", 1), free)
+    assert free.closed

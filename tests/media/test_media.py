@@ -450,6 +450,29 @@ def test_prefetch_passes_errors_on_and_stops_early() -> None:
     assert not [t for t in threading.enumerate() if t.name == "twomind-prefetch"]
 
 
+def test_prefetch_stops_a_source_that_waits_for_room() -> None:
+    import threading
+
+    ended = threading.Event()
+
+    def source() -> Any:
+        try:
+            yield from range(100)
+        finally:
+            ended.set()
+
+    items = prefetch(source(), 1)
+    next(items)
+    items.close()
+    assert ended.is_set()
+
+
+def test_small_pictures_are_decoded_by_one_thread(plain: Path) -> None:
+    with stream(plain) as small:
+        assert small._video is not None
+        assert small._video.codec_context.thread_count == 1
+
+
 def test_prefetch_runs_ahead_of_the_consumer() -> None:
     import threading
 

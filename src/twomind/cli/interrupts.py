@@ -7,12 +7,16 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, NoReturn
 
 from twomind.cli.ending import INTERRUPTED, INTERRUPTED_MESSAGE, tell_and_end
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+
+#: Seconds that giving back may take before the process ends without it.
+_PATIENCE_S = 0.5
 
 
 @contextmanager
@@ -42,12 +46,35 @@ def _first(*_: object) -> None:
 
 
 def _next(*_: object) -> None:
+    _give_back_semaphores()
     os._exit(INTERRUPTED)
+
+
+def _give_back_semaphores() -> None:
+    """Those of processes of workers, which the end of the program would give back; otherwise Python
+    tells people of objects that leaked. In a thread: what was interrupted may hold a lock of theirs.
+    """
+    if "multiprocessing.synchronize" not in sys.modules:
+        return
+    giving = Thread(target=_unlink_semaphores, daemon=True)
+    giving.start()
+    giving.join(_PATIENCE_S)
+
+
+def _unlink_semaphores() -> None:
+    from multiprocessing import synchronize, util
+
+    # Parts of Python without a promise; without them people are told of the objects.
+    cleanup = getattr(synchronize.SemLock, "_cleanup", None)
+    for finalizer in list(getattr(util, "_finalizer_registry", {}).values()):
+        if cleanup is not None and getattr(finalizer, "_callback", None) is cleanup:
+            finalizer()
 
 
 def _unraisable(args: UnraisableHookArgs) -> None:
     """Python drops an interrupt that falls into a callback of its own; here it ends the process."""
     if issubclass(args.exc_type, KeyboardInterrupt):
+        _give_back_semaphores()
         tell_and_end()
     sys.__unraisablehook__(args)
 

@@ -15,7 +15,8 @@ import pkgutil
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib import metadata
+from importlib.metadata import EntryPoint, EntryPoints
 from typing import TYPE_CHECKING, Protocol
 
 from twomind.core.errors import BadInput
@@ -37,6 +38,7 @@ GROUPS = {
 }
 
 
+@lru_cache(maxsize=64)
 def _built_in(package: str) -> dict[str, str]:
     """Modules of a package that define PLUGIN, found by reading their source, not by importing
     them.
@@ -55,6 +57,21 @@ def _built_in(package: str) -> dict[str, str]:
     return found
 
 
+class _Selects(Protocol):
+    def select(self, *, group: str) -> EntryPoints: ...
+
+
+@lru_cache(maxsize=64)
+def _all_entries(_path: tuple[str, ...]) -> _Selects:
+    """Looked for once, for all groups: it reads a file of every distribution that there is."""
+    return metadata.entry_points()
+
+
+def entry_points(*, group: str) -> EntryPoints:
+    """What distributions declare for a group of entry points."""
+    return _all_entries(tuple(sys.path)).select(group=group)
+
+
 def _installed(group: str) -> tuple[EntryPoint, ...]:
     """What other distributions bring to a group."""
     return _entries(group, entry_points, tuple(sys.path))
@@ -66,7 +83,6 @@ class _Finds(Protocol):
 
 @lru_cache(maxsize=64)
 def _entries(group: str, find: _Finds, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Looked for once: it reads a file of every distribution that there is."""
     return tuple(find(group=f"twomind.{group}"))
 
 

@@ -14,17 +14,22 @@ import importlib.util
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
+from twomind.core.kept_marks import digest_of, kept_marks
+from twomind.types.plain import Plain
+
 _PACKAGE = "twomind"
+_SELF = Path(__file__)
 #: These find and keep, and make nothing; how entries are laid out has a number of its own
 #: (``store.SCHEMA``).
 _KEEPERS = frozenset(
     {
         "twomind.core.files",
+        "twomind.core.kept_marks",
         "twomind.core.names",
         "twomind.core.registry",
         "twomind.core.source_mark",
@@ -119,16 +124,13 @@ def _source_mark(entries: tuple[str, ...]) -> str:
             walk.call(module)
     lines += [f"{name} {_module(name).mark}" for name in sorted(walk.modules)]
     lines += [f"{name} {_version(name)}" for name in sorted(walk.libraries)]
+    kept_marks(_SELF).save()
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def _part_mark(module: str, name: str) -> str:
     """Hash of one function or class of a module."""
-    tree = _tree(module)
-    for statement in tree.body:
-        if isinstance(statement, _Definition) and statement.name == name:
-            return _Reading(module).of(statement)
-    raise ModuleNotFoundError(f"{module}: expected a function or class {name!r} in it")
+    return _found(module, name).mark
 
 
 # --- the walk along imports
@@ -210,15 +212,58 @@ class _Module:
 
 @cache
 def _module(name: str) -> _Module:
-    reading = _Reading(name)
-    mark = reading.of(_tree(name))
-    return _Module(mark, tuple(reading.early), tuple(reading.late))
+    return _found(name)
+
+
+def _found(module: str, part: str = "") -> _Module:
+    """What is in a file, or in one function or class of it; read anew where no earlier process
+    kept it.
+    """
+    path = _file(module)
+    assert path is not None
+    if module.split(".")[0] != _PACKAGE:
+        return _read(module, part).found()
+    kept = kept_marks(_SELF)
+    label = f"{module}:{part}" if part else module
+    source = digest_of(path)
+    record = kept.get(label, path.parent, source)
+    if record is not None:
+        imports = (_imports_of(record[when]) for when in ("early", "late"))
+        return _Module(record["mark"], *imports)
+    reading = _read(module, part)
+    found = reading.found()
+    kept.put(label, {**asdict(found), "source": source, "tables": reading.tables})
+    return found
+
+
+def _imports_of(kept: list[Plain]) -> tuple[_Import, ...]:
+    return tuple(_Import(one["module"], tuple(one["names"])) for one in kept)
+
+
+def _read(module: str, part: str) -> _Reading:
+    """Read a file, or one function or class of it."""
+    reading = _Reading(module)
+    tree = _tree(module)
+    if not part:
+        reading.read(tree)
+        return reading
+    for statement in tree.body:
+        if isinstance(statement, _Definition) and statement.name == part:
+            reading.read(statement)
+            return reading
+    raise ModuleNotFoundError(f"{module}: expected a function or class {part!r} in it")
 
 
 def _tree(module: str) -> ast.Module:
     path = _file(module)
     assert path is not None
-    return ast.parse(path.read_bytes())
+    return _parsed(path.read_bytes())
+
+
+@lru_cache(maxsize=2)
+def _parsed(source: bytes) -> ast.Module:
+    """Kept a while: of some files, one function after the other is asked for."""
+    return ast.parse(source)
 
 
 @cache
@@ -258,11 +303,17 @@ class _Reading:
         self._depth = 0
         self.early: list[_Import] = []
         self.late: list[_Import] = []
+        #: Tables beside the file that it names: name → hash, empty where there is none.
+        self.tables: dict[str, str] = {}
 
-    def of(self, node: ast.AST) -> str:
-        """Hash of a tree without positions, docstrings, and what only a type checker sees."""
+    def read(self, node: ast.AST) -> None:
+        """Take in a tree, without positions, docstrings, and what only a type checker sees."""
         self._write_node(node)
-        return hashlib.sha256("\n".join(self._written).encode()).hexdigest()
+
+    def found(self) -> _Module:
+        """What was read so far."""
+        mark = hashlib.sha256("\n".join(self._written).encode()).hexdigest()
+        return _Module(mark, tuple(self.early), tuple(self.late))
 
     def _write_node(self, node: ast.AST) -> None:
         self._written.append(type(node).__name__)
@@ -299,6 +350,7 @@ class _Reading:
         path = _file(self._module)
         assert path is not None
         beside = path.with_name(Path(name).name)
+        self.tables[beside.name] = digest_of(beside)
         if not beside.is_file():
             return
         if beside.suffix == ".toml":

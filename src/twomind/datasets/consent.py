@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -29,6 +30,9 @@ _KNOWN = {*TABLES, *METADATA}
 _UNREADABLE = (TwomindError, OSError, ValueError, csv.Error)
 #: Words in the name of a file that may state something of people.
 _OF_PEOPLE = re.compile("people|person|participant|subject|meta|consent", re.IGNORECASE)
+#: A folder that was changed less than this ago may be changed once more at the same time of its
+#: clock.
+_SETTLED_NS = 3_000_000_000
 
 
 class Consent(StrEnum):
@@ -107,12 +111,34 @@ _Stamps = tuple[tuple[str, int, int], ...]
 def _stamps(folder: Path) -> _Stamps:
     found = []
     try:
-        for entry in os.scandir(folder):
-            if entry.is_file() and (entry.name in _KNOWN or _OF_PEOPLE.search(entry.name)):
-                found.append((entry.name, *stamp(Path(entry.path))))
+        for name in _of_people(folder):
+            file = folder / name
+            if file.is_file():
+                found.append((name, *stamp(file)))
     except OSError:
         return ()
-    return tuple(sorted(found))
+    return tuple(found)
+
+
+def _of_people(folder: Path) -> tuple[str, ...]:
+    """Names in a folder that may state something of people. A folder of many films is not gone
+    through for each of them: what is in it is asked again when it was changed.
+    """
+    changed_ns = folder.stat().st_mtime_ns
+    if time.time_ns() - changed_ns < _SETTLED_NS:
+        return _looked_up(folder)
+    return _remembered(folder, changed_ns)
+
+
+@lru_cache(maxsize=256)
+def _remembered(folder: Path, changed_ns: int) -> tuple[str, ...]:
+    return _looked_up(folder)
+
+
+def _looked_up(folder: Path) -> tuple[str, ...]:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    return tuple(sorted(name for name in names if name in _KNOWN or _OF_PEOPLE.search(name)))
 
 
 @lru_cache(maxsize=256)

@@ -59,6 +59,9 @@ TRUNCATED_S = 0.5
 #: Read errors in a row, without one good packet between them, after which the rest of the file is
 #: given up.
 MAX_READ_ERRORS = 50
+#: Pictures up to this size are decoded and converted by one thread: sharing them out costs more
+#: processor time than it saves, and the colours are read from the cache of the core that decoded.
+_ONE_THREAD_PX = 1280 * 720
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,7 @@ class MediaStream:
         self.sample_rate_hz = sample_rate_hz
         self._container = open_media(path)
         self._video = video_stream(self._container) if video else None
+        self._n_threads = 0
         self._audio = audio_stream(self._container) if audio else None
         if self._video is None and self._audio is None:
             self._container.close()
@@ -128,6 +132,8 @@ class MediaStream:
             # Frame threads would hold back errors and pictures to later packets; slices keep them
             # where they belong.
             self._video.thread_type = "SLICE"
+            self._n_threads = _threads_for(self._video)
+            self._video.codec_context.thread_count = self._n_threads
         origin = origin_s(self._container)
         # What the sound is counted from: the same, but for a browser's late stamps.
         self._origin_s = origin + late_sound_s(self._container)
@@ -240,7 +246,8 @@ class MediaStream:
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         # Kept between pictures: the one that a frame makes for itself sets the colour conversion up
         # anew each time.
-        return self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        converted = self._reformatter.reformat(frame, format="rgb24", threads=self._n_threads)
+        return converted.to_ndarray()
 
     def _hear(self, frame: av.AudioFrame) -> Iterator[Samples]:
         assert self._audio is not None
@@ -340,6 +347,12 @@ class MediaStream:
         return ""
 
 
+def _threads_for(video: av.VideoStream) -> int:
+    """How many threads decode and convert pictures of this size; 0: as many as there are cores."""
+    context = video.codec_context
+    return 1 if context.width * context.height <= _ONE_THREAD_PX else 0
+
+
 def stream(
     path: Path, video: bool = True, audio: bool = True, sample_rate_hz: int = 16000
 ) -> MediaStream:
@@ -366,27 +379,25 @@ def prefetch(items: Iterable[Item], n: int = 8) -> Iterator[Item]:
     """
     if n < 1:
         raise ValueError(f"prefetch: expected n >= 1, got {n}")
-    ready: queue.Queue[object] = queue.Queue(n)
+    # Two queues without a limit, of items and of room for items: a queue with a limit is written
+    # in Python, and takes several times the processor time.
+    ready: queue.SimpleQueue[object] = queue.SimpleQueue()
+    room: queue.SimpleQueue[None] = queue.SimpleQueue()
+    for _ in range(n):
+        room.put(None)
     stop = threading.Event()
-
-    def offer(item: object) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
 
     def work() -> None:
         source = iter(items)
         try:
             for item in source:
-                if not offer((item,)):
+                room.get()
+                if stop.is_set():
                     return
-            offer(_END)
+                ready.put((item,))
+            ready.put(_END)
         except BaseException as error:
-            offer(error)
+            ready.put(error)
         finally:
             close = getattr(source, "close", None)
             if close is not None:
@@ -399,7 +410,9 @@ def prefetch(items: Iterable[Item], n: int = 8) -> Iterator[Item]:
             if isinstance(item, BaseException):
                 raise item
             assert isinstance(item, tuple)
+            room.put(None)
             yield item[0]
     finally:
         stop.set()
+        room.put(None)
         thread.join()

@@ -454,16 +454,21 @@ def _summary(made: Description) -> dict[str, Any]:
     return found
 
 
-def _provenance(options: Options) -> dict[str, Any]:
+@cache
+def _versions() -> dict[str, str]:
     versions = {"twomind": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             versions[name] = "absent"
+    return versions
+
+
+def _provenance(options: Options) -> dict[str, Any]:
     plain = asdict(replace(options, adapt=None))
     if options.adapt is not None:
         plain["adapt"] = options.adapt.lasting()
     known = cue_lexicon()
     lexicon = {"version": known.version, "sha256": known.sha256}
-    return {"versions": versions, "cue_lexicon": lexicon, "options": plain}
+    return {"versions": dict(_versions()), "cue_lexicon": lexicon, "options": plain}

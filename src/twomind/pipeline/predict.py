@@ -8,7 +8,9 @@ an answer is done already is decided before a model runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import multiprocessing
 import os
 import platform
 import secrets
@@ -16,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from twomind.core.files import alone_in, content_hash, write_text
 from twomind.core.settings import FILE
 from twomind.core.store import Ledger, Store
 from twomind.core.version import __version__
+from twomind.features.face.tracker_mesh import graphs_for_many
 from twomind.media.recording import MEDIA_SUFFIXES, SOUND_SUFFIXES
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline import asking
@@ -151,7 +154,8 @@ def _rows(jobs: Sequence[Job], batch: Batch, recogniser: Any, watch: Watch) -> I
         batch = replace(batch, run=secrets.token_hex(4))
     how = _entered if elsewhere else _work
     work = partial(how, batch=batch, loaded=loaded, progress=progress)
-    yield from _until_spent(_outcomes(work, jobs, n), jobs)
+    with graphs_for_many():
+        yield from _until_spent(_outcomes(work, jobs, n), jobs)
 
 
 def _write_settings(batch: Batch) -> None:
@@ -164,6 +168,7 @@ def _entered(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None =
     changes: it is known also where the process that began the run is gone.
     """
     started = time.perf_counter()
+    _graphs_of_worker()
     entries = batch.out / ENTRIES
     name = f"{names.safe(job.id)}.{batch.run}"
     told: dict[str, Any] = {"node": platform.node(), "process": os.getpid()}
@@ -189,6 +194,14 @@ def _entered(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None =
     finally:
         told["seconds"] = round(time.perf_counter() - started, 3)
         _enter_alone(entries / f"{name}.{secrets.token_hex(4)}.json", job, told)
+
+
+@cache
+def _graphs_of_worker() -> contextlib.AbstractContextManager[None]:
+    """A process of workers goes from one recording to the next until it ends."""
+    kept = graphs_for_many()
+    kept.__enter__()
+    return kept
 
 
 @lru_cache(maxsize=1)
@@ -222,6 +235,8 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
     again.
     """
     started = time.perf_counter()
+    if multiprocessing.parent_process() is not None:
+        _graphs_of_worker()
     if job.refused:
         raise BadInput(job.refused)
     people, folder = loaded.people, folder_of(batch.out, job.id)

@@ -54,6 +54,9 @@ REFERENCE = _REFERENCE[:, 1:].copy()
 #: width in pixels.
 FACE_WIDTH_IOD = 2.154
 
+_CENTRED = REFERENCE - REFERENCE.mean(axis=0)
+_SQUARE = float((_CENTRED**2).sum())
+
 RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS = (33, 133), (263, 362)
 EYE_CORNERS = np.array([*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS])
 
@@ -86,8 +89,7 @@ def derotate(landmarks_px: np.ndarray) -> Head:
         raise ValueError(f"derotate: expected landmarks (T, {N_LANDMARKS}, 3), got {points.shape}")
     stable = points[:, STABLE]
     middle = stable.mean(axis=1, keepdims=True)
-    reference = REFERENCE - REFERENCE.mean(axis=0)
-    rotation = _rotation(stable - middle, reference)
+    rotation = _rotation(stable - middle, _CENTRED)
     face = (points - middle) @ rotation
     between = _middle_of(face, RIGHT_EYE_CORNERS) - _middle_of(face, LEFT_EYE_CORNERS)
     distance_px = np.linalg.norm(between, axis=1)
@@ -105,18 +107,57 @@ def misfit(landmarks_px: np.ndarray) -> float:
     Faces of people lie between 0.015 and 0.08 (glasses, grimaces, turned heads). A mesh that was
     drawn over a face upside down fits worse than that of the same picture turned.
     """
-    points = np.asarray(landmarks_px, float)
-    stable = points[STABLE]
-    centred = stable - stable.mean(axis=0)
-    reference = REFERENCE - REFERENCE.mean(axis=0)
-    (rotation,) = _rotation(centred[None], reference)
-    level = centred @ rotation
-    along = float((level * reference).sum())
-    scale = along / float((reference**2).sum())
+    fit, _ = _best_fit(_stable_of(landmarks_px))
+    return fit
+
+
+def _stable_of(landmarks_px: np.ndarray) -> np.ndarray:
+    """The stable points ``(K, 3)`` of one face, their middle at zero."""
+    stable = np.asarray(landmarks_px[STABLE], float)
+    middle: np.ndarray = np.add.reduce(stable, axis=0) / len(STABLE)
+    return stable - middle
+
+
+def _best_fit(stable: np.ndarray) -> tuple[float, np.ndarray]:
+    """:func:`misfit` of stable points, and the rotation ``(3, 3)`` at which it is reached."""
+    (rotation,) = _rotation(stable[None], _CENTRED)
+    level = stable @ rotation
+    along = float((level * _CENTRED).sum())
+    scale = along / _SQUARE
     scaled = level / max(scale, 1e-9)
-    square = (scaled - reference) ** 2
+    square = (scaled - _CENTRED) ** 2
     distance = square.sum(axis=1)
-    return float(np.sqrt(distance.mean()))
+    return float(np.sqrt(distance.mean())), rotation
+
+
+class Fit:
+    """Whether faces that come one after the other fit a head.
+
+    A head hardly turns from one picture to the next. No rotation fits better than the best one, so
+    where that of an earlier picture fits well enough, the best one need not be looked for.
+    """
+
+    def __init__(self) -> None:
+        self._rotation: np.ndarray | None = None
+
+    def above(self, landmarks_px: np.ndarray, limit: float) -> float | None:
+        """:func:`misfit` of a face ``(478, 3)``; None where it is not above ``limit``."""
+        stable = _stable_of(landmarks_px)
+        if self._rotation is not None and _fits(stable, self._rotation, limit):
+            return None
+        fit, self._rotation = _best_fit(stable)
+        return fit if fit > limit else None
+
+
+def _fits(stable: np.ndarray, rotation: np.ndarray, limit: float) -> bool:
+    """Does this rotation already bring the misfit below the limit, by more than rounding errors?"""
+    along = float(np.vdot(stable.T @ _CENTRED, rotation))
+    if along <= 0:
+        return False
+    scale = along / _SQUARE
+    # At that scale what is missed stands at right angles to the reference: Pythagoras.
+    missed = float(np.vdot(stable, stable)) / scale**2 - _SQUARE
+    return missed < 0.999 * len(STABLE) * limit**2
 
 
 def quarter_turns(roll_deg: np.ndarray, before: int) -> np.ndarray:

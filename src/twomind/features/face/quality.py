@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twomind.features.face.tracker_mesh import box_of
+
 _CROP_PX = 64
 #: Skin that hair, glasses and beards seldom cover: nose, cheeks, upper lip and chin, by region,
 #: right before left.
@@ -57,14 +59,12 @@ class QualitySettings:
 def _crop(rgb: np.ndarray, landmarks_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The face's bounding box out of the picture, at least 4 px wide, and its corner x, y."""
     height, width = rgb.shape[:2]
-    low = landmarks_px[:, :2].min(axis=0)
-    high = landmarks_px[:, :2].max(axis=0)
-    size = np.array((width, height))
-    corner = np.clip(low, 0, size - 4).astype(int)
-    end = np.clip(high, corner + 4, size).astype(int)
-    x0, y0 = corner
-    x1, y1 = end
-    return rgb[y0:y1, x0:x1], corner
+    left, top, right, bottom = box_of(landmarks_px).tolist()
+    x0 = int(min(max(left, 0), width - 4))
+    y0 = int(min(max(top, 0), height - 4))
+    x1 = int(min(max(right, x0 + 4), width))
+    y1 = int(min(max(bottom, y0 + 4), height))
+    return rgb[y0:y1, x0:x1], np.array((x0, y0))
 
 
 def _small_grey(crop: np.ndarray) -> np.ndarray:
@@ -106,12 +106,13 @@ def _spot_colours(crop: np.ndarray, spots: np.ndarray) -> np.ndarray:
     """Mean colours ``(K, 3)`` of crosses of five pixels around spots ``(K, 2)`` in the crop."""
     height, width = crop.shape[:2]
     limits = (width - 2, height - 2)
-    inside = np.clip(spots.astype(int), 1, limits)
+    inside = np.minimum(np.maximum(spots.astype(int), 1), limits)
     column, row = inside.T
     rows = row + _CROSS[:, :1]
     columns = column + _CROSS[:, 1:]
     around = crop[rows, columns]
-    return around.mean(axis=0, dtype=np.float32)
+    total: np.ndarray = np.add.reduce(around, axis=0, dtype=np.float32)
+    return total / len(_CROSS)
 
 
 def pixel_row(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:

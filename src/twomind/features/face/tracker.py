@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.features.face.head import misfit
+from twomind.features.face.head import Fit, misfit
 from twomind.features.face.tracker_mesh import (
     FaceFinder,
     GivesBlendshapes,
@@ -29,16 +29,19 @@ TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"
 
 # Bare skin: the person's right half, the midline, the left half.
-_SKIN_RIGHT = [50, 101, 117, 205, 108, 36, 123]
-_SKIN_MIDDLE = [151, 9, 195, 5]
-_SKIN_LEFT = [280, 330, 346, 425, 337, 266, 352]
+_SKIN_RIGHT = np.array([50, 101, 117, 205, 108, 36, 123])
+_SKIN_MIDDLE = np.array([151, 9, 195, 5])
+_SKIN_LEFT = np.array([280, 330, 346, 425, 337, 266, 352])
+_SKIN_MOSTLY_RIGHT = np.concatenate([_SKIN_MIDDLE, _SKIN_RIGHT])
+_SKIN_MOSTLY_LEFT = np.concatenate([_SKIN_MIDDLE, _SKIN_LEFT])
+_SKIN_ALL = np.concatenate([_SKIN_MIDDLE, _SKIN_RIGHT, _SKIN_LEFT])
 _LENGTHS = np.array(
     [(133, 362), (168, 2), (129, 358), (234, 454), (10, 168), (172, 397), (127, 356)]
 )
 _TOP, _BRIDGE, _NOSE, _EYES = 10, 168, 4, (33, 263)
 
 
-def _spots(landmarks_px: np.ndarray, skin_points: list[int]) -> np.ndarray:
+def _spots(landmarks_px: np.ndarray, skin_points: np.ndarray) -> np.ndarray:
     """Where to look at a face's colours ``(K + 2, 2)``: skin, then two spots of hair above it."""
     top = landmarks_px[_TOP, :2]
     bridge = landmarks_px[_BRIDGE, :2]
@@ -50,20 +53,18 @@ def _spots(landmarks_px: np.ndarray, skin_points: list[int]) -> np.ndarray:
 def _colours(rgb: np.ndarray, spots: np.ndarray) -> np.ndarray:
     height, width = rgb.shape[:2]
     limits = (width - 1, height - 1)
-    column, row = np.clip(spots.astype(int), 0, limits).T
+    inside = np.minimum(np.maximum(spots.astype(int), 0), limits)
+    column, row = inside.T
     return rgb[row, column].astype(np.float32) + 2
 
 
-def _visible_skin(turn: float) -> list[int]:
+def _visible_skin(turn: float) -> np.ndarray:
     """Of a turned head only the near half shows skin; the far half's landmarks lie on hair or
     background.
     """
-    points = list(_SKIN_MIDDLE)
-    if turn > -0.2:
-        points += _SKIN_RIGHT
-    if turn < 0.2:
-        points += _SKIN_LEFT
-    return points
+    if turn <= -0.2:
+        return _SKIN_MOSTLY_LEFT
+    return _SKIN_MOSTLY_RIGHT if turn >= 0.2 else _SKIN_ALL
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def look_of(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     """The look ``(D,)`` of a face, scaled so that a distance of 1 tells two people apart."""
     right = landmarks_px[_EYES[0]]
     left = landmarks_px[_EYES[1]]
-    span = max(float(np.linalg.norm(right - left)), 1e-6)
+    span = max(_distance(right, left), 1e-6)
     nose_x = landmarks_px[_NOSE, 0] - (right[0] + left[0]) / 2
     turn = float(nose_x) / span
     skin_points = _visible_skin(turn)
@@ -148,22 +149,32 @@ def look_of(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     colours = _colours(rgb, _spots(landmarks_px, skin_points))
     by_brightness = np.sort(colours[:n_skin], axis=0)
     skin = by_brightness[n_skin // 2]
-    hair = colours[n_skin:].mean(axis=0)
+    hair = _mean(colours[n_skin:])
     tone = np.log(skin)
     red, green, blue = tone
-    chroma = np.array([red - green, blue - green])
-    hair_level = np.log(hair.mean() / skin.mean())
+    hair_level = np.log(_mean(hair) / _mean(skin))
     ends = landmarks_px[_LENGTHS]
     across = ends[:, 0] - ends[:, 1]
-    length = np.linalg.norm(across, axis=1)
-    shape = np.log(length / span)
-    brightness = 1.6 * tone.mean()
-    hairs = 0.5 * np.clip(hair_level, -2, 1)
-    return np.concatenate([[brightness], 4.0 * chroma, [hairs], 2.5 * shape])
+    length = np.sqrt(np.add.reduce(across * across, axis=1))
+    look = np.empty(4 + len(_LENGTHS), np.float32)
+    look[0] = 1.6 * _mean(tone)
+    look[1] = 4.0 * (red - green)
+    look[2] = 4.0 * (blue - green)
+    look[3] = 0.5 * np.clip(hair_level, -2, 1)
+    look[4:] = 2.5 * np.log(length / span)
+    return look
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Over the first axis; a few times quicker than ``mean`` for a handful of numbers."""
+    total: np.ndarray = np.add.reduce(values, axis=0)
+    return total / len(values)
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.linalg.norm(a - b))
+    """Between two points; a few times quicker than ``norm``."""
+    step = a - b
+    return float(np.sqrt(step.dot(step)))
 
 
 def _cheapest(costs: np.ndarray) -> Iterable[tuple[int, int]]:
@@ -199,6 +210,7 @@ class Tracker:
         self._shape: tuple[int, int] | None = None
         self._upright = finder
         self._upside_down = TurnedFinder(finder)
+        self._fit = Fit()
         self._doubted = -np.inf  # index of the frame that was turned last, to see
         self._doubted_fit = np.inf  # how badly its face fitted
 
@@ -274,8 +286,8 @@ class Tracker:
         """
         if len(faces) > 1:
             return False
-        fit = misfit(faces[0].landmarks_px)
-        if fit <= self.settings.doubt_fit:
+        fit = self._fit.above(faces[0].landmarks_px, self.settings.doubt_fit)
+        if fit is None:
             return False
         lately = self._index - self._doubted < self.settings.check_every
         if lately and fit < self._doubted_fit + _WORSE_FIT:
@@ -377,7 +389,7 @@ class Tracker:
         for landmarks in found:
             box = box_of(landmarks)
             middle = (box[:2] + box[2:]) / 2
-            size = float(np.mean(box[2:] - box[:2]))
+            size = float(_mean(box[2:] - box[:2]))
             inside = 0 <= middle[0] < width and 0 <= middle[1] < height
             if size <= 4 or not inside:
                 continue

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
@@ -113,13 +115,22 @@ class _Later(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-#: What MediaPipe imports at its start and the face mesh never calls: pyplot, for a drawing helper,
-#: and all of its newer interface. Together more than a second.
+_SOLUTIONS = "mediapipe.python.solutions"
+_OTHER_SOLUTIONS = (
+    "drawing_styles",
+    "hands",
+    "holistic",
+    "objectron",
+    "pose",
+    "selfie_segmentation",
+)
+#: What MediaPipe imports at its start and the face mesh never calls, each module behind its package:
+#: pyplot, for a drawing helper, all of its newer interface, and what looks for other things than
+#: faces. Together more than a second.
 _NOT_CALLED = (
-    "matplotlib",
-    "matplotlib.pyplot",
-    "mediapipe.tasks",
-    "mediapipe.tasks.python",
+    ("matplotlib", "matplotlib.pyplot"),
+    ("mediapipe.tasks", "mediapipe.tasks.python"),
+    *((f"{_SOLUTIONS}.{name}",) for name in _OTHER_SOLUTIONS),
 )
 
 
@@ -131,19 +142,28 @@ def _carries_the_mesh() -> bool:
     return Path(found.origin).with_name("python").is_dir()
 
 
+def _put(package: ModuleType, module: ModuleType) -> None:
+    """Make a module an attribute of its package."""
+    package.__dict__[module.__name__.rpartition(".")[2]] = module
+
+
 @contextlib.contextmanager
 def _not_called_later() -> Iterator[None]:
     """Import what is not called when it is."""
     stands: dict[str, ModuleType] = {}
-    for package in ("matplotlib", "mediapipe.tasks") if _carries_the_mesh() else ():
-        inside = [name for name in _NOT_CALLED if name.startswith(package)]
-        if not any(name in sys.modules for name in inside):
-            stands |= {name: _Later(name) for name in inside}
-            last = inside[-1].rpartition(".")[2]
-            stands[package].__dict__[last] = stands[inside[-1]]
+    for names in _NOT_CALLED if _carries_the_mesh() else ():
+        if not any(name in sys.modules for name in names):
+            stands |= {name: _Later(name) for name in names}
+            for package, module in pairwise(names):
+                _put(stands[package], stands[module])
     sys.modules.update(stands)
     try:
         yield
+        for name in _OTHER_SOLUTIONS:
+            stand = stands.get(f"{_SOLUTIONS}.{name}")
+            # Whoever asks for one of them by its package gets it.
+            if stand is not None and not hasattr(sys.modules[_SOLUTIONS], name):
+                _put(sys.modules[_SOLUTIONS], stand)
     finally:
         for name, stand in stands.items():
             if sys.modules.get(name) is stand:
@@ -195,9 +215,10 @@ def points_of(landmarks: Any) -> np.ndarray:
 
 def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     """Bounding box x0, y0, x1, y1 in px of one face's landmarks."""
-    flat = landmarks_px[:, :2]
-    low = flat.min(axis=0)
-    high = flat.max(axis=0)
+    # Rows of one coordinate each: much quicker to go through.
+    flat = np.ascontiguousarray(landmarks_px[:, :2].T)
+    low = np.minimum.reduce(flat, axis=1)
+    high = np.maximum.reduce(flat, axis=1)
     return np.concatenate([low, high])
 
 
@@ -289,6 +310,72 @@ def enlarged(rgb: np.ndarray, box: np.ndarray) -> Crop | None:
     return Crop(large, (x0, y0), zoom)
 
 
+#: What a graph is shown before it is asked anything.
+_BLACK = np.zeros((64, 64, 3), np.uint8)
+
+
+def _follows_nobody(graph: Any) -> bool:
+    """Whether a graph that has seen a recording is as good as new. Of earlier pictures it knows only
+    where faces were, and nothing once it has seen a picture without any.
+    """
+    try:
+        told = graph.process(_BLACK)
+    except (RuntimeError, ValueError):  # it broke over a picture
+        return False
+    found = getattr(told, "multi_face_landmarks", None) or getattr(told, "detections", None)
+    return not found
+
+
+class _Spare:
+    """Graphs of recordings that ended, for the next one: to start them takes as long as to follow a
+    face for ten pictures. None are kept unless somebody says that more recordings will come.
+    """
+
+    def __init__(self) -> None:
+        self._n_holders = 0
+        self._graphs: dict[tuple[str, int], Any] = {}
+        self._lock = Lock()
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        with self._lock:
+            self._n_holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_holders -= 1
+                left = [] if self._n_holders else list(self._graphs.values())
+                if left:
+                    self._graphs = {}
+            for graph in left:
+                graph.close()
+
+    def take(self, kind: tuple[str, int]) -> Any:
+        """A graph of this kind; None where none is there."""
+        with self._lock:
+            return self._graphs.pop(kind, None)
+
+    def give(self, kind: tuple[str, int], graph: Any) -> None:
+        """Keep a graph that is no longer needed, one of each kind, or close it."""
+        if self._n_holders and _follows_nobody(graph):
+            with self._lock:
+                if self._n_holders and kind not in self._graphs:
+                    self._graphs[kind] = graph
+                    return
+        graph.close()
+
+
+_SPARE = _Spare()
+
+
+def graphs_for_many() -> contextlib.AbstractContextManager[None]:
+    """While the block runs, a recording goes on with the graphs of the one before it in this process;
+    what is found is the same.
+    """
+    return _SPARE.kept()
+
+
 class MeshFinder:
     """FaceMesh with irises, and the detectors, all from MediaPipe's wheel."""
 
@@ -310,11 +397,19 @@ class MeshFinder:
     def _graph(self, name: str) -> Any:
         """Graphs start when first needed: most recordings need only one."""
         if name not in self._graphs:
-            with quiet():
-                graph = self._detector(name) if name in ("near", "far") else self._mesh(name)
-                graph.process(np.zeros((64, 64, 3), np.uint8))
-            self._graphs[name] = graph
+            graph = _SPARE.take(self._kind(name))
+            self._graphs[name] = self._started(name) if graph is None else graph
         return self._graphs[name]
+
+    def _kind(self, name: str) -> tuple[str, int]:
+        """Graphs of one kind do the same."""
+        return name, self._max_people
+
+    def _started(self, name: str) -> Any:
+        with quiet():
+            graph = self._detector(name) if name in ("near", "far") else self._mesh(name)
+            graph.process(_BLACK)
+        return graph
 
     def _detector(self, name: str) -> Any:
         far = name == "far"
@@ -400,9 +495,11 @@ class MeshFinder:
         return max(scores, default=0.0)
 
     def close(self) -> None:
+        if self._sent is not None:
+            collect(self._graphs["one"])
         self._packed = self._sent = None
-        for graph in self._graphs.values():
-            graph.close()
+        for name, graph in self._graphs.items():
+            _SPARE.give(self._kind(name), graph)
         self._graphs.clear()
 
 

@@ -178,6 +178,7 @@ def _token(element: str, lists: _Lists) -> str:
     return f"(?:{'|'.join(words)})"
 
 
+@cache
 def _word(text: str) -> str:
     parts = [re.escape(part) for part in text.split("*")]
     return "[^ ]*".join(parts)
