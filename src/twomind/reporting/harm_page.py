@@ -20,7 +20,6 @@ from twomind.core.store import write_text
 from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.evaluation.runs import filled
 from twomind.reporting.leaderboard import json_values
-from twomind.reporting.leaderboard_tables import percent
 from twomind.reporting.messages import Language, Texts
 from twomind.reporting.page import Block, Link, Links, Table, Text, write_page
 from twomind.reporting.result import Plain, Values
@@ -301,8 +300,8 @@ def _summary(found: _Found, t: Texts) -> Table:
         adapted = _mean_of([p.adapted for p in people])
         guarded = _mean_of([p.guarded for p in people])
         row += [_number(source), _number(adapted), _number(guarded)]
-        row.append(_share(means.harmed_adapted, means.harmed_adapted_interval))
-        row.append(_share(means.harmed_guarded, means.harmed_guarded_interval))
+        row.append(_share(means.harmed_adapted, means.harmed_adapted_interval, t))
+        row.append(_share(means.harmed_guarded, means.harmed_guarded_interval, t))
         rows.append(tuple(row))
     head = tuple(t(f"harm.{key}") for key in _SUMMARY)
     return Table(head, tuple(rows), words=(t("harm.saw"),))
@@ -353,12 +352,12 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if math.isfinite(value) else "—"
 
 
-def _share(value: float, interval: tuple[float, float]) -> str:
+def _share(value: float, interval: tuple[float, float], t: Texts) -> str:
     if not math.isfinite(value):
         return "—"
     low, high = interval
-    ends = f"[{percent(low)}, {percent(high)}]"
-    return f"{percent(value)}\n{ends}"
+    ends = f"[{t.percent(low)}, {t.percent(high)}]"
+    return f"{t.percent(value)}\n{ends}"
 
 
 __all__ = ["HarmSettings", "harm_of", "person_harm", "write_harm"]
