@@ -222,7 +222,7 @@ def _plain(one: Values, tolerance: float) -> Plain:
 
 def _plain_person(p: PersonHarm, seeds: Mapping[int, PersonHarm], tolerance: float) -> Plain:
     plain = asdict(p)
-    for name in ("subject", "events", "changes"):
+    for name in ("subject", "events", "changes", "n"):
         del plain[name]
     plain["harmed_adapted"] = harmed(p.source - p.adapted, tolerance)
     plain["harmed_guarded"] = harmed(p.source - p.guarded, tolerance)
