@@ -135,6 +135,10 @@ ADDED: Mapping[str, tuple[str, str]] = {
 #: So many digits of a number in JSON count: sums are taken in another order since 0.2.
 DIGITS = 12
 
+#: Columns of Parquet tables in single precision less a neutral, which is a mean: six digits count, as
+#: in the CSV beside them.
+LESS_NEUTRAL = ("relative",)
+
 #: Curve of a page that version 0.1 did not draw → why.
 ADDED_CURVES: Mapping[str, str] = {
     "line_of_sight": "what cues of gaze are found in; the angles against the head are folded",
@@ -343,7 +347,11 @@ class Cleaner:
         columns = []
         for column in found.column_names:
             values = found.column(column).to_pylist()
-            columns.append(["(left out)"] * len(values) if without(column, name) else values)
+            if without(column, name):
+                values = ["(left out)"] * len(values)
+            if column in LESS_NEUTRAL:
+                values = [f"{value:.6g}" for value in values]
+            columns.append(values)
         unseen = _modality_left_out(name)
         for row in zip(*columns, strict=True):
             if not unseen or unseen not in row:
