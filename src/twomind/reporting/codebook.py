@@ -14,8 +14,8 @@ from twomind.reporting.sheets import Book
 
 PAGE = "codebook.html"
 _STREAM = tuple(column.name for column in columns.MEASURES.columns if column.optional)
-#: The fields of a line, behind the file's: keys of the titles.
-_HEAD = ("name", "unit", "range", "meaning", "since")
+#: The columns of the page, by the keys of their titles: what is read first stands first.
+_HEAD = ("name", "meaning", "unit", "range", "since")
 
 
 def of_answers(files: Collection[str], with_stream: bool) -> list[Table]:
@@ -74,7 +74,7 @@ def _row(entry: Column, t: Texts) -> tuple[str, ...]:
     unit = t.name("unit", entry.unit) if t.has("unit", entry.unit) else t.said(entry.unit)
     if unit != entry.unit:
         unit += f" ({entry.unit})"
-    return (entry.name, unit, t.said(entry.range), t.said(entry.meaning), entry.since)
+    return (entry.name, t.said(entry.meaning), unit, t.said(entry.range), entry.since)
 
 
 __all__ = ["PAGE", "of_answers", "write"]
