@@ -48,6 +48,26 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "pause_mean_s": ("*", "0.2: as n_pauses"),
     "pause_longest_s": ("*", "0.2: as n_pauses"),
     "pauses_per_min": ("*", "0.2: as n_pauses"),
+    "n_cues": ("*answers.csv", "0.2: as cues"),
+    "cues": (
+        "*summary.json|*stdout",
+        "0.2: a face's cues need a resting face that is known well enough, words that were judged "
+        "wrong too often are no cues, held voices are",
+    ),
+    "cue_counts": ("*summary.json|*stdout", "0.2: as cues"),
+    "not_measured": (
+        "*summary.json|*stdout",
+        "0.2: it also tells of cues that cannot be looked for, and of the body",
+    ),
+    "neutral": ("relative/a2/*", "0.2: nobody asks a spoken clip to be neutral"),
+    "doubts": ("*", "0.2: the same, and smiles are told with a digit more"),
+    "not_neutral": ("*stdout", "0.2: the same"),
+    "entries": ("*profile.json|ana.json", "0.2: words of a given transcript are not kept"),
+    "problems": (
+        "*_face/summary.json|*stdout|store/features/face/*",
+        "0.2: a channel of noise is left out, and told",
+    ),
+    "noise_floor_dbfs": ("*_face/summary.json", "0.2: of the channels that are heard"),
     "vad": ("*", "the setting is auto since 0.2; films of synthetic people keep the energy"),
 }
 
@@ -70,9 +90,54 @@ ADDED: Mapping[str, tuple[str, str]] = {
     "speaking_s": ("*", "0.2: what goes by the words' times"),
     "words_per_speaking_min": ("*", "0.2: what goes by the words' times"),
     "measured": ("*summary.json", "0.2: means and spreads, for the table of answers"),
+    "change_talk": ("*summary.json|*stdout", "0.2: which side of a change each clause speaks for"),
+    "words_reason": ("*", "0.2: why the words are not measured"),
+    "words_remarks": ("*", "0.2: what is odd about a transcript"),
+    "no_band": ("*", "0.2: why there is no band"),
+    "speech_without_words_s": ("*", "0.2: speech that the recogniser wrote nothing for"),
+    "place": ("*run.json", "0.2: the laboratory that a run came from"),
+    "whose": ("*run.json", "0.2: whether two laboratories hold the same data"),
+    "places": ("*leaderboard.json|*stdout", "0.2: runs of several laboratories"),
+    "unread": ("*stdout", "0.2: recordings that could not be read"),
+    "people": ("run/run.json", "0.2: what is known of the people of the words recogniser's run"),
+    "band_95_reason": ("*", "0.2: why there is no band"),
+    "cue_lexicon": ("*summary.json|*stdout", "0.2: which list of word cues was used"),
+    "body": ("*summary.json|*stdout", "0.2: settings of the body"),
+    "inconsistency": ("*summary.json|*stdout", "0.2: settings of cues across two sources"),
+    "unworded": ("*summary.json|*stdout", "0.2: settings of heard fillers"),
+    "edge_s": ("*", "0.2: a setting of cues at the ends of an answer"),
+    "most_doubt": ("*", "0.2: how well a resting face must be known"),
+    "speech": ("*summary.json|*stdout", "0.2: settings of recognition and alignment"),
+    "steady": ("*summary.json|*stdout", "0.2: settings of held voices"),
+    "front_db": ("*summary.json|*stdout", "0.2: the same"),
+    "report": ("*summary.json|*stdout", "0.2: settings of the report"),
+    "tables": ("*summary.json|*stdout", "0.2: settings of the tables"),
+    "stream": ("*summary.json|*stdout", "0.2: settings of a person's own stream"),
+    "rest": ("*summary.json", "0.2: the resting face, and how well it is known"),
+    "doubtful_cues": ("*summary.json", "0.2: cues that cannot be told, and why"),
+    "language": ("*summary.json|*stdout", "0.2: of the transcript"),
+    "n_marks": ("*summary.json|*stdout", "0.2: marks in a transcript"),
+    "others": ("*summary.json|*stdout", "0.2: who else speaks in a transcript"),
+    "others_s": ("*summary.json|*stdout", "0.2: the same"),
+    "n_walked": ("*harm.json", "0.2: how many answers a method gave one by one"),
+    "level": ("*harm.json", "0.2: what is judged, as on the leaderboard"),
+    "walked": ("*harm.json", "0.2: what a method answers one by one"),
+    "held": ("*.safetensors", "0.2: where a voice is held, for heard fillers"),
+    "front": ("*.safetensors", "0.2: the same"),
+    "tested": ("*words.json", "0.2: between which scores a band was tested"),
+    "remarks": ("*", "0.2: what an enrolment remarks, apart from doubts"),
+    "face_backend": ("*", "0.2: a visit says how it was measured"),
+    "speech_detector": ("*", "0.2: the same"),
     "sha256 of": ("*.safetensors", "checksums of what is in it"),
     "sha256_of_the_rest": ("*.json", "a saved file carries its own checksum"),
 }
+
+#: So many digits of a number in JSON count: sums are taken in another order since 0.2.
+DIGITS = 12
+
+#: Columns of Parquet tables in single precision less a neutral, which is a mean: six digits count, as
+#: in the CSV beside them.
+LESS_NEUTRAL = ("relative",)
 
 #: Curve of a page that version 0.1 did not draw → why.
 ADDED_CURVES: Mapping[str, str] = {
@@ -80,6 +145,11 @@ ADDED_CURVES: Mapping[str, str] = {
 }
 #: Curves of a page whose label, and whether they are open, changed with it.
 RELABELLED = ("gaze_yaw", "gaze_pitch")
+
+#: Rows of tables whose modality is left out, by file → (the modality, why).
+LEFT_OUT_ROWS: Mapping[str, tuple[str, str]] = {
+    "*_face/measures.*": ("voice", "0.2: a channel of noise is left out, two others are averaged"),
+}
 
 #: Columns of tables in pages (Markdown and HTML) → why they are left out.
 LEFT_OUT_COLUMNS: Mapping[str, str] = {
@@ -92,6 +162,8 @@ LEFT_OUT_COLUMNS: Mapping[str, str] = {
 #: Kind of an XML file → the attribute that says when it was written.
 LEFT_OUT_ATTRIBUTES: Mapping[str, str] = {".eaf": "DATE"}
 
+#: Truth in a table, as version 0.1 wrote it in that of disagreements → as all tables have it.
+_SMALL = {"True": "true", "False": "false"}
 #: Text in place of the digits of a store entry's name that depend on a hash of source files. The
 #: first sixteen depend on the recording alone and are compared.
 _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
@@ -104,6 +176,10 @@ REWORDED: Mapping[str, str] = {
     "These people are synthetic: made by the project, not filmed.": "These people are drawn by the "
     "project, not filmed.",
     "synthetic study (": "drawn study (",
+    "twomind.harm/2": "twomind.harm/1",
+    "synthetic people: people": "drawn people: people",
+    "a synthetic person: ": "a drawn person: ",
+    ": 1 answer, said": ": 1 answers, said",
 }
 #: How a page tells what was observed among held-out answers; reworded in 0.2.
 _BAND = re.compile(
@@ -111,6 +187,8 @@ _BAND = re.compile(
     r"|Of the held-out answers scored nearest to this one, (?P<new>\d+ to \d+) % were marked "
     r"\(95 % interval of that rate\)\."
 )
+#: A pair of sources to choose in ELAN that version 0.1 did not offer.
+_PAIR = re.compile(r'\s*<CV_ENTRY_ML CVE_ID="cve_inconsistency_6">.*?</CV_ENTRY_ML>', re.S)
 #: What the page says since 0.2 of how speech was told from other sound.
 _DETECTOR = re.compile(r" \(told from [^()]*\)")
 _JSON_BLOCK = re.compile(r'(<script[^>]*type="application/json"[^>]*>)(.*?)(</script>)', re.S)
@@ -129,8 +207,8 @@ def without(name: str, file: str) -> bool:
 
 def is_new(name: str, file: str) -> bool:
     """Whether a field of a file is one that version 0.1 did not write."""
-    pattern, _ = ADDED.get(name, ("", ""))
-    return bool(pattern) and fnmatch(file, pattern)
+    patterns = ADDED.get(name, ("", ""))[0]
+    return any(fnmatch(file, pattern) for pattern in patterns.split("|") if pattern)
 
 
 def plain(value: Any, file: str) -> Any:
@@ -141,12 +219,19 @@ def plain(value: Any, file: str) -> Any:
         for name, inner in value.items():
             if relabelled and name in ("label", "shown"):
                 continue
-            if not is_new(name, file):
+            if not is_new(name, file) and not _is_of_words(name, inner, file):
                 found[name] = "(left out)" if without(name, file) else plain(inner, file)
         return found
     if isinstance(value, list):
         return [plain(v, file) for v in value if not _is_new_curve(v)]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
     return value
+
+
+def _is_of_words(name: str, value: Any, file: str) -> bool:
+    """What became of an answer's words; 0.2 says so on standard output."""
+    return name == "words" and file == "stdout" and isinstance(value, dict) and "source" in value
 
 
 def _is_new_curve(value: Any) -> bool:
@@ -176,7 +261,7 @@ class Cleaner:
         for now, before in REWORDED.items():
             text = text.replace(now, before)
         text = _BAND.sub(_band, text)
-        text = _DETECTOR.sub("", text)
+        text = _PAIR.sub("", _DETECTOR.sub("", text))
         return _DURATION.sub(r"(time) \3", text)
 
     def json(self, text: str, file: str) -> str:
@@ -193,12 +278,16 @@ class Cleaner:
     def table(self, text: str, file: str) -> str:
         rows = list(csv.reader(io.StringIO(text)))
         head = rows[0] if rows else []
+        kept = [i for i, name in enumerate(head) if not is_new(name, file)]
         hidden = {i for i, name in enumerate(head) if without(name, file)}
-        out = [
-            ["(left out)" if i in hidden else value for i, value in enumerate(row)]
-            for row in rows[1:]
-        ]
-        return self.words("\n".join(",".join(row) for row in [head, *out])) + "\n"
+        out = [",".join(head[i] for i in kept)]
+        unseen = _modality_left_out(file)
+        for row in rows[1:]:
+            if unseen and unseen in row:
+                continue
+            cells = ["(left out)" if i in hidden else row[i] for i in kept if i < len(row)]
+            out.append(",".join(_SMALL.get(cell, cell) for cell in cells))
+        return self.words("\n".join(out)) + "\n"
 
     def tensors(self, path: Path, file: str) -> str:
         from safetensors import safe_open
@@ -255,8 +344,18 @@ class Cleaner:
 
         found = parquet.read_table(path)
         lines = [f"{field.name}: {field.type}" for field in found.schema]
-        columns = [found.column(n).to_pylist() for n in found.column_names]
-        lines += [",".join(map(repr, row)) for row in zip(*columns, strict=True)]
+        columns = []
+        for column in found.column_names:
+            values = found.column(column).to_pylist()
+            if without(column, name):
+                values = ["(left out)"] * len(values)
+            if column in LESS_NEUTRAL:
+                values = [f"{value:.6g}" for value in values]
+            columns.append(values)
+        unseen = _modality_left_out(name)
+        for row in zip(*columns, strict=True):
+            if not unseen or unseen not in row:
+                lines.append(",".join(map(repr, row)))
         return self.words("\n".join(lines)) + "\n"
 
 
@@ -304,6 +403,14 @@ def array(value: np.ndarray) -> str:
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _modality_left_out(file: str) -> str:
+    """The modality whose rows of a table are left out; none."""
+    for pattern, (modality, _) in LEFT_OUT_ROWS.items():
+        if fnmatch(file, pattern):
+            return modality
+    return ""
 
 
 def _maybe_json(text: str) -> Any:

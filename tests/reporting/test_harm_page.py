@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 import scoring_world as w
+from twomind.evaluation import people
+from twomind.evaluation.board import boards
 from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
-from twomind.evaluation.runs import load_run
+from twomind.evaluation.runs import filled, load_run
 from twomind.reporting.harm_page import HarmSettings, harm_of, write_harm
-from twomind.types import Access, Fold, Given, Prediction, State
+from twomind.types import Access, Fold, Given, Prediction, Run, State
 
 TOY = w.Toy()
 
@@ -85,6 +87,51 @@ def test_a_report_says_who_was_harmed_and_every_answer_that_was_changed(tmp_path
     harmed = {p.subject for p in one["means"].people if p.adapted < p.source - 1}
     assert harmed, "turned answers harm somebody"
     assert one["means"].harmed_adapted == pytest.approx(len(harmed) / len(one["means"].people))
+
+
+@pytest.mark.parametrize("n_folds", [1, 2])
+def test_the_page_names_the_people_that_the_leaderboard_names(tmp_path: Path, n_folds: int) -> None:
+    runs = walked(tmp_path, {"turned": Turned(after=3)})
+    if n_folds == 2:  # the same people's windows in two folds of one seed
+        runs = [half for run in runs for half in halved(run)]
+    [board] = boards(runs, n_bootstrap=10)
+    [line] = [one for one in board.lines if one.name == "turned"]
+    assert board.level == "recording"
+    one = harm_of(runs)["turned"]
+    means = {person.subject: person for person in one["means"].people}
+    assert means.keys() == line.per_person.keys()
+    for subject, person in means.items():
+        assert person.adapted == pytest.approx(100 * line.per_person[subject])
+        assert person.source == pytest.approx(100 * line.unadapted[subject])
+        assert person.n < person.n_walked, "recordings are judged, windows are walked"
+    assert line.paired is not None
+    assert one["means"].harmed_adapted == line.paired.share_harmed > 0
+    by_window = people_by_window(runs, "turned")
+    assert by_window != {s: p.adapted for s, p in means.items()}, "else this shows nothing"
+
+
+def halved(run: Run) -> list[Run]:
+    """A run as two, of every other recording each."""
+    names = sorted(run.fold.test)
+    found = []
+    for k in (0, 1):
+        mine = tuple(names[k::2])
+        fold = replace(run.fold, name=f"{run.fold.name}-{k}", test=mine)
+        rows = {level: r.take(np.isin(r.recording, mine)) for level, r in run.rows.items()}
+        found.append(replace(run, fold=fold, rows=rows))
+    return found
+
+
+def people_by_window(runs: list[Run], method: str) -> dict[str, float]:
+    """Macro-F1 per person over windows, mean over the seeds."""
+    each: dict[str, list[float]] = {}
+    for run in runs:
+        if run.method == method:
+            rows = run.rows["window"].take(run.rows["window"].y >= 0)
+            figures = people.per_person(rows.y, filled(rows, run.fill), rows.subject)
+            for subject, value in figures.items():
+                each.setdefault(subject, []).append(100 * value)
+    return {subject: float(np.mean(values)) for subject, values in each.items()}
 
 
 def test_the_guards_log_goes_into_the_run_by_the_recordings_own_names_and_none_is_lost(

@@ -17,6 +17,7 @@ from transcript_remarks import NOT_REMARKS, READERS, SOURCE, sentences, text_of
 from twomind.adaptation import traits
 from twomind.core import registry
 from twomind.core.plural import agreed
+from twomind.core.typography import typeset
 from twomind.evaluation import baselines
 from twomind.features.body import measures as body_measures
 from twomind.features.cues import KINDS, NOT_MEASURED
@@ -24,12 +25,14 @@ from twomind.features.face import measures as face_measures
 from twomind.features.face import quality, tracker
 from twomind.features.voice import track as voice_track
 from twomind.pipeline.settings import DescribeRun
-from twomind.reporting import leaderboard_tables, leaderboard_top
+from twomind.reporting import codebook, columns, leaderboard_tables, leaderboard_top, wide
 from twomind.reporting.message_file import messages
 from twomind.reporting.messages import Texts
 from twomind.reporting.page import html_of
 from twomind.reporting.report import ReportSettings, shown, write_pages
 from twomind.reporting.report_data import halves_of
+from twomind.reporting.sentences import SECTIONS
+from twomind.reporting.sheets import TableSettings, book
 from twomind.types import Access, Cue
 
 FRENCH = Texts("fr")
@@ -191,7 +194,7 @@ def test_what_a_method_refuses_a_fold_for_has_a_french_text(package: str) -> Non
             told += 1
             reason = f"refused every fold: {filled(sentence)}"
             french = FRENCH.said(reason)
-            assert french.startswith("refusée sur tous les partages : "), sentence
+            assert french.startswith(typeset("refusée sur tous les partages : ", "fr")), sentence
             assert filled(sentence) not in french, (path.name, sentence)
     assert told > 1
 
@@ -238,7 +241,7 @@ def test_what_a_method_saw_is_told_in_plain_words() -> None:
     ],
 )
 def test_a_finished_sentence_is_found_again_with_its_numbers(english: str, french: str) -> None:
-    assert FRENCH.said(english) == french
+    assert FRENCH.said(english) == typeset(french, "fr")
     assert Texts("en").said(english) == english
 
 
@@ -250,7 +253,85 @@ def test_a_sentence_of_a_library_stays_and_is_marked_as_english(tmp_path: Path) 
     path = write_pages([page], tmp_path / "r.html", settings=settings, failed=failed)
     source = path.read_text("utf-8")
     assert '<li class="reason" lang="en">b.mp4: Decoder exploded</li>' in source
-    assert '<p class="reason" lang="fr">mots : aucune transcription n’a été donnée</p>' in source
+    told = typeset("mots : aucune transcription n’a été donnée", "fr")
+    assert f'<p class="reason" lang="fr">{told}</p>' in source
+
+
+def test_a_word_in_the_place_of_a_number_is_no_number() -> None:
+    """``5 words`` is a sentence of the library, ``besides words`` is not."""
+    assert FRENCH.said("5 words") == "5 mots"
+    assert FRENCH.said("whatever words") == "whatever words"
+
+
+# --- where a line may not break
+
+#: An ordinary space in French at which a line must not break.
+_BREAKS = re.compile(r"(?<=\S) [;:!?»](?![\w/=-])|« |\d %")
+
+
+def test_no_french_text_has_a_space_at_which_a_line_breaks_before_a_mark() -> None:
+    for section, texts in messages().items():
+        for key, text in texts.items():
+            assert not _BREAKS.search(text["fr"]), (section, key, text["fr"])
+            assert not re.search("[\u00a0\u202f]", text["en"]), (section, key)
+    assert FRENCH.percent(0.5) == "50\u00a0%"
+    assert Texts("en").percent(0.5) == "50 %"
+
+
+@pytest.mark.parametrize(
+    ("written", "typeset_"),
+    [
+        ("Oui ; non !", "Oui\u202f; non\u202f!"),
+        ("Oui ?!", "Oui\u202f?!"),
+        ("{p} : {n} %", "{p}\u00a0: {n}\u00a0%"),
+        ("« a »", "«\u00a0a\u00a0»"),
+        (" ; perdu", "\u202f; perdu"),
+        ("a :b, x ?= 1, | :-- |", "a :b, x ?= 1, | :-- |"),
+        ("https://a.org/?q : 12:30", "https://a.org/?q\u00a0: 12:30"),
+    ],
+)
+def test_no_break_spaces_stand_before_french_marks(written: str, typeset_: str) -> None:
+    assert typeset(written, "fr") == typeset_
+    assert typeset(typeset_, "fr") == typeset_
+    assert typeset(written, "en") == written
+
+
+def test_no_line_of_a_french_page_breaks_before_a_mark(tmp_path: Path) -> None:
+    settings = ReportSettings(language="fr", embed="none")
+    one = made(cues=(Cue("smile", "face", 1.0, 2.0, 1.0, "iod", "to the own left"),))
+    pages = [shown(result, settings) for result in (one, without_words())]
+    path = write_pages(pages, tmp_path / "report.html", settings=settings)
+    for page in (path.read_text("utf-8"), french_board(), french_codebook(tmp_path)):
+        told = read(page)
+        breaks = _BREAKS.search(told)
+        assert breaks is None, told[breaks.start() - 60 : breaks.end() + 20]
+
+
+def french_codebook(folder: Path) -> str:
+    with book(folder, TableSettings()) as tables:
+        tables.begin(columns.ANSWERS)
+        tables.begin(wide.table(wide.Layout(True, True)))
+        files = [table.file for table in columns.OF_ANSWER]
+        codebook.write(tables, codebook.of_answers(files, with_stream=True), "fr")
+    return (folder / codebook.PAGE).read_text("utf-8")
+
+
+def test_a_french_codebook_is_french_and_the_table_of_it_english(tmp_path: Path) -> None:
+    page = html.unescape(french_codebook(tmp_path))
+    assert '<html lang="fr">' in page
+    assert typeset("coin des lèvres tiré (sourire) : moyenne sur les lignes", "fr") in page
+    assert "écarts entre les yeux (iod)" in page
+    tables = [columns.ANSWERS, columns.CODEBOOK, wide.table(wide.Layout(True, True))]
+    unknown = []
+    for table in (*tables, *columns.OF_ANSWER):
+        further = [table.further] if table.further else []
+        for sentence in (table.meaning, *(c.meaning for c in (*table.columns, *further))):
+            if FRENCH.language_of(sentence) != "fr":
+                unknown.append(sentence)
+    assert not unknown, f"messages.toml, [column]: add a French text for each: {unknown}"
+    table = (tmp_path / "codebook.csv").read_text("utf-8")
+    assert "lip corner pulled (smile): mean over valid rows" in table
+    assert "sourire" not in table
 
 
 def test_forms_go_with_a_number_in_each_language() -> None:
@@ -267,7 +348,7 @@ def english_texts() -> list[str]:
     """Texts of two words or more that are other words in French."""
     found = []
     for section, texts in messages().items():
-        if section in ("said", "meaning", "card"):
+        if section in SECTIONS:
             continue
         for text in texts.values():
             english = text["en"]
@@ -319,7 +400,7 @@ def test_french_pages_hold_no_english_text(tmp_path: Path) -> None:
     assert '<html lang="fr">' in source
     assert "Sourire, au-delà du visage au repos" in source
     assert "vers sa gauche" in source
-    assert "But : recherche" in source
+    assert typeset("But : recherche", "fr") in source
     for told in (read(source), read(french_board())):
         left = [text for text in english_texts() if text in told]
         assert left == []

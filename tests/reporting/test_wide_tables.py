@@ -353,3 +353,44 @@ def test_r_reads_the_tables_as_the_manual_says(run) -> None:
     (batch.out.parent / "results").unlink()
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("read\n")
+
+
+@pytest.mark.slow
+def test_pspp_reads_the_tables_as_the_manual_says(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPSS's command of the manual, as it stands there: types, labels, and what is missing."""
+    if shutil.which("pspp") is None:
+        pytest.skip("needs PSPP (apt-get install pspp)")
+    _, batch = run
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "tables.md").read_text()
+    part = page.partition("## SPSS")[2]
+    [script, *_] = re.findall(r"```python\n(.*?)```", part, re.DOTALL)
+    [command] = re.findall(r"```text\n(.*?)```", part, re.DOTALL)
+    monkeypatch.chdir(batch.out.parent)
+    link = Path("results")
+    link.symlink_to(batch.out)
+    written = [batch.out / name for name in ("answers_wide.sps", "told.csv")]
+    try:
+        exec(compile(script, "tables.md", "exec"), {})
+        save = "SAVE TRANSLATE /OUTFILE='results/told.csv' /TYPE=CSV /FIELDNAMES /CELLS=LABELS."
+        Path("run.sps").write_text(f"{command}\nDISPLAY LABELS.\n{save}\n")
+        told = ["pspp", "run.sps", "-o", "told.txt", "-O", "format=csv"]
+        done = subprocess.run(told, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        failed, talk = read(written[1])
+        _, ours = read(batch.out / "answers_wide.csv")
+        assert "inner brow raised: mean over valid rows (iod)" in Path("told.txt").read_text()
+    finally:
+        link.unlink()
+        for path in written:
+            path.unlink(missing_ok=True)
+    assert failed["status"] == "the file could not be used: see reason", "a label of a value"
+    assert failed["probability"].strip() == "", "an empty cell is missing"
+    assert talk.keys() == ours.keys()
+    n_numbers = 0
+    for name in set(ours) - {"status", "decision"}:
+        if re.fullmatch(r"-?\d+(\.\d+)?", ours[name]):
+            assert float(talk[name]) == pytest.approx(float(ours[name]), abs=5e-5), name
+            n_numbers += 1
+        else:
+            assert talk[name].strip() == ours[name], name
+    assert n_numbers > 30

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Tensors: TypeAlias = "dict[str, Tensor]"
 
+#: So many of a model's weights are named in a refusal.
+_SHOWN = 6
+
 
 def affine_names(model: Trainable) -> list[str]:
     """Names of the scale and shift of every normalisation layer, sorted.
@@ -62,7 +65,9 @@ def copies(model: Trainable, names: Sequence[str]) -> Tensors:
     params = model.params()
     missing = [n for n in names if n not in params]
     if missing:
-        has = ", ".join(sorted(params))
+        has = ", ".join(sorted(params)[:_SHOWN])
+        if len(params) > _SHOWN:
+            has += f" and {len(params) - _SHOWN} others"
         raise BadInput(
             f"this method tunes the weights {', '.join(missing)}, and the model has none of that "
             f"name (it has {has}); use a cache method such as tda or tta-cap"

@@ -25,6 +25,7 @@ class PersonHarm:
     """One person: macro-F1 in percent of the source, the adapted and the guarded stream, and what
     the guard did.
 
+    ``n`` is how many answers the figures are over, ``n_walked`` how many a method gave one by one.
     ``guarded`` is nan, and its count None, where no guarded stream was walked.
     """
 
@@ -42,6 +43,7 @@ class PersonHarm:
     #: (adapted, guarded), ``from`` and ``to`` which class, and whether that ``mended`` it,
     #: ``spoilt`` it or left it ``wrong``
     changes: tuple[Event, ...] = ()
+    n_walked: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def _person(subject: str, mine: Array, answers: Answers) -> PersonHarm:
         changed_guarded=n_changed.get("guarded"),
         events=tuple(event for event in answers.events if event["subject"] == subject),
         changes=tuple(changes),
+        n_walked=len(mine),
     )
 
 

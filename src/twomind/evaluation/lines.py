@@ -90,13 +90,13 @@ def measured(line: Line, level: str, metric: str, spread: Spread, seed: int) -> 
     """
     figures = {m: figure(line.samples, m) for m in spread}
     intervals = {m: interval(values) for m, values in spread.items()}
-    own = _persons(line.samples, metric)
+    own = persons(line.samples, metric)
     in_order = np.array([own[s] for s in sorted(own)])
     low, high = interval(numbers.resampled_means(in_order, N_PERSON_BOOTSTRAP, seed))
     base: dict[str, float] = {}
     paired = None
     if line.kind == "method":
-        base = _persons(_unadapted(line, level), metric)
+        base = persons(_unadapted(line, level), metric)
         paired = people.paired(own, base, seed=seed)
     constant = _constant(line, figures)
     return replace(
@@ -115,8 +115,13 @@ def measured(line: Line, level: str, metric: str, spread: Spread, seed: int) -> 
     )
 
 
-def _persons(samples: Sequence[Sample], metric: str) -> dict[str, float]:
-    """The figure of every person, mean over the seeds."""
+def persons(samples: Sequence[Sample], metric: str) -> dict[str, float]:
+    """The figure of every person, mean over the seeds.
+
+    Args:
+        samples: one per seed.
+        metric: the figure of one person.
+    """
     of_one = people.OF_ONE[metric]
     each: dict[str, list[float]] = {}
     for sample in samples:

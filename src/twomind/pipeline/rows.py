@@ -279,7 +279,7 @@ def _write_tables(made: Book, rows: Sequence[Row], options: Options) -> None:
         _append_short(short, row, summary, adapted)
         broad.append(wide.row_of(_answer(row, summary), layout))
     with_stream = options.stream is not None
-    codebook.write(made, codebook.of_answers(files, with_stream))
+    codebook.write(made, codebook.of_answers(files, with_stream), options.report.language)
 
 
 def _append_short(sheet: Sheet, row: Row, summary: Mapping[str, Any], adapted: bool) -> None:

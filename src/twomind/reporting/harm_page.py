@@ -17,20 +17,15 @@ from typing import Any
 import numpy as np
 
 from twomind.core.store import write_text
-from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
-from twomind.evaluation.runs import filled
+from twomind.evaluation.harm import HarmReport, PersonHarm, harmed, report_of
+from twomind.evaluation.harm_of_runs import by_method, people_of_runs, walked_level
 from twomind.reporting.leaderboard import json_values
-from twomind.reporting.leaderboard_tables import percent
+from twomind.reporting.leaderboard_tables import counted_as
 from twomind.reporting.messages import Language, Texts
 from twomind.reporting.page import Block, Link, Links, Table, Text, write_page
 from twomind.reporting.result import Plain, Values
-from twomind.types import Rows, Run
+from twomind.types import Run
 
-BASE = "source-only"
-#: Method, fold and seed of a run.
-_Place = tuple[str, str, int]
-#: Person → seed and how the person fared.
-_Seeds = dict[str, list[tuple[int, PersonHarm]]]
 #: Method → what :func:`harm_of` found of it.
 _Found = Mapping[str, Values]
 #: Columns of the summary, and of the table of a method's people, by the keys of their titles.
@@ -46,10 +41,11 @@ _SUMMARY = (
 )
 _PEOPLE = (
     "person",
-    "answers",
+    "judged",
     "source",
     "adapted",
     "guarded",
+    "walked",
     "changed_adapted",
     "changed_guarded",
     "first_change",
@@ -74,91 +70,29 @@ class HarmSettings:
     language: Language = "en"
 
 
-def _rows(run: Run) -> Rows:
-    """The rows that a method answers one by one."""
-    return run.rows["window" if "window" in run.rows else run.level]
-
-
-def _around(run: Run) -> str | None:
-    """Which method a guarded run is around; None: it is not guarded, or the method within has other
-    settings.
-    """
-    if not run.method.startswith("guarded") or run.config.get("settings"):
-        return None
-    return run.config.get("method")
-
-
-def _windows(rows: Rows) -> list[tuple[str, tuple[float, ...]]]:
-    """Recording and span of each row."""
-    pairs = zip(rows.recording, rows.span_s, strict=True)
-    return [(i, tuple(span)) for i, span in pairs]
-
-
-def _matched(guarded: Run, rows: Rows) -> np.ndarray:
-    """The guarded run's probabilities ``(N, C)`` for the windows of ``rows``."""
-    other = _rows(guarded)
-    place = {window: i for i, window in enumerate(_windows(other))}
-    index = [place[window] for window in _windows(rows)]
-    return filled(other, guarded.fill)[index]
-
-
-def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
-    """The people of one fold and seed. Windows without a label, or that the source did not measure,
-    do not count.
-    """
-    rows = _rows(adapted)
-    source = rows.beside["no_adaptation"]
-    keep = (rows.y >= 0) & np.isfinite(source).all(axis=1)
-    probs = {"source": filled(replace(rows, probs=source), adapted.fill)}
-    probs["adapted"] = filled(rows, adapted.fill)
-    events: Sequence[Values] = ()
-    if guarded is not None:
-        probs["guarded"] = _matched(guarded, rows)
-        events = guarded.events
-    said = {}
-    for name, p in probs.items():
-        said[name] = p[keep].argmax(axis=1)
-    subjects = [str(s) for s in rows.subject[keep]]
-    recordings = [str(r) for r in rows.recording[keep]]
-    starts_s = rows.span_s[keep, 0].tolist()
-    n_classes = len(adapted.task.classes)
-    answers = Answers(subjects, recordings, starts_s, rows.y[keep], said, n_classes, events)
-    return people_of(answers)
-
-
 def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, Plain]:
-    """Method → what it saw, the people of every seed, each person's means over the seeds, and who
-    is harmed by them.
+    """Method → what it saw, per what it is judged and walked, the people of every seed, each
+    person's means over the seeds, and who is harmed by them.
+
+    A person's figures are those of the leaderboard: at its level, of the same rows. What was changed
+    is told of the answers that a method gives one by one.
+
+    Args:
+        runs: of all methods, without adaptation and guarded ones too.
+        tolerance: points of macro-F1 from which on somebody is harmed.
     """
-    partners: dict[_Place, Run] = {}
-    plain: dict[str, list[Run]] = {}
-    for run in runs:
-        within = _around(run)
-        if within is not None:
-            partners[within, run.fold.name, run.seed] = run
-        elif run.method != BASE:
-            plain.setdefault(run.method, []).append(run)
     found: dict[str, Plain] = {}
-    for method, mine in plain.items():
-        people = _people_of(method, mine, partners)
+    for method, (mine, partners) in by_method(runs).items():
+        people = people_of_runs(mine, partners)
         means = []
         for seeds in people.values():
-            persons = [person for _, person in seeds]
-            means.append(_mean(persons))
+            means.append(_mean(list(seeds.values())))
         one: Plain = {"saw": mine[0].saw.words()}
+        one["level"] = mine[0].level
+        one["walked"] = walked_level(mine[0])
         one["means"] = report_of(means, tolerance)
-        one["seeds"] = {subject: dict(seeds) for subject, seeds in people.items()}
+        one["seeds"] = people
         found[method] = one
-    return found
-
-
-def _people_of(method: str, runs: Sequence[Run], partners: Mapping[_Place, Run]) -> _Seeds:
-    """Person → (seed, how the person fared)."""
-    found: _Seeds = {}
-    for run in runs:
-        partner = partners.get((method, run.fold.name, run.seed))
-        for person in person_harm(run, partner):
-            found.setdefault(person.subject, []).append((run.seed, person))
     return found
 
 
@@ -184,6 +118,7 @@ def _mean(seeds: Sequence[PersonHarm]) -> PersonHarm:
         changed_guarded=changed_guarded,
         events=tuple(events),
         changes=tuple(changes),
+        n_walked=sum(p.n_walked for p in seeds),
     )
 
 
@@ -206,7 +141,7 @@ def write_harm(runs: Sequence[Run], out: Path, settings: HarmSettings | None = N
     folder = Path(out)
     title = s.title or t("harm.title")
     html, markdown = write_page(blocks, folder, "harm", title, t)
-    plain: Plain = {"schema": "twomind.harm/1"}
+    plain: Plain = {"schema": "twomind.harm/2"}
     plain["classes"] = list(runs[0].task.classes) if runs else []
     plain["drawn"] = drawn
     plain["tolerance"] = tolerance
@@ -235,11 +170,18 @@ def _blocks(found: _Found, s: HarmSettings, drawn: bool, t: Texts) -> list[Block
     if s.board:
         links.insert(0, Link(t("harm.board"), s.board))
     blocks.append(Links(tuple(links)))
-    blocks.append(Text(t("harm.how_to_read", tolerance=f"{s.tolerance:g}")))
+    for one in list(found.values())[:1]:
+        told = _units(one, t)
+        blocks.append(Text(t("harm.how_to_read", tolerance=f"{s.tolerance:g}", **told)))
     for method, one in found.items():
         blocks.append(Text(method, "h2"))
-        blocks.append(_people(one["means"], s.tolerance, t))
+        blocks.append(_people(one, s.tolerance, t))
     return blocks
+
+
+def _units(one: Values, t: Texts) -> dict[str, str]:
+    """What is judged and what is walked, as it is counted."""
+    return {"judged": counted_as(one["level"], t), "walked": counted_as(one["walked"], t)}
 
 
 def _verdict(found: _Found, tolerance: float, t: Texts) -> str:
@@ -265,7 +207,7 @@ def _verdict(found: _Found, tolerance: float, t: Texts) -> str:
 
 def _plain(one: Values, tolerance: float) -> Plain:
     means: HarmReport = one["means"]
-    found: Plain = {"saw": one["saw"]}
+    found: Plain = {"saw": one["saw"], "level": one["level"], "walked": one["walked"]}
     found["harmed_adapted"] = means.harmed_adapted
     found["harmed_guarded"] = means.harmed_guarded
     found["harmed_adapted_interval"] = means.harmed_adapted_interval
@@ -301,14 +243,15 @@ def _summary(found: _Found, t: Texts) -> Table:
         adapted = _mean_of([p.adapted for p in people])
         guarded = _mean_of([p.guarded for p in people])
         row += [_number(source), _number(adapted), _number(guarded)]
-        row.append(_share(means.harmed_adapted, means.harmed_adapted_interval))
-        row.append(_share(means.harmed_guarded, means.harmed_guarded_interval))
+        row.append(_share(means.harmed_adapted, means.harmed_adapted_interval, t))
+        row.append(_share(means.harmed_guarded, means.harmed_guarded_interval, t))
         rows.append(tuple(row))
     head = tuple(t(f"harm.{key}") for key in _SUMMARY)
     return Table(head, tuple(rows), words=(t("harm.saw"),))
 
 
-def _people(means: HarmReport, tolerance: float, t: Texts) -> Table:
+def _people(one: Values, tolerance: float, t: Texts) -> Table:
+    means: HarmReport = one["means"]
     rows = []
     for p in means.people:
         row = [p.subject, str(p.n), _number(p.source)]
@@ -316,13 +259,14 @@ def _people(means: HarmReport, tolerance: float, t: Texts) -> Table:
             is_harmed = harmed(p.source - value, tolerance)
             flag = f"\n!{t('harm.harmed')}" if is_harmed else ""
             row.append(_number(value) + flag)
+        row.append(str(p.n_walked))
         row.append(_changed(p, "adapted", p.changed_adapted, t))
         row.append(_changed(p, "guarded", p.changed_guarded, t))
         row.append(_first(p))
         alarms = [e for e in p.events if e["what"] == "alarms"]
         row.append(str(len(alarms)))
         rows.append(tuple(row))
-    head = tuple(t(f"harm.{key}") for key in _PEOPLE)
+    head = tuple(t(f"harm.{key}", **_units(one, t)) for key in _PEOPLE)
     return Table(head, tuple(rows), words=(t("harm.first_change"),))
 
 
@@ -353,12 +297,12 @@ def _number(value: float) -> str:
     return f"{value:.1f}" if math.isfinite(value) else "—"
 
 
-def _share(value: float, interval: tuple[float, float]) -> str:
+def _share(value: float, interval: tuple[float, float], t: Texts) -> str:
     if not math.isfinite(value):
         return "—"
     low, high = interval
-    ends = f"[{percent(low)}, {percent(high)}]"
-    return f"{percent(value)}\n{ends}"
+    ends = f"[{t.percent(low)}, {t.percent(high)}]"
+    return f"{t.percent(value)}\n{ends}"
 
 
-__all__ = ["HarmSettings", "harm_of", "person_harm", "write_harm"]
+__all__ = ["HarmSettings", "harm_of", "write_harm"]

@@ -73,10 +73,6 @@ def p_value(p: float) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}"
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
 def seconds(value: float) -> str:
     """A duration with two digits that count."""
     if not math.isfinite(value):
@@ -107,7 +103,7 @@ def shown_name(name: str, t: Texts = ENGLISH) -> str:
 def about(board: Board, t: Texts = ENGLISH) -> str:
     """What was judged: how many rows of how many people, at which rates."""
     classes = zip(board.task.classes, board.rates, strict=True)
-    shares = [f"{percent(rate)} {name}" for name, rate in classes]
+    shares = [f"{t.percent(rate)} {name}" for name, rate in classes]
     n_seeds = len(board.seeds)
     seeds = t("board.seeds", n=n_seeds)
     if n_seeds <= 1:
@@ -199,9 +195,9 @@ def _against_none(board: Board, line: Line, paired: people.Paired, direction: st
     told["p"] = _equals(paired.p_sign_flip)
     told["holm"] = p_value(line.p_holm)
     told["all"] = str(paired.n_people)
-    told["share"] = percent(paired.share_harmed)
-    told["least"] = percent(least)
-    told["most"] = percent(most)
+    told["share"] = t.percent(paired.share_harmed)
+    told["least"] = t.percent(least)
+    told["most"] = t.percent(most)
     return t("board.against_none", n=paired.n_harmed, **told)
 
 
@@ -277,7 +273,7 @@ def _remarks(line: Line, t: Texts) -> str:
         n_people = len(line.per_person)
         found.append(t("board.one_class", n=line.n_one_class, all=n_people))
     if line.coverage < 1:
-        share = percent(1 - line.coverage)
+        share = t.percent(1 - line.coverage)
         found.append(t("board.share_not_measured", share=share))
     if not found:
         return ""
@@ -334,7 +330,7 @@ def _main_row(line: Line, t: Texts) -> tuple[str, ...]:
     spread = f"{number(line.person_sd)}\n({number(line.worst)})"
     gain = [DASH] * 4
     if line.paired:
-        gain = _gain_cells(line.paired, line.p_holm)
+        gain = _gain_cells(line.paired, line.p_holm, t)
     memory = f"{line.peak_mb:.0f} MB" if math.isfinite(line.peak_mb) else DASH
     name = line_name(line, t)
     cells = [name, t.said(line.saw), *figures]
@@ -351,19 +347,19 @@ def _figures(line: Line, metrics: Sequence[str]) -> list[str]:
     return cells
 
 
-def _gain_cells(paired: people.Paired, p_holm: float) -> list[str]:
+def _gain_cells(paired: people.Paired, p_holm: float, t: Texts) -> list[str]:
     """Gain, p, effect and harm against no adaptation."""
     gain = with_gain(paired.mean, paired.ci)
     p = f"{p_value(paired.p_sign_flip)}\n({p_value(p_holm)})"
     effect = signed(paired.d_z, 2)
-    return [gain, p, effect, share_harmed(paired)]
+    return [gain, p, effect, share_harmed(paired, t)]
 
 
-def share_harmed(paired: people.Paired) -> str:
+def share_harmed(paired: people.Paired, t: Texts) -> str:
     """The share of the people who are harmed, with its interval below."""
     least, most = paired.harmed_ci
-    interval = f"[{percent(least)}, {percent(most)}]"
-    return f"{percent(paired.share_harmed)}\n{interval}"
+    interval = f"[{t.percent(least)}, {t.percent(most)}]"
+    return f"{t.percent(paired.share_harmed)}\n{interval}"
 
 
 #: Head and rows of a table.
@@ -541,7 +537,7 @@ def moment_blocks(board: Board, results: Plain, t: Texts = ENGLISH) -> list[Bloc
             found = breakdown.moments(*_frames_of(x, board))
             if found:
                 results[x.name] = found
-                rows.append(_moment_row(shown_name(x.name, t), found))
+                rows.append(_moment_row(shown_name(x.name, t), found, t))
     if all(len(r) == 1 for r in rows):
         return []
     head = (
@@ -559,13 +555,13 @@ def moment_blocks(board: Board, results: Plain, t: Texts = ENGLISH) -> list[Bloc
     return [Text(t("board.moments"), "h3"), Table(head, tuple(rows), note)]
 
 
-def _moment_row(name: str, found: Values) -> tuple[str, ...]:
+def _moment_row(name: str, found: Values, t: Texts) -> tuple[str, ...]:
     missed = found["boundaries_missed"]
     cells = [name]
     cells.append(with_interval(found["event_f1"], found["event_f1_ci"]))
     cells.append(number(found["boundary_error_s"], 2))
     cells.append(signed(found["boundary_lag_s"], 2))
-    cells.append(percent(missed) if math.isfinite(missed) else DASH)
+    cells.append(t.percent(missed) if math.isfinite(missed) else DASH)
     cells.append(number(found["flips_per_minute"], 1))
     cells.append(number(found["true_flips_per_minute"], 1))
     cells.append(number(found["segment_macro_f1"]))

@@ -23,7 +23,6 @@ from twomind.reporting.leaderboard_tables import (
     metric_name,
     ordered,
     p_value,
-    percent,
     refused_rows,
     share_harmed,
     signed,
@@ -83,7 +82,7 @@ def verdict(board: Board, t: Texts = ENGLISH) -> str:
     if better:
         said = t("board.gain_some", n=n, what=what, names=", ".join(better))
     worst = max(methods, key=lambda line: _harm(line))
-    return t("board.gain_harm", said=said, share=percent(_harm(worst)), name=worst.name)
+    return t("board.gain_harm", said=said, share=t.percent(_harm(worst)), name=worst.name)
 
 
 def _verdict_on_skill(board: Board, t: Texts) -> str:
@@ -178,7 +177,7 @@ def _short_row(line: Line, adapted: bool, t: Texts) -> tuple[str, ...]:
     paired = line.paired
     if paired is None:
         return (name, f1, DASH, DASH, DASH, saw)
-    harmed = share_harmed(paired)
+    harmed = share_harmed(paired, t)
     gain = with_gain(paired.mean, paired.ci)
     p = p_value(line.p_holm)
     return (name, f1, gain, p, harmed, saw)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from twomind.core.plural import agreed
+from twomind.core.typography import typeset
 from twomind.reporting.message_file import messages
 from twomind.reporting.sentences import in_language
 
@@ -65,6 +66,14 @@ class Texts:
         if self.language == "fr":
             grouped = grouped.replace(",", "\u202f")
         return f"{grouped} {self('count.' + key)}"
+
+    def percent(self, share: float) -> str:
+        """``0.984`` → ``98 %``.
+
+        Args:
+            share: 0 to 1.
+        """
+        return typeset(f"{share:.0%}".replace("%", " %"), self.language)
 
     def section(self, name: str) -> dict[str, str]:
         """All texts of a section, unfilled."""

@@ -32,13 +32,13 @@ _NOT_FOR = ("one", "two", "three", "four")
 _PARTS = ("question", "length", "content", "prevalence")
 
 
-def percent(share: float) -> str:
+def percent(share: float, t: Texts) -> str:
     """``0.984`` → ``98 %``; never rounds to all or nothing what is not."""
     if 0 < share < 0.005:
-        return "under 1 %"
+        return t("page.under_one")
     if 0.995 <= share < 1:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
+        return t("page.over_99")
+    return t.percent(share)
 
 
 def seconds(value: float) -> str:
@@ -71,7 +71,7 @@ def _face_line(t: Texts, track: Track | None, note: str) -> Line:
         return _line(t, "face", "no", text)
     share = float(track.valid.mean())
     frames = t.count(len(track), "video_frame")
-    text = t("measured.face_part", share=percent(share), n=frames)
+    text = t("measured.face_part", share=percent(share, t), n=frames)
     if share < 1:
         text += t("measured.face_lost", why=t.said(_commonest(track)))
     state = "ok" if share >= 0.8 else "part"
@@ -240,9 +240,9 @@ def skill_text(model: Values, question: str | None, t: Texts = ENGLISH) -> str:
         interval = t("score.skill_interval", low=f"{low:.2f}", high=f"{high:.2f}")
     within = ""
     if isinstance(inside, int | float) and known:
-        within = t("score.skill_within", share=percent(inside))
+        within = t("score.skill_within", share=percent(inside, t))
     told = {"who": t("score.people" if known else "score.people_new")}
-    told |= {"share": percent(auc), "auc": f"{auc:.2f}", "interval": interval}
+    told |= {"share": percent(auc, t), "auc": f"{auc:.2f}", "interval": interval}
     return t("score.skill", within=within, **told)
 
 

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from twomind.core.plural import FORMS, agreed
+from twomind.core.typography import typeset
 from twomind.reporting.message_file import messages
 
 #: Sections that hold such sentences.
-SECTIONS = ("said", "meaning", "card")
+SECTIONS = ("said", "meaning", "card", "column")
+#: What fills a place whose name is ``n``: forms of words go with it.
+_NUMBER = r"\d[\d,.]*"
 _PLACE = re.compile(r"\{(\w+)\}")
 _PIECES = re.compile(r"(\{\w+\}|\[[^\[\]|{}]*\|[^\[\]|{}]*\])")
-#: What joins sentences, and what joins them elsewhere.
-_JOINTS = {"; ": " ; ", "+": "+"}
+#: What joins sentences, and what joins them in French.
+_JOINTS = {"; ": typeset(" ; ", "fr"), "+": "+"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def _template(text: Mapping[str, str]) -> _Template:
         forms = FORMS.fullmatch(piece)
         if place:
             name = place[1]
-            pattern += f"(?P={name})" if name in seen else f"(?P<{name}>.+?)"
+            held = _NUMBER if name == "n" else ".+?"
+            pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{held})"
             seen.add(name)
         elif forms:
             one, many = map(re.escape, forms.groups())

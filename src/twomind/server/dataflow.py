@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 
 from twomind.core.files import write_text
+from twomind.core.typography import typeset
 from twomind.server.study import Study
 
 FILE = "data-flow.md"
@@ -126,7 +127,7 @@ def sheet(study: Study, folder: Path, language: str = _DEFAULT_LANGUAGE) -> str:
         "thoughts": _second_thoughts(retention.second_thoughts_days, texts),
         "https": texts["encrypted_way" if study.is_https else "open_way"],
     }
-    return template.substitute(values)
+    return typeset(template.substitute(values), language)
 
 
 def _items(study: Study, language: str, texts: Mapping[str, str]) -> str:

@@ -1,4 +1,5 @@
 import messages from "./messages.json" with { type: "json" };
+import { inLanguage, typeset } from "../../typography.js";
 import type { Language, Text } from "./types.js";
 
 export type Message = keyof typeof messages;
@@ -21,12 +22,13 @@ export function currentLanguage(): Language {
 
 /** A message; `{name}` is replaced. */
 export function t(message: Message, values: Record<string, string | number> = {}): string {
-  return messages[message][language].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+  const text = typeset(messages[message][language], language);
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
 /** A text of the study or of the codebook. */
 export function of(text: Text | undefined, otherwise = ""): string {
-  return text?.[language] ?? Object.values(text ?? {})[0] ?? otherwise;
+  return inLanguage(text, language, otherwise);
 }
 
 /** The language to begin with: the address, then the browser's wish. */

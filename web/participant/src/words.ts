@@ -1,4 +1,5 @@
 import messages from "./messages.json" with { type: "json" };
+import { inLanguage, typeset } from "../../typography.js";
 import type { Language, Text } from "./types.js";
 
 export type Message = keyof typeof messages;
@@ -16,13 +17,13 @@ export function currentLanguage(): Language {
 
 /** A message in the person's language; `{name}` is replaced. */
 export function t(message: Message, values: Record<string, string | number> = {}): string {
-  const text = messages[message][language];
+  const text = typeset(messages[message][language], language);
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
 /** A text of the study, in the person's language or in the one there is. */
 export function of(text: Text | undefined): string {
-  return text?.[language] ?? Object.values(text ?? {})[0] ?? "";
+  return inLanguage(text, language);
 }
 
 /** The language to begin with: the address, then the browser's wish; one that the study has. */

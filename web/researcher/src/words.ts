@@ -1,4 +1,5 @@
 import messages from "./messages.json" with { type: "json" };
+import { inLanguage, typeset } from "../../typography.js";
 import type { Language, Text } from "./types.js";
 
 export type Message = keyof typeof messages;
@@ -20,7 +21,7 @@ export function isMessage(name: string): name is Message {
 
 /** A message; `{name}` is replaced. */
 export function t(message: Message, values: Record<string, string | number> = {}): string {
-  const text = messages[message][language];
+  const text = typeset(messages[message][language], language);
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
@@ -32,7 +33,7 @@ export function said(prefix: string, code: string, values: Record<string, string
 
 /** A text of the study. */
 export function of(text: Text | undefined): string {
-  return text?.[language] ?? Object.values(text ?? {})[0] ?? "";
+  return inLanguage(text, language);
 }
 
 /** The language to begin with: the address, then the browser's wish. */

@@ -57,6 +57,6 @@ describe("what the quality control found", () => {
   it("tells what was measured and what was not, in French too", () => {
     language("fr");
     expect(valueTexts(FINDINGS)).toHaveLength(4);
-    expect(absentTexts(FINDINGS)).toEqual(["non mesuré : visage : needs twomind[face]"]);
+    expect(absentTexts(FINDINGS)).toEqual(["non mesuré\u00a0: visage\u00a0: needs twomind[face]"]);
   });
 });
