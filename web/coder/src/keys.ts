@@ -13,7 +13,7 @@ export const KEYS: readonly [string, Message][] = [
   ["Enter", "key_enter"],
   ["Shift + ← →, Ctrl + ← →", "key_edges"],
   ["E, C", "key_e"],
-  ["Delete", "key_delete"],
+  ["Delete, Shift + Delete", "key_delete"],
   ["Z, Shift + Z", "key_undo"],
   ["+ −", "key_zoom"],
   ["Escape", "key_escape"],
