@@ -3,11 +3,13 @@ import { Film } from "./film.js";
 import { KEYS } from "./keys.js";
 import type { Kept } from "./kept.js";
 import {
+  appeared,
   belongsToSegments,
   type Edge,
   frameAt,
   goesWith,
   inTime,
+  inTurn,
   isSegment,
   markBeside,
   nearestMark,
@@ -189,7 +191,10 @@ export class Editor {
     }
     for (const word of this.clip.words) {
       const one = el("span", { class: "word" }, word.text);
-      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.film.at_ms));
+      one.addEventListener("click", () => {
+        this.film.jump(word.start_s * 1000 - this.film.at_ms);
+        this.focus();
+      });
       this.said.append(one, " ");
     }
   }
@@ -385,6 +390,8 @@ export class Editor {
       "Shift+ArrowRight": () => this.nudge("start", 1),
       "Ctrl+ArrowLeft": () => this.nudge("end", -1),
       "Ctrl+ArrowRight": () => this.nudge("end", 1),
+      "Shift+ArrowDown": () => this.edgeHere("start"),
+      "Ctrl+ArrowDown": () => this.edgeHere("end"),
       Delete: () => this.remove(true),
       Backspace: () => this.remove(true),
       "Shift+Delete": () => this.remove(false),
@@ -551,8 +558,8 @@ export class Editor {
     const cues = withCues ? goesWith(this.codebook, this.marks, gone) : [];
     const left = this.marks.filter((one) => one !== gone && !cues.includes(one));
     if (!this.act(left, nearestMark(this.codebook, left, this.film.at_ms))) return;
-    const tier = of(this.tier(gone.tier)?.text, gone.tier);
-    this.tell(cues.length > 0 ? t("deleted_with", { tier, n: cues.length }) : t("deleted", { tier }));
+    const mark = this.nameOf(gone);
+    this.tell(cues.length > 0 ? t("deleted_with", { mark, n: cues.length }) : t("deleted", { mark }));
   }
 
   /** One action: it is shown at once and sent at once. False: it would mark the very same twice. */
@@ -560,7 +567,7 @@ export class Editor {
     if (this.readOnly) return false;
     const again = twice(this.marks, marks);
     if (again !== null) {
-      this.say(this.twiceText(again));
+      this.say(t("twice", { mark: this.nameOf(again), start: clock(again.start_ms), end: clock(again.end_ms) }));
       return false;
     }
     this.say("");
@@ -573,10 +580,10 @@ export class Editor {
     return true;
   }
 
-  private twiceText(mark: Mark): string {
+  /** Its tier and its label. */
+  private nameOf(mark: Mark): string {
     const tier = this.tier(mark.tier);
-    const named = [of(tier?.text, mark.tier), this.label(tier, mark.label)].filter((one) => one !== "");
-    return t("twice", { mark: named.join(", "), start: clock(mark.start_ms), end: clock(mark.end_ms) });
+    return [of(tier?.text, mark.tier), this.label(tier, mark.label)].filter((one) => one !== "").join(", ");
   }
 
   private choose(mark: Mark): void {
@@ -604,6 +611,17 @@ export class Editor {
     const moved = nudged(this.clip.times_ms, mark, edge, by, this.clip.length_ms);
     if (!same(moved, mark)) this.reshape(mark, moved);
     this.look(moved, edge);
+  }
+
+  /** An edge to the picture that is shown, however far: what was begun or ended too early or too late. */
+  private edgeHere(edge: Edge): void {
+    const mark = this.chosen;
+    if (mark === null || this.tier(mark.tier)?.kind === "answer") return this.say(t("nothing_chosen"));
+    const { meant } = this.film;
+    const [start_ms, end_ms] = span(this.clip.times_ms, meant, meant, this.clip.length_ms);
+    const moved = withEdge(mark, edge, edge === "start" ? start_ms : end_ms);
+    if (same(moved, mark) && (edge === "start" ? start_ms !== mark.start_ms : end_ms !== mark.end_ms)) return this.say(t("beyond_edge"));
+    if (!same(moved, mark)) this.reshape(mark, moved);
   }
 
   /** The picture at an edge that is moved: the first of a mark, or its last. */
@@ -637,7 +655,15 @@ export class Editor {
     this.moving = true;
     this.question = null;
     await this.saver.settled();
+    const before = this.marks;
+    this.told = "";
     await this.server(() => this.desk.move(what, this.saver.state.revision));
+    // What came back is what somebody goes on with.
+    const [back] = inTurn(this.codebook, appeared(before, this.marks));
+    if (back !== undefined) {
+      this.chosen = back;
+      this.render();
+    }
     this.moving = false;
     while (!this.moving) {
       const next = this.pending.shift();
@@ -704,8 +730,9 @@ function nearest(clip: Clip, at_ms: number): [number, number] {
   return [best, best];
 }
 
-/** Scrolls a word into its box, and nothing else. */
+/** Scrolls a word into its box, and nothing else: whole lines are seen, the one before it among them. */
 function follow(box: HTMLElement, word: HTMLElement): void {
+  const line = Number.parseFloat(getComputedStyle(box).lineHeight);
   const top = word.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop;
-  if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - 20;
+  if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 1.5 * line) box.scrollTop = (Math.floor(top / line) - 1) * line;
 }

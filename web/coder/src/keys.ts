@@ -12,6 +12,7 @@ export const KEYS: readonly [string, Message][] = [
   [", .", "key_choose"],
   ["Enter", "key_enter"],
   ["Shift + ← →, Ctrl + ← →", "key_edges"],
+  ["Shift + ↓, Ctrl + ↓", "key_edge_here"],
   ["E, C", "key_e"],
   ["Delete, Shift + Delete", "key_delete"],
   ["Z, Shift + Z", "key_undo"],

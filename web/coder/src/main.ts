@@ -106,8 +106,9 @@ async function recording(app: App, id: string): Promise<void> {
     location.hash = next === undefined ? "" : next.id;
   };
   const { editor, element } = bench(desk, app.study.codebook, clip, after);
-  show(t("number", { n }), el("p", {}, el("a", { href: "#" }, t("back"))), element);
+  show(t("number", { n }), el("p", { class: "way-back" }, el("a", { href: "#" }, t("back"))), element);
   editor.focus();
+  editor.element.scrollIntoView({ block: "nearest" });
   if (justDone !== null) editor.tell(t("was_done", { before: justDone.n, n, all: recordings.length }));
   justDone = null;
 }

@@ -227,3 +227,8 @@ export function shortClock(ms: number, step_ms: number): string {
   const seconds = ((ms - minutes * 60_000) / 1000).toFixed(decimals);
   return `${minutes}:${seconds.padStart(decimals === 0 ? 2 : decimals + 3, "0")}`;
 }
+
+/** The marks that are there after, and were not before. */
+export function appeared(before: readonly Mark[], after: readonly Mark[]): Mark[] {
+  return after.filter((mark) => !before.some((one) => same(one, mark)));
+}

@@ -3,6 +3,7 @@ import messages from "../src/messages.json" with { type: "json" };
 import { Film } from "../src/film.js";
 import { forget, keep, type Kept, kept } from "../src/kept.js";
 import {
+  appeared,
   frameAt,
   frameEnd,
   goesWith,
@@ -341,6 +342,15 @@ describe("the very same mark", () => {
     expect(twice([gaze, gaze], [gaze, gaze, smile])).toBe(null);
     expect(twice([gaze, gaze], [gaze, gaze, gaze])).toEqual(gaze);
     expect(once([gaze, smile, { ...gaze }])).toEqual([gaze, smile]);
+  });
+});
+
+describe("an undone action", () => {
+  it("brings marks back that were not there", () => {
+    const [one, other] = [made("ah", 0, 50), made("cue", 0, 50, "gaze")];
+    expect(appeared([one], [{ ...one }, other])).toEqual([other]);
+    expect(appeared([one], [{ ...one, certainty: "sure" }])).toHaveLength(1);
+    expect(appeared([one, other], [one])).toEqual([]);
   });
 });
 
