@@ -30,16 +30,10 @@ export function bench(desk: Desk, codebook: Codebook, clip: Clip, finished: () =
   open = { editor, name: desk.media };
   const finish = el("button", { type: "button", class: "main" }, t("finish"));
   finish.addEventListener("click", () => editor.finish());
-  const takes = (clip.others ?? []).map(({ coder, marks }, k) => {
-    const take = el("button", { type: "button", class: "plain pick" }, el("kbd", {}, String(k + 1)), ` ${t("take", { coder })}`);
-    take.addEventListener("click", () => void editor.take(marks).then(() => editor.focus()));
-    return take;
-  });
   const element = el(
     "div",
     {},
     el("p", { class: "prompt" }, of(clip.prompt)),
-    takes.length > 0 && !editor.readOnly ? el("div", { class: "buttons" }, ...takes) : null,
     editor.element,
     el("div", { class: "buttons" }, editor.readOnly ? null : finish, ...files(desk, clip, editor)),
   );

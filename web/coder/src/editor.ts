@@ -17,6 +17,7 @@ import {
   nudged,
   once,
   same,
+  sameMarks,
   segmentsAround,
   span,
   tierOf,
@@ -79,6 +80,7 @@ export class Editor {
     this.marks = [...clip.coding.marks];
     this.saver = new Saver(desk, clip.coding, () => this.saved());
     this.video = el("video", { src: desk.media, preload: "auto", playsinline: true, "aria-label": t("film") });
+    this.video.addEventListener("dblclick", () => this.resize());
     this.film = new Film(
       this.video,
       clip.times_ms,
@@ -268,7 +270,9 @@ export class Editor {
   private tierButtons(): HTMLElement[] {
     if (this.readOnly) return [];
     const tiers = this.codebook.tiers.map((tier) => this.pick(tier.key, of(tier.text, tier.id), () => this.tierKey(tier, false)));
-    return [el("div", { class: "buttons" }, ...tiers)];
+    const takes = (this.clip.others ?? []).map(({ coder, marks }, k) => this.pick(String(k + 1), t("take", { coder }), () => this.offer(coder, marks)));
+    const rows = [tiers, takes].filter((row) => row.length > 0);
+    return rows.map((row) => el("div", { class: "buttons" }, ...row));
   }
 
   private pick(key: string, text: string, act: () => void): HTMLElement {
@@ -348,7 +352,7 @@ export class Editor {
   /** Whether a number named a coder whose marks are taken over. */
   private tookOf(number: number): boolean {
     const other = this.clip.others?.[number - 1];
-    if (other !== undefined) void this.take(other.marks);
+    if (other !== undefined) this.offer(other.coder, other.marks);
     return other !== undefined;
   }
 
@@ -380,6 +384,7 @@ export class Editor {
       ",": () => this.chooseNext(-1),
       ".": () => this.chooseNext(1),
       Enter: () => this.playChosen(),
+      "0": () => this.resize(),
       "?": () => this.showKeys(),
       "Shift+?": () => this.showKeys(),
     };
@@ -413,7 +418,8 @@ export class Editor {
     const dialog = el("dialog", { class: "keys", tabindex: 0, "aria-label": t("keys") }, el("h2", {}, t("keys")), el("table", {}, el("tbody", {}, ...rows)));
     dialog.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      dialog.close();
+      // Where not all keys are in sight, these show the others.
+      if (!["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Shift", "Control"].includes(event.key)) dialog.close();
     });
     dialog.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
@@ -422,6 +428,11 @@ export class Editor {
     });
     document.body.append(dialog);
     dialog.showModal();
+  }
+
+  /** A film that fills the window, and back. */
+  private resize(): void {
+    this.area.classList.toggle("large");
   }
 
   private setSpeed(by: 1 | -1): void {
@@ -587,6 +598,7 @@ export class Editor {
   }
 
   private choose(mark: Mark): void {
+    this.say("");
     this.chosen = mark;
     this.question = null;
     this.render();
@@ -595,6 +607,7 @@ export class Editor {
 
   private chooseNext(by: 1 | -1): void {
     const next = markBeside(this.codebook, this.marks, this.chosen, this.film.at_ms, by);
+    this.say("");
     if (next === null) return;
     this.chosen = next;
     this.render();
@@ -678,10 +691,24 @@ export class Editor {
     if (await this.server(() => this.desk.done(this.saver.state.revision))) this.finished();
   }
 
+  /** Takes a coder's marks over; where the team's own would go, it is asked first. */
+  private offer(coder: string, marks: readonly Mark[]): void {
+    const isOwn = !(this.clip.others ?? []).some((other) => sameMarks(once(other.marks), this.marks));
+    if (this.marks.length === 0 || !isOwn) return void this.take(coder, marks);
+    const answer = (): boolean => {
+      void this.take(coder, marks);
+      return true;
+    };
+    const yes = { id: "yes", key: "y", text: { en: t("take_yes") } };
+    this.question = { text: t("take_sure", { coder, n: this.marks.length }), choices: [yes], free: false, answer };
+    this.render();
+  }
+
   /** Marks of a coder in place of one's own, when the team agrees on one coding. */
-  async take(marks: readonly Mark[]): Promise<void> {
+  private async take(coder: string, marks: readonly Mark[]): Promise<void> {
     await this.saver.settled();
-    this.act(once(marks).map((one) => ({ ...one })), null);
+    const taken = once(marks).map((one) => ({ ...one }));
+    if (this.act(taken, null)) this.tell(t("taken", { coder, n: taken.length }));
   }
 
   /** One mark of a coder, besides one's own. */
@@ -698,7 +725,8 @@ export class Editor {
   async takeEaf(file: Blob): Promise<void> {
     await this.saver.settled();
     const { takeEaf } = this.desk;
-    if (takeEaf !== undefined) await this.server(() => takeEaf(this.saver.state.revision, file));
+    if (takeEaf === undefined || !(await this.server(() => takeEaf(this.saver.state.revision, file)))) return;
+    this.tell(t("eaf_taken", { n: this.marks.length }));
   }
 
   finish(): void {

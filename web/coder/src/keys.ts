@@ -17,6 +17,7 @@ export const KEYS: readonly [string, Message][] = [
   ["Delete, Shift + Delete", "key_delete"],
   ["Z, Shift + Z", "key_undo"],
   ["+ −", "key_zoom"],
+  ["0", "key_large"],
   ["Escape", "key_escape"],
   ["1 2 …", "key_take"],
   ["Ctrl + Enter", "key_done"],

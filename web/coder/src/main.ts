@@ -76,7 +76,7 @@ function ended(recordings: readonly Listed[], admission: Admission): HTMLElement
   if (before !== null && before.practice && admission.admitted) parts.push(t("let_in"));
   else if (before !== null && left) parts.push(t("one_done", { before: before.n }));
   if (recordings.length > 0 && !left && admission.admitted) parts.push(t("all_done", { all: recordings.length }));
-  return parts.length === 0 ? null : el("p", { class: "notice", role: "status" }, parts.join(" "));
+  return parts.length === 0 ? null : el("p", { role: "status" }, el("strong", {}, parts.join(" ")));
 }
 
 function practice(admission: Admission): HTMLElement | null {
