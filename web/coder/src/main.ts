@@ -79,13 +79,19 @@ function ended(recordings: readonly Listed[], admission: Admission): HTMLElement
   return parts.length === 0 ? null : el("p", { role: "status" }, el("strong", {}, parts.join(" ")));
 }
 
+/** With the decimal sign of the language. */
+function decimal(value: number): string {
+  return new Intl.NumberFormat(currentLanguage(), { maximumFractionDigits: 2 }).format(value);
+}
+
 function practice(admission: Admission): HTMLElement | null {
   if (admission.admitted) return null;
-  const { clips = 0, done = 0, needed = 0, kappa } = admission;
+  const { clips = 0, done = 0, kappa } = admission;
+  const needed = decimal(admission.needed ?? 0);
   const text = el("p", { class: "warning" }, t("practice", { clips, done, needed }));
   const all = done === clips && clips > 0;
   if (!all) return text;
-  const reached = kappa === null || kappa === undefined ? "–" : kappa.toFixed(2);
+  const reached = kappa === null || kappa === undefined ? "–" : decimal(kappa);
   return el("div", {}, text, el("p", { class: "warning" }, t("not_reached", { kappa: reached, needed })));
 }
 
@@ -113,9 +119,14 @@ async function recording(app: App, id: string): Promise<void> {
   justDone = null;
 }
 
+/** Whether the address holds what opens the door. */
+function isLink(): boolean {
+  return location.hash.includes(".");
+}
+
 async function main(): Promise<void> {
   const api = new Api();
-  const token = /\./.test(location.hash) ? location.hash.slice(1) : "";
+  const token = isLink() ? location.hash.slice(1) : "";
   try {
     if (token === "") await api.resume();
     else {
@@ -139,7 +150,9 @@ let running: App | null = null;
 /** The number of the recording that was finished just now: its end is told at the next one. */
 let justDone: { n: number; practice: boolean } | null = null;
 window.addEventListener("hashchange", () => {
-  if (running !== null) void page(running);
+  // A link that is opened in this tab is no recording: it lets somebody in.
+  if (isLink()) void main();
+  else if (running !== null) void page(running);
 });
 setLanguage(firstLanguage(location.pathname, navigator.languages));
 void main();
