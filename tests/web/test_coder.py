@@ -201,6 +201,8 @@ class Desk:
         self.recording = studio.recordings[number]
 
     def open(self, link: str) -> None:
+        # From nowhere, so that the heading is not one that stands there already.
+        self.page.goto("about:blank")
         self.page.goto(link)
         self.page.wait_for_selector("h1")
         self.page.evaluate("(id) => { location.hash = id; }", self.recording)

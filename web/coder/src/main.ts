@@ -134,7 +134,7 @@ async function main(): Promise<void> {
       forgetDesks();
       await api.enter(token);
       // What opens the door is not left in the address.
-      history.replaceState(null, "", location.pathname);
+      if (isLink()) history.replaceState(null, "", location.pathname);
     }
     const app = { api, study: await api.study() };
     running = app;
@@ -151,8 +151,11 @@ let running: App | null = null;
 let justDone: { n: number; practice: boolean } | null = null;
 window.addEventListener("hashchange", () => {
   // A link that is opened in this tab is no recording: it lets somebody in.
-  if (isLink()) void main();
-  else if (running !== null) void page(running);
+  if (isLink()) {
+    running = null;
+    show(t("study"));
+    void main();
+  } else if (running !== null) void page(running);
 });
 setLanguage(firstLanguage(location.pathname, navigator.languages));
 void main();
