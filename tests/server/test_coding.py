@@ -17,10 +17,20 @@ from server_films import pieces, webm
 from server_world import World
 from twomind.annotations import VOCABULARY, read_annotations
 from twomind.core.errors import BadInput
-from twomind.server import admission, coders, coding, coding_media, reviewing, withdrawal
+from twomind.server import (
+    admission,
+    coders,
+    coding,
+    coding_media,
+    coding_work,
+    reviewing,
+    withdrawal,
+)
 from twomind.server.codebook import FILE, bah_text, codebook_from
 
 SECOND = 1000
+#: What the coder's page says.
+MESSAGES = Path(__file__).parents[2] / "web/coder/src/messages.json"
 #: What nobody may see: of another coder, of the team, of the model.
 SECRETS = ("secret of the other", "secret of the team", "0.4321")
 
@@ -563,6 +573,57 @@ def test_a_coder_goes_on_in_elan_and_comes_back(desk: Desk, tmp_path: Path) -> N
     for content in (b"", b"<x/>", b"\xff"):
         refused = client.put(f"{path}/eaf?after={after + 1}", content=content)
         assert (refused.status_code, refused.json()["error"]) == (422, "invalid")
+        assert refused.json()["why"] == "no_eaf"
+        assert refused.json()["details"]
+
+
+def test_nothing_is_marked_twice_and_what_stands_twice_can_be_mended(desk: Desk) -> None:
+    (recording,) = desk.record()
+    desk.coder("Ann")
+    desk.assign(0, recording)
+    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    gaze = mark("cue-facial", 3, 1001, "gaze")
+    again = {**gaze, "certainty": "sure"}
+    save(client, path, 0, [gaze, {**gaze, "label": "smile"}, {**gaze, "tier": "cue-body"}])
+    refused = client.put(f"{path}/marks", json={"after": 1, "marks": [gaze, again]})
+    told = refused.json()
+    assert (refused.status_code, told["error"], told["why"]) == (422, "invalid", "twice")
+    assert (told["tier"], told["label"], told["at_ms"]) == ("cue-facial", "gaze", 3)
+    # As an older server took it.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(coding_work, "_refuse_twice", lambda _before, _marks: None)
+        save(client, path, 1, [gaze, again])
+    save(client, path, 2, [gaze, again, mark("ah", 3, 1001)])
+    save(client, path, 3, [gaze])
+
+
+def _refused(client: TestClient, path: str, body: dict[str, Any], what: str = "marks") -> str:
+    ask = client.put if what == "marks" else client.post
+    answer = ask(f"{path}/{what}", json=body)
+    assert answer.status_code == 422, answer.text
+    return str(answer.json()["why"])
+
+
+def test_a_page_can_say_every_refusal_of_marks_in_its_own_language(desk: Desk) -> None:
+    (recording,) = desk.record()
+    desk.coder("Ann")
+    desk.assign(0, recording)
+    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    answer = mark("answer", 0, 2000, "A/H")
+    wrong = {
+        "unknown_tier": [mark("nose", 0, 1)],
+        "no_length": [mark("ah", 5, 5)],
+        "beyond": [mark("ah", 5, 10**8)],
+        "several_answers": [answer, {**answer, "end_ms": 1000}],
+    }
+    whys = {_refused(client, path, {"after": 0, "marks": marks}) for marks in wrong.values()}
+    assert whys == set(wrong)
+    whys.add(_refused(client, path, {"after": 0}, "done"))
+    save(client, path, 0, [answer, mark("cue-facial", 3, 1001)])
+    whys.add(_refused(client, path, {"after": 1}, "done"))
+    whys |= {"twice", "no_eaf", "most_marks"}
+    known = json.loads(MESSAGES.read_text(encoding="utf-8"))
+    assert {why for why in whys if f"refused_{why}" not in known} == set()
 
 
 # --- codebooks

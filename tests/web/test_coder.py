@@ -31,9 +31,11 @@ from server_world import PASSWORD, begin_body, done_body, sha_of
 from twomind.annotations import Annotations
 from twomind.server import (
     access,
+    admission,
     coders,
     coding,
     coding_media,
+    coding_team,
     coding_work,
     reviewing,
     scripts,
@@ -150,6 +152,14 @@ class Studio:
         self.recordings.append(recording)
         return recording
 
+    def coder(self, name: str, numbers: list[int]) -> int:
+        """One more coder, with some of the recordings; who it is."""
+        told = coders.make(self.place, "ada", name)
+        self.links.append(told["link"])
+        for number in numbers:
+            coders.assign(self.place, "ada", told["id"], self.recordings[number])
+        return len(self.links) - 1
+
     def marks(self, coder: int = 0, number: int = 1) -> list[coding.Made]:
         """What lies on the disk."""
         name = f"coder{coder + 1:02d}"
@@ -191,6 +201,8 @@ class Desk:
         self.recording = studio.recordings[number]
 
     def open(self, link: str) -> None:
+        # From nowhere, so that the heading is not one that stands there already.
+        self.page.goto("about:blank")
         self.page.goto(link)
         self.page.wait_for_selector("h1")
         self.page.evaluate("(id) => { location.hash = id; }", self.recording)
@@ -199,6 +211,13 @@ class Desk:
             lambda: self.page.evaluate("document.querySelector('video').readyState >= 2"), "a film"
         )
         until(lambda: self.shown() == 0 and self.frame == 0, "the first picture")
+
+    def back(self) -> None:
+        """The desk that is opened again."""
+        self.page.wait_for_selector(".area[data-ready]")
+
+    def told(self, text: str) -> None:
+        self.page.wait_for_selector(f".right-side :text({text!r})")
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -352,12 +371,12 @@ def test_a_minute_is_coded_by_keyboard_alone(new_page: Callable[..., Page], stud
     desk.saved()
     until(lambda: len(studio.marks()) == 9, "the answer is undone")
     page.reload()
-    page.wait_for_selector(".area")
+    desk.back()
     desk.press("Shift+z", "Shift+z")
     until(lambda: sorted(studio.marks(), key=str) == sorted(found, key=str), "all of it is back")
 
     # An edge by keyboard and by mouse, and the segment alone is played.
-    desk.press(".")
+    page.click(".lane.ah .mark >> nth=0")
     page.wait_for_selector("tr[aria-current]")
     first = segments[0]
     ends = sorted(times)
@@ -432,6 +451,136 @@ def test_a_killed_server_loses_at_most_one_action_and_the_page_sends_it_again(
         assert now.end_ms == times[times.index(first.end_ms) + number]
 
 
+def test_marks_go_and_come_back_as_somebody_means_it(
+    new_page: Callable[..., Page], studio: Studio
+) -> None:
+    """Deleting, marking twice, edges that are far away, and the numbers of the line of time."""
+    who = studio.coder("Cy", [0])
+    page = new_page()
+    desk = Desk(page, studio, 0)
+    desk.open(studio.links[who])
+    assert page.locator(".times span").all_inner_texts()[:3] == ["0:00", "0:05", "0:10"]
+    desk.press(*"++++++")
+    page.wait_for_selector(".times span:text-is('0:00.5')")
+    desk.press(*"------")
+    times = times_ms()
+
+    def jump(keys: str) -> None:
+        before = desk.frame
+        desk.press(*keys)
+        until(lambda: times[desk.frame] >= times[before] + 2000 * len(keys) - 250, "a jump")
+
+    for label in "ha":
+        jump("l")
+        desk.press("s")
+        jump("l")
+        desk.press("s", label, "1", "f", "g", "w", "h")
+    desk.saved()
+    all_six = studio.marks(who, 0)
+    assert len(all_six) == 6
+    # The same cue once more is refused, and asked again.
+    desk.press("f", "g")
+    desk.told("This is marked already: Face, gaze")
+    desk.press("Escape")
+    assert studio.marks(who, 0) == all_six
+    # A segment goes with its cues, in one action; the nearest is chosen then.
+    page.click(".lane.ah .mark >> nth=1")
+    desk.press("Delete")
+    desk.told("and its cues (2)")
+    until(lambda: len(studio.marks(who, 0)) == 3, "the segment and its cues are gone")
+    page.wait_for_selector("tr[aria-current]:has-text('hesitancy')")
+    desk.press("z")
+    until(lambda: studio.marks(who, 0) == all_six, "one step brings all back")
+    page.wait_for_selector("tr[aria-current]:has-text('ambivalence')")
+    desk.press("Shift+Delete")
+    until(lambda: len(studio.marks(who, 0)) == 5, "the segment alone is gone")
+    desk.press("z")
+    until(lambda: studio.marks(who, 0) == all_six, "it is back")
+    page.wait_for_selector("tr[aria-current]:has-text('ambivalence')")
+    # An end that is far away comes to the picture that is shown, with the cues.
+    jump("ll")
+    last = desk.frame
+    desk.press("Control+ArrowDown")
+    desk.saved()
+    ends = [one.end_ms for one in studio.marks(who, 0)]
+    assert ends.count(times[last + 1]) == 3
+
+
+def test_who_comes_back_finds_what_was_begun_and_where_they_were(
+    new_page: Callable[..., Page], studio: Studio, web: Path
+) -> None:
+    who = studio.coder("Di", [0])
+    page = new_page()
+    desk = Desk(page, studio, 0)
+    desk.open(studio.links[who])
+    desk.press("l", "s", "l", "s", "h", "1", "l", "]")
+    until(lambda: times_ms()[desk.frame] > 5500, "the place")
+    desk.press("w")
+    desk.told("which one?")
+    desk.press("Escape", "Shift+w")
+    begun = "Language began at"
+    desk.told(begun)
+    here = desk.frame
+    # In another language; after the list; after the page was loaded again.
+    page.click("text=Français")
+    desk.back()
+    desk.told("Langage a commencé")
+    until(lambda: desk.shown() == here == desk.frame, "the same picture")
+    assert page.get_attribute(".area", "data-speed") == "1.25"
+    assert page.locator("tr[aria-current]").count() == 1
+    page.click("text=Tous les enregistrements")
+    page.click(".recordings a.open")
+    desk.back()
+    desk.told("Langage a commencé")
+    page.click("text=English")
+    desk.back()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    desk.back()
+    assert asked == ["beforeunload"]
+    desk.told(begun)
+    until(lambda: desk.shown() == here == desk.frame, "the same picture")
+    # Done is refused while something is begun, and undo drops that alone.
+    desk.press("Control+Enter")
+    desk.told("has begun and not ended")
+    desk.press("z")
+    desk.told("what was begun is dropped")
+    assert len(studio.marks(who, 0)) == 1
+    # Another coder in this tab sees nothing of it.
+    page.goto(studio.links[1])
+    page.wait_for_selector(".recordings li >> nth=2")
+    assert page.evaluate("sessionStorage.length") == 0
+    assert page.evaluate("location.hash") == ""
+
+
+def test_a_refusal_is_told_in_french_and_the_end_of_all_is_told(
+    new_page: Callable[..., Page], studio: Studio, web: Path, tmp_path: Path
+) -> None:
+    who = studio.coder("Ed", [0])
+    page = new_page(**LOOKS["french"])
+    desk = Desk(page, studio, 0)
+    desk.open(studio.links[who])
+    desk.press("Control+Enter")
+    desk.told("Il manque la réponse")
+    file = tmp_path / "mine.eaf"
+    file.write_text("<html/>")
+    page.set_input_files("#eaf", str(file))
+    desk.told("ne peut pas être lu comme un fichier ELAN")
+    # The same file, mended, is taken.
+    with page.expect_download() as kept:
+        page.click("text=Enregistrer comme fichier ELAN")
+    kept.value.save_as(str(file))
+    page.set_input_files("#eaf", str(file))
+    desk.told("Repris d'ELAN : 0 marques")
+    page.focus(".area")
+    desk.press("a", "n", "1")
+    desk.saved()
+    desk.press("Control+Enter")
+    page.wait_for_selector("[role=status]:has-text('tout ce qui vous est attribué (1) est codé')")
+    check(page, web, "french", "all-done")
+
+
 def code(studio: Studio, number: int, coder: int, spans: list[tuple[int, int]]) -> None:
     """A coding to the end, by hands that make known errors."""
     recording = studio.recordings[number]
@@ -466,7 +615,7 @@ def test_the_team_agrees_on_one_coding_side_by_side(
     chance = (1 / 3) ** 2 + (2 / 3) ** 2
     kappa = (a + b - chance) / (1 - chance)
     row = page.inner_text("tr:has-text('coder01 – coder02')")
-    assert f"{kappa:.3f}" in row
+    assert f"{kappa:.3f} (too few people for an interval)" in row
     # There is no gold clip yet to go back to.
     assert "Back to the gold clips" not in page.inner_text("main")
     check(page, web, "desktop", "coding")
@@ -476,7 +625,17 @@ def test_the_team_agrees_on_one_coding_side_by_side(
     page.click("text=Take the marks of coder02")
     page.wait_for_selector(".area[data-saving=saved] .lane.ah.own .mark")
     check(page, web, "desktop", "side-by-side")
+    # What stands there of coders gives way at once; what the team changed, only when it is said so.
     page.focus(".area")
+    page.keyboard.press("1")
+    page.wait_for_selector("text=Taken over from coder01")
+    page.click(".lane.cue.own .mark >> nth=0")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".area[data-saving=saved] .saving:has-text('Deleted')")
+    page.keyboard.press("2")
+    page.wait_for_selector("text=Put the marks of coder02 in place of the 4")
+    page.keyboard.press("y")
+    page.wait_for_selector("text=Taken over from coder02")
     page.keyboard.press("Control+Enter")
     # Enter goes on with what is next.
     page.wait_for_selector("a.next-to-agree:focus")
@@ -491,10 +650,30 @@ def test_the_team_agrees_on_one_coding_side_by_side(
     assert spans == [(5.0, 15.0), (35.0, 45.0)]
     page.evaluate("location.hash = '#coding'")
     page.wait_for_selector("td:has-text('gold clip')")
-    assert page.locator("text=Back to the gold clips").count() == 2
+    # One gold clip tests nobody: there are three in the codebook.
+    assert page.locator("text=Back to the gold clips").count() == 0
+    assert "as soon as there are 3 gold clips; there are 1" in page.inner_text("main")
     # Kappa with the gold clip: the first coder's is the one with the second, the second's is 1.
     assert f"{kappa:.3f}" in page.inner_text("tr:has-text('coder01: Ann')")
     assert "1" in page.inner_text("tr:has-text('coder02: Ben') td:nth-child(3)")
+    for number in (0, 1):
+        agree(studio, number)
+    page.reload()
+    # Whoever is in can be sent back.
+    page.click("tr:has-text('coder01: Ann') >> text=Let in")
+    page.wait_for_selector("tr:has-text('coder01: Ann') >> text=Back to the gold clips")
+    for number in (0, 1):
+        admission.drop_gold(studio.place, "ada", studio.recordings[number])
+
+
+def agree(studio: Studio, number: int) -> None:
+    """The team's coding of a recording, which becomes a gold clip."""
+    recording = studio.recordings[number]
+    hand = coding_team.hand("ada")
+    marks = [coding.Made("answer", 0, 60_000, "no A/H")]
+    after = coding_work.save(studio.place, hand, recording, 0, marks)["revision"]
+    coding_work.finish(studio.place, hand, recording, after)
+    admission.make_gold(studio.place, "ada", recording)
 
 
 @pytest.mark.parametrize("look", LOOKS)

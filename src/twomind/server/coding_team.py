@@ -56,8 +56,11 @@ def overview(place: Place) -> dict[str, Any]:
         person |= {"outside": one.outside, "admitted": inside[one.id]}
         person |= {"gold": admission.drift(place, one.id)}
         people.append(person)
+    wanted = place.codebook.admission
+    needed = None if wanted is None else wanted.clips
     return {
         "codebook": place.codebook.model_dump(),
+        "admission": {"gold": len(gold), "needed": needed},
         "coders": people,
         "recordings": told,
     }

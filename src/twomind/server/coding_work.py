@@ -4,6 +4,7 @@ be undone. Coders and the team, who agree on one coding, work in the same way.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,7 @@ def save(
         work = _opened(place, writing, hand, recording_id)
         _refuse_older(work, after)
         _refuse_unfit(work, marks)
+        _refuse_twice(work.marks(after), marks)
         _keep(work, _in_order(place, marks), after, NO_MARK)
         return _told(work)
 
@@ -230,15 +232,36 @@ def _refuse_unfit(work: _Open, marks: Sequence[Made]) -> None:
         where = f"marks.{number}"
         tier = codebook.tier(mark.tier)
         if tier is None:
-            raise Refused(422, "invalid", f"The codebook has no tier {mark.tier!r}.", where=where)
+            raise _unfit("unknown_tier", f"The codebook has no tier {mark.tier!r}.", mark, where)
         if mark.end_ms <= mark.start_ms:
-            raise Refused(422, "invalid", "A mark ends after it begins.", where=where)
+            raise _unfit("no_length", "A mark ends after it begins.", mark, where)
         if last_ms is not None and mark.end_ms > last_ms:
-            raise Refused(422, "invalid", "A mark ends after the recording.", where=where)
+            raise _unfit("beyond", "A mark ends after the recording.", mark, where)
     for tier in codebook.tiers:
         own = [mark for mark in marks if mark.tier == tier.id]
         if tier.kind == "answer" and len(own) > 1:
-            raise Refused(422, "invalid", "A recording has one answer.", where="marks")
+            raise _unfit("several_answers", "A recording has one answer.", own[1], "marks")
+
+
+def _refuse_twice(before: Sequence[Made], marks: Sequence[Made]) -> None:
+    """No action marks the very same twice; what stands twice already may be mended."""
+    earlier = Counter(_what(mark) for mark in before)
+    now: Counter[tuple[str, int, int, str]] = Counter()
+    for number, mark in enumerate(marks):
+        what = _what(mark)
+        now[what] += 1
+        if now[what] > max(1, earlier[what]):
+            raise _unfit("twice", "The same is marked twice.", mark, f"marks.{number}")
+
+
+def _what(mark: Made) -> tuple[str, int, int, str]:
+    return mark.tier, mark.start_ms, mark.end_ms, mark.label
+
+
+def _unfit(why: str, message: str, mark: Made, where: str) -> Refused:
+    """The refusal of a mark; a page says ``why`` in its own language."""
+    named = {"why": why, "tier": mark.tier, "label": mark.label, "at_ms": mark.start_ms}
+    return Refused(422, "invalid", message, where=where, **named)
 
 
 def _in_order(place: Place, marks: Sequence[Made]) -> list[Made]:
@@ -253,7 +276,8 @@ def _refuse_incomplete(place: Place, marks: Sequence[Made]) -> None:
         own = [mark for mark in marks if mark.tier == tier.id]
         if tier.kind == "answer":
             if not own:
-                raise Refused(422, "incomplete", "The answer for the whole recording is missing.")
+                missing = "The answer for the whole recording is missing."
+                raise Refused(422, "incomplete", missing, why="no_answer")
             present["answer"] = _says_present(own[0])
         elif tier.kind == "ah":
             present["ah"] = any(_says_present(mark) for mark in own)
@@ -262,7 +286,9 @@ def _refuse_incomplete(place: Place, marks: Sequence[Made]) -> None:
             for mark in own:
                 if not mark.label:
                     at = f"{mark.start_ms / 1000:.3f} s"
-                    raise Refused(422, "incomplete", f"{name}: the mark at {at} has no label.")
+                    message = f"{name}: the mark at {at} has no label."
+                    named = {"why": "no_label", "tier": tier.id, "at_ms": mark.start_ms}
+                    raise Refused(422, "incomplete", message, **named)
     if present.get("ah") and present.get("answer") is False:
         raise Refused(422, "contradicts", "The answer says no, and there are segments.")
 
@@ -314,12 +340,15 @@ def from_eaf(
     try:
         found = eaf_from(content, Path("the file.eaf"), coder=hand.file_name)
     except BadInput as error:
-        raise Refused(422, "invalid", f"{error}.", where="file") from error
+        named = {"where": "file", "why": "no_eaf", "details": str(error)}
+        raise Refused(422, "invalid", f"{error}.", **named) from error
     if recording_id not in (found.recording, Path(found.media).stem):
         raise Refused(409, "another", "This file is of another recording.")
     marks = coding.marks_of(place.codebook, found, hand.file_name)
     if len(marks) > MOST_MARKS:
-        raise Refused(422, "invalid", f"The file has more than {MOST_MARKS} marks.", where="file")
+        message = f"The file has more than {MOST_MARKS} marks."
+        named = {"where": "file", "why": "most_marks", "most": str(MOST_MARKS)}
+        raise Refused(422, "invalid", message, **named)
     return save(place, hand, recording_id, after, marks)
 
 

@@ -6,6 +6,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** Everything that the answer says. */
+    readonly said: Record<string, unknown> = {},
   ) {
     super(message);
   }
@@ -68,6 +70,6 @@ export class Api {
     }
     const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
     const code = String(said.error ?? response.status);
-    throw new ApiError(response.status, code, String(said.message ?? response.statusText));
+    throw new ApiError(response.status, code, String(said.message ?? response.statusText), said);
   }
 }

@@ -1,7 +1,30 @@
 import { el } from "../../participant/src/dom.js";
 import { Film } from "./film.js";
 import { KEYS } from "./keys.js";
-import { belongsToSegments, type Edge, frameAt, inTime, nextSpeed, nudged, same, span, withEdge } from "./marks.js";
+import type { Kept } from "./kept.js";
+import {
+  appeared,
+  belongsToSegments,
+  type Edge,
+  frameAt,
+  goesWith,
+  inTime,
+  inTurn,
+  isSegment,
+  markBeside,
+  nearestMark,
+  nextSpeed,
+  nudged,
+  once,
+  same,
+  sameMarks,
+  segmentsAround,
+  span,
+  tierOf,
+  twice,
+  withEdge,
+} from "./marks.js";
+import { refusalText } from "./refusals.js";
 import { isRefusal, Saver } from "./saver.js";
 import { Timeline } from "./timeline.js";
 import type { Choice, Clip, Codebook, Desk, Mark, State, Tier } from "./types.js";
@@ -12,7 +35,8 @@ interface Question {
   text: string;
   choices: Choice[];
   free: boolean;
-  answer(id: string): void;
+  /** False: it cannot be this one, and is asked again. */
+  answer(id: string): boolean;
 }
 
 /** A mark that has begun and not ended. */
@@ -51,10 +75,12 @@ export class Editor {
     private readonly codebook: Codebook,
     private readonly clip: Clip,
     private readonly finished: () => void,
+    private readonly before: Kept | null = null,
   ) {
     this.marks = [...clip.coding.marks];
     this.saver = new Saver(desk, clip.coding, () => this.saved());
     this.video = el("video", { src: desk.media, preload: "auto", playsinline: true, "aria-label": t("film") });
+    this.video.addEventListener("dblclick", () => this.resize());
     this.film = new Film(
       this.video,
       clip.times_ms,
@@ -72,14 +98,37 @@ export class Editor {
     this.area.addEventListener("keydown", (event) => this.key(event));
     this.element.append(this.area);
     this.video.addEventListener("loadeddata", () => void this.begin(), { once: true });
+    if (before !== null) this.goOn(before);
     this.words();
     this.render();
   }
 
-  /** The first picture, or the one that somebody asked for meanwhile. */
+  /** The first picture, the one where somebody was before, or one that was asked for meanwhile. */
   private async begin(): Promise<void> {
-    await this.film.show(this.film.meant);
+    this.video.playbackRate = this.speed;
+    await this.film.show(this.film.meant || (this.before?.frame ?? 0));
     this.area.dataset.ready = "yes";
+  }
+
+  private goOn({ speed, zoom, chosen, begun }: Kept): void {
+    this.speed = speed;
+    this.timeline.closer = zoom;
+    if (chosen !== null) this.chosen = this.marks.find((one) => same(one, chosen)) ?? null;
+    const tier = this.codebook.tiers.find((one) => one.id === begun?.tier);
+    if (begun !== null && tier !== undefined && !this.readOnly) this.begun = { tier, frame: begun.frame };
+  }
+
+  /** Where somebody is, so that they can go on from there. */
+  get kept(): Kept {
+    const begun = this.begun === null ? null : { tier: this.begun.tier.id, frame: this.begun.frame };
+    const ready = this.area.dataset.ready === "yes";
+    const frame = ready ? this.film.meant : this.film.meant || (this.before?.frame ?? 0);
+    return { frame, speed: this.speed, zoom: this.timeline.closer, chosen: this.chosen, begun };
+  }
+
+  /** Whether something is lost when the tab is closed now. */
+  get isUnfinished(): boolean {
+    return this.begun !== null || this.saver.saving === "saving" || this.saver.saving === "unsaved";
   }
 
   focus(): void {
@@ -93,7 +142,7 @@ export class Editor {
   }
 
   get readOnly(): boolean {
-    return this.saver.state.done !== null;
+    return this.saver.state.done !== null || this.saver.saving === "refused";
   }
 
   // --- what is seen
@@ -144,7 +193,10 @@ export class Editor {
     }
     for (const word of this.clip.words) {
       const one = el("span", { class: "word" }, word.text);
-      one.addEventListener("click", () => this.film.jump(word.start_s * 1000 - this.film.at_ms));
+      one.addEventListener("click", () => {
+        this.film.jump(word.start_s * 1000 - this.film.at_ms);
+        this.focus();
+      });
       this.said.append(one, " ");
     }
   }
@@ -218,7 +270,9 @@ export class Editor {
   private tierButtons(): HTMLElement[] {
     if (this.readOnly) return [];
     const tiers = this.codebook.tiers.map((tier) => this.pick(tier.key, of(tier.text, tier.id), () => this.tierKey(tier, false)));
-    return [el("div", { class: "buttons" }, ...tiers)];
+    const takes = (this.clip.others ?? []).map(({ coder, marks }, k) => this.pick(String(k + 1), t("take", { coder }), () => this.offer(coder, marks)));
+    const rows = [tiers, takes].filter((row) => row.length > 0);
+    return rows.map((row) => el("div", { class: "buttons" }, ...row));
   }
 
   private pick(key: string, text: string, act: () => void): HTMLElement {
@@ -248,15 +302,17 @@ export class Editor {
   }
 
   private saved(): void {
-    const { saving, state } = this.saver;
+    const { saving, state, refusal } = this.saver;
     this.area.dataset.recording = this.clip.id;
     this.area.dataset.done = state.done === null ? "" : "yes";
     this.area.dataset.saving = saving;
     this.area.dataset.revision = String(state.revision);
     const done = this.clip.others === undefined ? t("is_done") : t("team_done");
-    const told = this.told !== "" && saving === "saved" ? this.told : t(saving);
+    let told = saving === "refused" ? "" : t(saving);
+    if (refusal !== null) told = `${refusalText(refusal, this.codebook)} ${t("load_again")}`;
+    else if (this.told !== "" && saving === "saved") told = this.told;
     this.status.textContent = state.done === null ? told : done;
-    this.status.className = saving === "unsaved" || saving === "differs" ? "saving warning" : "saving";
+    this.status.className = saving === "unsaved" || saving === "refused" ? "saving warning" : "saving";
   }
 
   // --- keys
@@ -296,7 +352,7 @@ export class Editor {
   /** Whether a number named a coder whose marks are taken over. */
   private tookOf(number: number): boolean {
     const other = this.clip.others?.[number - 1];
-    if (other !== undefined) void this.take(other.marks);
+    if (other !== undefined) this.offer(other.coder, other.marks);
     return other !== undefined;
   }
 
@@ -328,6 +384,7 @@ export class Editor {
       ",": () => this.chooseNext(-1),
       ".": () => this.chooseNext(1),
       Enter: () => this.playChosen(),
+      "0": () => this.resize(),
       "?": () => this.showKeys(),
       "Shift+?": () => this.showKeys(),
     };
@@ -338,8 +395,12 @@ export class Editor {
       "Shift+ArrowRight": () => this.nudge("start", 1),
       "Ctrl+ArrowLeft": () => this.nudge("end", -1),
       "Ctrl+ArrowRight": () => this.nudge("end", 1),
-      Delete: () => this.remove(),
-      Backspace: () => this.remove(),
+      "Shift+ArrowDown": () => this.edgeHere("start"),
+      "Ctrl+ArrowDown": () => this.edgeHere("end"),
+      Delete: () => this.remove(true),
+      Backspace: () => this.remove(true),
+      "Shift+Delete": () => this.remove(false),
+      "Shift+Backspace": () => this.remove(false),
       Escape: () => this.drop(),
       z: () => void this.move("undo"),
       "Ctrl+z": () => void this.move("undo"),
@@ -357,7 +418,8 @@ export class Editor {
     const dialog = el("dialog", { class: "keys", tabindex: 0, "aria-label": t("keys") }, el("h2", {}, t("keys")), el("table", {}, el("tbody", {}, ...rows)));
     dialog.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      dialog.close();
+      // Where not all keys are in sight, these show the others.
+      if (!["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Shift", "Control"].includes(event.key)) dialog.close();
     });
     dialog.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
@@ -366,6 +428,11 @@ export class Editor {
     });
     document.body.append(dialog);
     dialog.showModal();
+  }
+
+  /** A film that fills the window, and back. */
+  private resize(): void {
+    this.area.classList.toggle("large");
   }
 
   private setSpeed(by: 1 | -1): void {
@@ -381,16 +448,11 @@ export class Editor {
   }
 
   private get segment(): Mark | null {
-    const kind = this.chosen === null ? undefined : this.tier(this.chosen.tier)?.kind;
-    if (kind === "ah" || kind === "other") return this.chosen;
+    if (this.chosen === null) return null;
+    const tier = tierOf(this.codebook, this.chosen);
+    if (isSegment(tier)) return this.chosen;
     // With a cue chosen, the segment that it stands in.
-    const around = this.chosen;
-    if (around === null || kind === "answer") return null;
-    const found = this.marks.filter((one) => {
-      const its = this.tier(one.tier)?.kind;
-      return (its === "ah" || its === "other") && one.start_ms <= around.start_ms && one.end_ms >= around.end_ms;
-    });
-    return found[0] ?? null;
+    return tier?.kind === "answer" ? null : (segmentsAround(this.codebook, this.marks, this.chosen)[0] ?? null);
   }
 
   private tierKey(tier: Tier, own: boolean): void {
@@ -401,7 +463,7 @@ export class Editor {
     const segment = this.segment;
     if (belongsToSegments(tier) && !own && segment !== null) {
       return this.askLabel(tier, (label) => {
-        this.add({ tier: tier.id, start_ms: segment.start_ms, end_ms: segment.end_ms, label, certainty: "" });
+        return this.add({ tier: tier.id, start_ms: segment.start_ms, end_ms: segment.end_ms, label, certainty: "" });
       });
     }
     this.begun = { tier, frame: this.film.meant };
@@ -413,11 +475,12 @@ export class Editor {
     const { tier, frame } = this.begun;
     this.begun = null;
     const [start_ms, end_ms] = span(this.clip.times_ms, frame, this.film.meant, this.clip.length_ms);
-    this.add({ tier: tier.id, start_ms, end_ms, label: "", certainty: "" });
-    this.labelAgain(true);
+    if (this.add({ tier: tier.id, start_ms, end_ms, label: "", certainty: "" })) this.labelAgain(true);
+    else this.render();
   }
 
   private drop(): void {
+    if (this.begun !== null) this.told = t("dropped", { tier: of(this.begun.tier.text, this.begun.tier.id) });
     this.begun = null;
     this.question = null;
     this.render();
@@ -427,17 +490,21 @@ export class Editor {
     const before = this.marks.find((one) => one.tier === tier.id);
     const end_ms = Math.max(Math.round(this.clip.length_ms), 1);
     this.askLabel(tier, (label) => {
-      if (label === "") return;
+      if (label === "") return true;
       const mark = { tier: tier.id, start_ms: 0, end_ms, label, certainty: before?.certainty ?? "" };
       if (before === undefined) this.add(mark);
       else this.change(before, mark);
       this.chosen = mark;
       if (tier.certainty) this.certaintyAgain();
+      return true;
     });
   }
 
-  private askLabel(tier: Tier, then: (label: string) => void): void {
-    if (tier.labels.length === 0 && !tier.free) return then("");
+  private askLabel(tier: Tier, then: (label: string) => boolean): void {
+    if (tier.labels.length === 0 && !tier.free) {
+      then("");
+      return;
+    }
     const text = t("choose", { tier: of(tier.text, tier.id) });
     this.question = { text, choices: tier.labels, free: tier.free, answer: then };
     this.render();
@@ -451,15 +518,16 @@ export class Editor {
     if (tier.kind === "answer") return this.askAnswer(tier);
     this.askLabel(tier, (label) => {
       const labelled = { ...mark, label };
-      if (label !== mark.label) this.change(mark, labelled);
+      if (label !== mark.label && !this.change(mark, labelled)) return false;
       if (isNew && tier.certainty) this.certaintyAgain();
+      return true;
     });
   }
 
   private certaintyAgain(): void {
     const mark = this.chosen;
     if (mark === null || this.tier(mark.tier)?.certainty !== true) return;
-    const answer = (certainty: string): void => this.change(mark, { ...mark, certainty });
+    const answer = (certainty: string): boolean => this.change(mark, { ...mark, certainty });
     this.question = { text: t("how_sure"), choices: this.codebook.certainty, free: false, answer };
     this.render();
   }
@@ -468,23 +536,21 @@ export class Editor {
     const asked = this.question;
     this.question = null;
     this.say("");
-    if (id !== null) asked?.answer(id);
+    if (id !== null && asked?.answer(id) === false) this.question = asked;
     this.render();
   }
 
-  private add(mark: Mark): void {
-    this.chosen = mark;
-    this.act([...this.marks, mark]);
+  private add(mark: Mark): boolean {
+    return this.act([...this.marks, mark], mark);
   }
 
-  private change(mark: Mark, to: Mark): void {
-    if (this.chosen === mark) this.chosen = to;
-    this.act(this.marks.map((one) => (one === mark ? to : one)));
+  private change(mark: Mark, to: Mark): boolean {
+    const marks = this.marks.map((one) => (one === mark ? to : one));
+    return this.act(marks, this.chosen === mark ? to : this.chosen);
   }
 
   /** A segment with other times; what took its times goes with it. */
   private reshape(mark: Mark, to: Mark): void {
-    if (this.chosen === mark) this.chosen = to;
     const [segment, { start_ms, end_ms }] = [this.tier(mark.tier), to];
     const follows = (one: Mark): boolean => {
       const tier = this.tier(one.tier);
@@ -492,26 +558,47 @@ export class Editor {
       return belongsToSegments(tier) && one.start_ms === mark.start_ms && one.end_ms === mark.end_ms;
     };
     const moved = (one: Mark): Mark => (follows(one) ? { ...one, start_ms, end_ms } : one);
-    this.act(this.marks.map((one) => (one === mark ? to : moved(one))));
+    const marks = this.marks.map((one) => (one === mark ? to : moved(one)));
+    this.act(marks, this.chosen === mark ? to : this.chosen);
   }
 
-  private remove(): void {
-    if (this.chosen === null) return;
+  /** Deletes the chosen mark, and with a segment its cues, as one action; what is nearest is chosen then. */
+  private remove(withCues: boolean): void {
     const gone = this.chosen;
-    this.chosen = null;
-    this.act(this.marks.filter((one) => one !== gone));
+    if (gone === null) return this.say(t("nothing_chosen"));
+    const cues = withCues ? goesWith(this.codebook, this.marks, gone) : [];
+    const left = this.marks.filter((one) => one !== gone && !cues.includes(one));
+    if (!this.act(left, nearestMark(this.codebook, left, this.film.at_ms))) return;
+    const mark = this.nameOf(gone);
+    this.tell(cues.length > 0 ? t("deleted_with", { mark, n: cues.length }) : t("deleted", { mark }));
   }
 
-  /** One action: it is shown at once and sent at once. */
-  private act(marks: Mark[]): void {
-    if (this.readOnly) return;
+  /** One action: it is shown at once and sent at once. False: it would mark the very same twice. */
+  private act(marks: Mark[], chosen: Mark | null): boolean {
+    if (this.readOnly) return false;
+    const again = twice(this.marks, marks);
+    if (again !== null) {
+      this.say(t("twice", { mark: this.nameOf(again), start: clock(again.start_ms), end: clock(again.end_ms) }));
+      return false;
+    }
+    this.say("");
     this.told = "";
+    this.question = null;
     this.marks = marks;
+    this.chosen = chosen;
     this.saver.act(marks);
     this.render();
+    return true;
+  }
+
+  /** Its tier and its label. */
+  private nameOf(mark: Mark): string {
+    const tier = this.tier(mark.tier);
+    return [of(tier?.text, mark.tier), this.label(tier, mark.label)].filter((one) => one !== "").join(", ");
   }
 
   private choose(mark: Mark): void {
+    this.say("");
     this.chosen = mark;
     this.question = null;
     this.render();
@@ -519,13 +606,12 @@ export class Editor {
   }
 
   private chooseNext(by: 1 | -1): void {
-    const all = inTime(this.codebook, this.marks).filter((one) => this.tier(one.tier)?.kind !== "answer");
-    if (all.length === 0) return;
-    const at = this.chosen === null ? -1 : all.indexOf(this.chosen);
-    const next = at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length;
-    this.chosen = all[next] ?? null;
+    const next = markBeside(this.codebook, this.marks, this.chosen, this.film.at_ms, by);
+    this.say("");
+    if (next === null) return;
+    this.chosen = next;
     this.render();
-    if (this.chosen !== null) void this.film.showAt(this.chosen.start_ms);
+    void this.film.showAt(next.start_ms);
   }
 
   private playChosen(): void {
@@ -538,6 +624,17 @@ export class Editor {
     const moved = nudged(this.clip.times_ms, mark, edge, by, this.clip.length_ms);
     if (!same(moved, mark)) this.reshape(mark, moved);
     this.look(moved, edge);
+  }
+
+  /** An edge to the picture that is shown, however far: what was begun or ended too early or too late. */
+  private edgeHere(edge: Edge): void {
+    const mark = this.chosen;
+    if (mark === null || this.tier(mark.tier)?.kind === "answer") return this.say(t("nothing_chosen"));
+    const { meant } = this.film;
+    const [start_ms, end_ms] = span(this.clip.times_ms, meant, meant, this.clip.length_ms);
+    const moved = withEdge(mark, edge, edge === "start" ? start_ms : end_ms);
+    if (same(moved, mark) && (edge === "start" ? start_ms !== mark.start_ms : end_ms !== mark.end_ms)) return this.say(t("beyond_edge"));
+    if (!same(moved, mark)) this.reshape(mark, moved);
   }
 
   /** The picture at an edge that is moved: the first of a mark, or its last. */
@@ -566,11 +663,20 @@ export class Editor {
       this.pending.push(() => void this.move(what));
       return;
     }
+    // A mark that is begun is the last thing that was done, and no action on the server yet.
+    if (what === "undo" && this.begun !== null) return this.drop();
     this.moving = true;
-    this.begun = null;
     this.question = null;
     await this.saver.settled();
+    const before = this.marks;
+    this.told = "";
     await this.server(() => this.desk.move(what, this.saver.state.revision));
+    // What came back is what somebody goes on with.
+    const [back] = inTurn(this.codebook, appeared(before, this.marks));
+    if (back !== undefined) {
+      this.chosen = back;
+      this.render();
+    }
     this.moving = false;
     while (!this.moving) {
       const next = this.pending.shift();
@@ -580,15 +686,29 @@ export class Editor {
   }
 
   private async done(): Promise<void> {
+    if (this.begun !== null) return this.say(t("begun_first", { key: this.begun.tier.key.toUpperCase() }));
     await this.saver.settled();
     if (await this.server(() => this.desk.done(this.saver.state.revision))) this.finished();
   }
 
+  /** Takes a coder's marks over; where the team's own would go, it is asked first. */
+  private offer(coder: string, marks: readonly Mark[]): void {
+    const isOwn = !(this.clip.others ?? []).some((other) => sameMarks(once(other.marks), this.marks));
+    if (this.marks.length === 0 || !isOwn) return void this.take(coder, marks);
+    const answer = (): boolean => {
+      void this.take(coder, marks);
+      return true;
+    };
+    const yes = { id: "yes", key: "y", text: { en: t("take_yes") } };
+    this.question = { text: t("take_sure", { coder, n: this.marks.length }), choices: [yes], free: false, answer };
+    this.render();
+  }
+
   /** Marks of a coder in place of one's own, when the team agrees on one coding. */
-  async take(marks: readonly Mark[]): Promise<void> {
+  private async take(coder: string, marks: readonly Mark[]): Promise<void> {
     await this.saver.settled();
-    this.chosen = null;
-    this.act(marks.map((one) => ({ ...one })));
+    const taken = once(marks).map((one) => ({ ...one }));
+    if (this.act(taken, null)) this.tell(t("taken", { coder, n: taken.length }));
   }
 
   /** One mark of a coder, besides one's own. */
@@ -605,7 +725,8 @@ export class Editor {
   async takeEaf(file: Blob): Promise<void> {
     await this.saver.settled();
     const { takeEaf } = this.desk;
-    if (takeEaf !== undefined) await this.server(() => takeEaf(this.saver.state.revision, file));
+    if (takeEaf === undefined || !(await this.server(() => takeEaf(this.saver.state.revision, file)))) return;
+    this.tell(t("eaf_taken", { n: this.marks.length }));
   }
 
   finish(): void {
@@ -617,7 +738,7 @@ export class Editor {
     try {
       this.saver.state = await ask();
     } catch (error) {
-      this.say(isRefusal(error) ? error.message : t("offline"));
+      this.say(isRefusal(error) ? refusalText(error, this.codebook) : t("offline"));
       return false;
     }
     const before = this.chosen;
@@ -637,8 +758,9 @@ function nearest(clip: Clip, at_ms: number): [number, number] {
   return [best, best];
 }
 
-/** Scrolls a word into its box, and nothing else. */
+/** Scrolls a word into its box, and nothing else: whole lines are seen, the one before it among them. */
 function follow(box: HTMLElement, word: HTMLElement): void {
+  const line = Number.parseFloat(getComputedStyle(box).lineHeight);
   const top = word.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop;
-  if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 40) box.scrollTop = top - 20;
+  if (top < box.scrollTop || top > box.scrollTop + box.clientHeight - 1.5 * line) box.scrollTop = (Math.floor(top / line) - 1) * line;
 }

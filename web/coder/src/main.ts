@@ -1,6 +1,7 @@
 import { button, el, show } from "../../participant/src/dom.js";
 import { Api, ApiError } from "./api.js";
-import { bench } from "./bench.js";
+import { bench, forgetDesks } from "./bench.js";
+import { refusalText } from "./refusals.js";
 import type { Admission, Language, Listed, Study } from "./types.js";
 import { currentLanguage, firstLanguage, of, setLanguage, t } from "./words.js";
 
@@ -28,7 +29,12 @@ function frame(app: App | null): void {
   top.replaceChildren(title, el("nav", { "aria-label": "Language · Langue" }, change));
   const bottom = document.getElementById("bottom") as HTMLElement;
   if (app === null) return bottom.replaceChildren();
-  bottom.replaceChildren(button(t("leave"), () => void app.api.leave().finally(() => location.reload()), "link"));
+  bottom.replaceChildren(button(t("leave"), () => leave(app), "link"));
+}
+
+function leave(app: App): void {
+  forgetDesks();
+  void app.api.leave().finally(() => location.reload());
 }
 
 async function page(app: App): Promise<void> {
@@ -44,7 +50,7 @@ async function page(app: App): Promise<void> {
 }
 
 function problem(error: unknown): string {
-  return error instanceof ApiError ? error.message : t("offline");
+  return error instanceof ApiError ? refusalText(error) : t("offline");
 }
 
 function closed(): void {
@@ -56,18 +62,36 @@ async function list(app: App): Promise<void> {
   const { recordings, admission } = await app.api.recordings();
   const rows = recordings.map((one, k) => row(one, k));
   const none = recordings.length === 0 ? el("p", {}, t("nothing")) : null;
-  show(t("list_title"), el("p", {}, t("list_intro")), practice(admission), none, el("ul", { class: "recordings to-code" }, ...rows));
+  show(t("list_title"), el("p", {}, t("list_intro")), ended(recordings, admission), practice(admission), none, el("ul", { class: "recordings to-code" }, ...rows));
   // Enter begins with what is next.
   document.querySelector<HTMLElement>("li:not([data-state=done]) a.open")?.focus();
 }
 
+/** What was finished just now, and whether anything is left. */
+function ended(recordings: readonly Listed[], admission: Admission): HTMLElement | null {
+  const before = justDone;
+  justDone = null;
+  const left = recordings.some((one) => one.state !== "done");
+  const parts: string[] = [];
+  if (before !== null && before.practice && admission.admitted) parts.push(t("let_in"));
+  else if (before !== null && left) parts.push(t("one_done", { before: before.n }));
+  if (recordings.length > 0 && !left && admission.admitted) parts.push(t("all_done", { all: recordings.length }));
+  return parts.length === 0 ? null : el("p", { role: "status" }, el("strong", {}, parts.join(" ")));
+}
+
+/** With the decimal sign of the language. */
+function decimal(value: number): string {
+  return new Intl.NumberFormat(currentLanguage(), { maximumFractionDigits: 2 }).format(value);
+}
+
 function practice(admission: Admission): HTMLElement | null {
   if (admission.admitted) return null;
-  const { clips = 0, done = 0, needed = 0, kappa } = admission;
+  const { clips = 0, done = 0, kappa } = admission;
+  const needed = decimal(admission.needed ?? 0);
   const text = el("p", { class: "warning" }, t("practice", { clips, done, needed }));
   const all = done === clips && clips > 0;
   if (!all) return text;
-  const reached = kappa === null || kappa === undefined ? "–" : kappa.toFixed(2);
+  const reached = kappa === null || kappa === undefined ? "–" : decimal(kappa);
   return el("div", {}, text, el("p", { class: "warning" }, t("not_reached", { kappa: reached, needed })));
 }
 
@@ -80,29 +104,37 @@ function row(one: Listed, k: number): HTMLElement {
 
 async function recording(app: App, id: string): Promise<void> {
   const desk = app.api.desk(id);
-  const [clip, { recordings }] = await Promise.all([desk.load(), app.api.recordings()]);
+  const [clip, { recordings, admission }] = await Promise.all([desk.load(), app.api.recordings()]);
   const n = recordings.findIndex((one) => one.id === id) + 1;
   const next = recordings.find((one) => one.id !== id && one.state !== "done");
   const after = (): void => {
-    justDone = next === undefined ? null : n;
+    justDone = { n, practice: !admission.admitted };
     location.hash = next === undefined ? "" : next.id;
   };
   const { editor, element } = bench(desk, app.study.codebook, clip, after);
-  show(t("number", { n }), el("p", {}, el("a", { href: "#" }, t("back"))), element);
+  show(t("number", { n }), el("p", { class: "way-back" }, el("a", { href: "#" }, t("back"))), element);
   editor.focus();
-  if (justDone !== null) editor.tell(t("was_done", { before: justDone, n, all: recordings.length }));
+  editor.element.scrollIntoView({ block: "nearest" });
+  if (justDone !== null) editor.tell(t("was_done", { before: justDone.n, n, all: recordings.length }));
   justDone = null;
+}
+
+/** Whether the address holds what opens the door. */
+function isLink(): boolean {
+  return location.hash.includes(".");
 }
 
 async function main(): Promise<void> {
   const api = new Api();
-  const token = /\./.test(location.hash) ? location.hash.slice(1) : "";
+  const token = isLink() ? location.hash.slice(1) : "";
   try {
     if (token === "") await api.resume();
     else {
+      // Who comes by a link may be somebody else.
+      forgetDesks();
       await api.enter(token);
       // What opens the door is not left in the address.
-      history.replaceState(null, "", location.pathname);
+      if (isLink()) history.replaceState(null, "", location.pathname);
     }
     const app = { api, study: await api.study() };
     running = app;
@@ -116,9 +148,14 @@ async function main(): Promise<void> {
 
 let running: App | null = null;
 /** The number of the recording that was finished just now: its end is told at the next one. */
-let justDone: number | null = null;
+let justDone: { n: number; practice: boolean } | null = null;
 window.addEventListener("hashchange", () => {
-  if (running !== null) void page(running);
+  // A link that is opened in this tab is no recording: it lets somebody in.
+  if (isLink()) {
+    running = null;
+    show(t("study"));
+    void main();
+  } else if (running !== null) void page(running);
 });
 setLanguage(firstLanguage(location.pathname, navigator.languages));
 void main();

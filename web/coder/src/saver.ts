@@ -1,13 +1,15 @@
 import { sameMarks } from "./marks.js";
+import type { Refusal } from "./refusals.js";
 import type { Desk, Mark, State } from "./types.js";
 
-export type Saving = "saved" | "saving" | "unsaved" | "differs";
+/** `refused`: the server will not keep the last action, see `refusal`. */
+export type Saving = "saved" | "saving" | "unsaved" | "refused";
 
 const FIRST_WAIT_MS = 500;
 const MOST_WAIT_MS = 8000;
 
 /** An answer of the server that it will give again. */
-export function isRefusal(error: unknown): error is Error & { status: number; code: string } {
+export function isRefusal(error: unknown): error is Error & Refusal & { status: number } {
   const status = (error as { status?: unknown }).status;
   return typeof status === "number" && status >= 400 && status < 500 && status !== 429;
 }
@@ -15,6 +17,8 @@ export function isRefusal(error: unknown): error is Error & { status: number; co
 /** Sends every action, one after the other, until the server has it. */
 export class Saver {
   saving: Saving = "saved";
+  /** Why the server keeps nothing more of this page. */
+  refusal: Refusal | null = null;
   private waiting: Mark[][] = [];
   private running: Promise<void> = Promise.resolve();
 
@@ -38,7 +42,7 @@ export class Saver {
 
   private async run(): Promise<void> {
     let wait_ms = FIRST_WAIT_MS;
-    while (this.waiting[0] !== undefined && this.saving !== "differs") {
+    while (this.waiting[0] !== undefined && this.saving !== "refused") {
       if (this.saving === "saved") this.tell("saving");
       try {
         await this.send(this.waiting[0]);
@@ -46,7 +50,7 @@ export class Saver {
         wait_ms = FIRST_WAIT_MS;
         if (this.saving === "unsaved") this.tell("saving");
       } catch (error) {
-        if (isRefusal(error)) return this.refused();
+        if (isRefusal(error)) return this.refused(error);
         this.tell("unsaved");
         await this.wait(wait_ms);
         wait_ms = Math.min(2 * wait_ms, MOST_WAIT_MS);
@@ -67,9 +71,10 @@ export class Saver {
     }
   }
 
-  private refused(): void {
+  private refused(why: Refusal): void {
     this.waiting = [];
-    this.tell("differs");
+    this.refusal = why;
+    this.tell("refused");
   }
 
   private tell(saving: Saving): void {

@@ -1,5 +1,5 @@
 import { el } from "../../participant/src/dom.js";
-import { clamp, type Edge, loudness, rows } from "./marks.js";
+import { clamp, type Edge, loudness, rows, shortClock, stepFor, ticks } from "./marks.js";
 import type { Clip, Codebook, Mark, Tier } from "./types.js";
 import { clock, of, t } from "./words.js";
 
@@ -20,11 +20,12 @@ export interface Hands {
   borrow(mark: Mark): void;
 }
 
-const HEIGHT = 72;
+const HEIGHT = 56;
 /** Below 1: speech is seen beside a cough. */
 const SOFT = 0.6;
-const LEAST_PX_PER_S = 8;
 const MOST_PX_PER_S = 800;
+/** The room that a written time takes, with what stands between two of them. */
+const TIME_PX = 64;
 
 /** The waveform with the marks under it, and the names of the lines beside it, where no mark covers them.
  * Everything here can also be done by keyboard. */
@@ -34,11 +35,14 @@ export class Timeline {
   private readonly names = el("div", { class: "names", "aria-hidden": "true" });
   private readonly loud: number;
   private readonly canvas = el("canvas", { height: HEIGHT, "aria-hidden": "true" });
+  private readonly times = el("div", { class: "times", "aria-hidden": "true" });
   private readonly inner = el("div", { class: "inner" });
   private readonly lanes = el("div", { class: "lanes" });
   private readonly head = el("div", { class: "head" });
   private readonly begun = el("div", { class: "begun", hidden: true });
   private px_per_s = 0;
+  /** How much closer than the whole film it is shown. */
+  closer = 1;
 
   constructor(
     private readonly clip: Clip,
@@ -46,7 +50,7 @@ export class Timeline {
     private readonly hands: Hands,
   ) {
     this.loud = loudness(clip.peaks);
-    this.inner.append(this.canvas, this.lanes, this.begun, this.head);
+    this.inner.append(this.times, this.canvas, this.lanes, this.begun, this.head);
     this.view = el("div", { class: "timeline", role: "img", "aria-label": t("timeline") }, this.inner);
     this.element = el("div", { class: "tracks" }, this.names, this.view);
     this.view.addEventListener("scroll", () => this.draw());
@@ -58,17 +62,21 @@ export class Timeline {
     return (this.clip.length_ms / 1000) * this.px_per_s;
   }
 
-  /** All of it, until somebody looks closer. */
+  /** Pixels per second with all of it in sight. */
+  private get whole(): number {
+    return (this.view.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
+  }
+
+  /** As close as before, also where the window has another width. */
   private fit(): void {
-    const whole = (this.view.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
-    if (this.px_per_s < whole) this.px_per_s = whole;
+    this.px_per_s = this.whole * this.closer;
     this.resize();
   }
 
   zoom(by: number, at_ms: number): void {
-    const whole = (this.view.clientWidth * 1000) / Math.max(this.clip.length_ms, 1);
-    this.px_per_s = clamp(this.px_per_s * by, Math.max(whole, Math.min(LEAST_PX_PER_S, whole)), MOST_PX_PER_S);
-    this.resize();
+    const most = Math.max(MOST_PX_PER_S / this.whole, 1);
+    this.closer = clamp(this.closer * by, 1, most);
+    this.fit();
     this.view.scrollLeft = this.x(at_ms) - this.view.clientWidth / 2;
   }
 
@@ -179,6 +187,7 @@ export class Timeline {
     const { clientWidth, scrollLeft } = this.view;
     if (clientWidth === 0 || this.px_per_s === 0) return;
     const sharp = window.devicePixelRatio || 1;
+    this.ruler(scrollLeft, clientWidth);
     this.canvas.width = Math.round(clientWidth * sharp);
     this.canvas.height = Math.round(HEIGHT * sharp);
     this.canvas.style.width = `${clientWidth}px`;
@@ -193,6 +202,21 @@ export class Timeline {
       const height = Math.max(1, Math.min(1, loud / this.loud) ** SOFT * (HEIGHT - 4));
       context.fillRect(x, (HEIGHT - height) / 2, 1, height);
     }
+  }
+
+  /** Times at round steps, in what is seen. */
+  private ruler(left_px: number, width_px: number): void {
+    const step = stepFor(this.px_per_s, TIME_PX);
+    const ms = (x: number): number => (x / this.px_per_s) * 1000;
+    // A time begins at its place; one that would not end within the film is left out.
+    const last = Math.min(left_px + width_px, this.width - TIME_PX / 2);
+    const written = ticks(ms(left_px - TIME_PX), ms(last), step).filter((at) => at >= 0);
+    const drawn = written.map((at) => {
+      const time = el("span", {}, shortClock(at, step));
+      time.style.left = `${this.x(at)}px`;
+      return time;
+    });
+    this.times.replaceChildren(...drawn);
   }
 
   private loudest(from_s: number, to_s: number): number {

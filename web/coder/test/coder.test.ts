@@ -1,10 +1,31 @@
 import { describe, expect, it } from "vitest";
 import messages from "../src/messages.json" with { type: "json" };
 import { Film } from "../src/film.js";
-import { frameAt, frameEnd, loudness, nearestFrame, nextSpeed, nudged, rows, span, withEdge } from "../src/marks.js";
+import { forget, keep, type Kept, kept } from "../src/kept.js";
+import {
+  appeared,
+  frameAt,
+  frameEnd,
+  goesWith,
+  loudness,
+  markBeside,
+  nearestFrame,
+  nearestMark,
+  nextSpeed,
+  nudged,
+  once,
+  rows,
+  shortClock,
+  span,
+  stepFor,
+  ticks,
+  twice,
+  withEdge,
+} from "../src/marks.js";
+import { refusalText } from "../src/refusals.js";
 import { Saver } from "../src/saver.js";
-import type { Clip, Desk, Mark, State } from "../src/types.js";
-import { clock } from "../src/words.js";
+import type { Clip, Codebook, Desk, Mark, State, Tier } from "../src/types.js";
+import { clock, useLanguage } from "../src/words.js";
 
 // A recording of a browser: pictures come when they come.
 const TIMES = [0, 33, 67, 180, 200, 233];
@@ -128,13 +149,22 @@ describe("saving", () => {
     },
   );
 
+  it("says why the server keeps nothing more, whatever the reason is", async () => {
+    const fake = new Fake();
+    fake.save = () => Promise.reject(new Refusal(409, "withdrawing"));
+    const saver = new Saver(fake, fake.kept, () => undefined, quick);
+    saver.act(steps[0] as Mark[]);
+    await saver.settled();
+    expect([saver.saving, saver.refusal?.code]).toEqual(["refused", "withdrawing"]);
+  });
+
   it("stops where another window has changed it", async () => {
     const fake = new Fake();
     const saver = new Saver(fake, fake.kept, () => undefined, quick);
     fake.kept = { ...fake.kept, revision: 4 };
     saver.act(steps[0] as Mark[]);
     await saver.settled();
-    expect(saver.saving).toBe("differs");
+    expect([saver.saving, saver.refusal?.code]).toEqual(["refused", "differs"]);
     expect(fake.log).toEqual([]);
   });
 });
@@ -232,5 +262,154 @@ describe("a film", () => {
     expect([film.frame, said]).toEqual([3, []]);
     await film.show(1);
     expect([film.frame, said]).toEqual([1, ["inexact"]]);
+  });
+});
+
+function tier(id: string, kind: Tier["kind"]): Tier {
+  return { id, kind, modality: "", key: id[0] ?? "", text: { en: id, fr: `${id} (fr)` }, labels: [], free: false, certainty: false };
+}
+
+const BOOK: Codebook = {
+  id: "x",
+  title: {},
+  certainty: [],
+  tiers: [tier("answer", "answer"), tier("ah", "ah"), tier("cue", "cue"), tier("odd", "inconsistency"), tier("laugh", "other")],
+};
+
+function made(name: string, start_ms: number, end_ms: number, label = ""): Mark {
+  return { tier: name, start_ms, end_ms, label, certainty: "" };
+}
+
+describe("a deleted segment", () => {
+  const [one, other, laugh] = [made("ah", 0, 100), made("ah", 80, 200), made("laugh", 300, 400)];
+  const cues = {
+    itsOwn: made("cue", 0, 100),
+    within: made("odd", 20, 60),
+    ofBoth: made("cue", 80, 100),
+    over: made("cue", 50, 120),
+    apart: made("cue", 250, 260),
+    ofLaugh: made("cue", 300, 400),
+  };
+  const all = [made("answer", 0, 500), one, other, laugh, ...Object.values(cues)];
+
+  it("takes the cues along that stand in it and in no other", () => {
+    expect(goesWith(BOOK, all, one)).toEqual([cues.itsOwn, cues.within]);
+    expect(goesWith(BOOK, all, other)).toEqual([]);
+    expect(goesWith(BOOK, all, laugh)).toEqual([cues.ofLaugh]);
+  });
+
+  it("takes nothing along where it is none", () => {
+    for (const mark of [all[0] as Mark, cues.itsOwn]) expect(goesWith(BOOK, all, mark)).toEqual([]);
+  });
+
+  it("takes a cue along that stands in two only with the second", () => {
+    const left = all.filter((mark) => mark !== one);
+    expect(goesWith(BOOK, left, other)).toEqual([cues.ofBoth]);
+  });
+});
+
+describe("the mark that is gone to", () => {
+  const [first, cue, last] = [made("ah", 100, 200), made("cue", 150, 160), made("ah", 500, 600)];
+  const all = [made("answer", 0, 900), last, cue, first];
+
+  it("is the nearest to a time, and a segment before its cues", () => {
+    const near = (at_ms: number): Mark | null => nearestMark(BOOK, all, at_ms);
+    expect([0, 155, 340, 360, 899].map(near)).toEqual([first, first, first, last, last]);
+    expect(nearestMark(BOOK, [all[0] as Mark], 5)).toBe(null);
+  });
+
+  it("is beside the chosen one, or with none chosen beside the film's place", () => {
+    const beside = (chosen: Mark | null, at_ms: number, by: 1 | -1): Mark | null => markBeside(BOOK, all, chosen, at_ms, by);
+    expect([beside(first, 900, 1), beside(first, 900, -1), beside(last, 0, 1)]).toEqual([cue, last, first]);
+    expect([0, 120, 150.4, 300, 700].map((at) => beside(null, at, 1))).toEqual([first, cue, cue, last, first]);
+    expect([0, 120, 300, 700].map((at) => beside(null, at, -1))).toEqual([last, first, cue, last]);
+    expect(markBeside(BOOK, [], null, 0, 1)).toBe(null);
+  });
+});
+
+describe("the very same mark", () => {
+  const [gaze, smile] = [made("cue", 0, 50, "gaze"), made("cue", 0, 50, "smile")];
+
+  it("is not made twice, by whatever action", () => {
+    expect(twice([gaze], [gaze, { ...gaze, certainty: "sure" }])?.label).toBe("gaze");
+    expect(twice([gaze, smile], [gaze, { ...smile, label: "gaze" }])?.label).toBe("gaze");
+    const moved = { ...gaze, start_ms: 10 };
+    expect(twice([gaze, moved], [gaze, gaze])).toEqual(gaze);
+    expect(twice([gaze], [gaze, smile, moved, { ...gaze, tier: "odd" }])).toBe(null);
+  });
+
+  it("that stands twice already stops nothing", () => {
+    expect(twice([gaze, gaze], [gaze, gaze, smile])).toBe(null);
+    expect(twice([gaze, gaze], [gaze, gaze, gaze])).toEqual(gaze);
+    expect(once([gaze, smile, { ...gaze }])).toEqual([gaze, smile]);
+  });
+});
+
+describe("an undone action", () => {
+  it("brings marks back that were not there", () => {
+    const [one, other] = [made("ah", 0, 50), made("cue", 0, 50, "gaze")];
+    expect(appeared([one], [{ ...one }, other])).toEqual([other]);
+    expect(appeared([one], [{ ...one, certainty: "sure" }])).toHaveLength(1);
+    expect(appeared([one, other], [one])).toEqual([]);
+  });
+});
+
+describe("the line of time", () => {
+  it("has times at round steps with room for each", () => {
+    expect([800, 100, 20, 3, 0.3].map((px_per_s) => stepFor(px_per_s, 64))).toEqual([100, 1000, 5000, 30_000, 300_000]);
+    expect(ticks(900, 3100, 500)).toEqual([1000, 1500, 2000, 2500, 3000]);
+    expect(ticks(0, 4999, 5000)).toEqual([0]);
+  });
+
+  it("has no more decimals than the step needs", () => {
+    expect([shortClock(65_000, 5000), shortClock(65_200, 200), shortClock(650, 10)]).toEqual(["1:05", "1:05.2", "0:00.65"]);
+  });
+});
+
+describe("a place on a recording", () => {
+  class Memory {
+    private readonly all = new Map<string, string>();
+    getItem = (name: string): string | null => this.all.get(name) ?? null;
+    setItem = (name: string, text: string): void => void this.all.set(name, text);
+    removeItem = (name: string): void => void this.all.delete(name);
+    key = (k: number): string | null => [...this.all.keys()][k] ?? null;
+    get length(): number {
+      return this.all.size;
+    }
+  }
+
+  const here: Kept = { frame: 7, speed: 2, zoom: 1.5, chosen: mark(0, 9), begun: { tier: "ah", frame: 4 } };
+
+  it("is kept for each desk, and forgotten for another coder", () => {
+    const store = new Memory();
+    store.setItem("another's", "x");
+    keep(store, "a", here);
+    keep(store, "b", { ...here, begun: null });
+    expect([kept(store, "a"), kept(store, "b")?.begun, kept(store, "c")]).toEqual([here, null, null]);
+    forget(store);
+    expect([kept(store, "a"), kept(store, "b"), store.length]).toEqual([null, null, 1]);
+  });
+
+  it("that cannot be used is none", () => {
+    const store = new Memory();
+    for (const text of ["{", "{}", "null", '{"frame":1,"speed":0,"zoom":1}']) {
+      store.setItem("twomind-desk a", text);
+      expect(kept(store, "a")).toBe(null);
+    }
+  });
+});
+
+describe("a refusal", () => {
+  const refused = { code: "incomplete", message: "cue: the mark at 1.500 s has no label.", said: { why: "no_label", tier: "cue", at_ms: 1500 } };
+
+  it("is told in the language of the page", () => {
+    expect(refusalText(refused, BOOK)).toBe("cue: the mark at 0:01.500 has no label.");
+    useLanguage("fr");
+    const french = refusalText(refused, BOOK);
+    const unknown = refusalText({ code: "strange", message: "Strange." });
+    useLanguage("en");
+    expect(french).toBe("cue (fr) : la marque à 0:01.500 n'a pas d'étiquette.");
+    expect(unknown).toBe("Le serveur a refusé (en anglais) : Strange.");
+    expect(refusalText({ code: "strange", message: "Strange." })).toBe("Strange.");
   });
 });

@@ -23,6 +23,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** Everything that the answer says. */
+    readonly said: Record<string, unknown> = {},
   ) {
     super(message);
   }
@@ -207,7 +209,7 @@ export class Api {
     }
     const said = (await response.json().catch(() => ({}))) as Record<string, unknown>;
     const code = String(said.error ?? response.status);
-    throw new ApiError(response.status, code, String(said.message ?? response.statusText));
+    throw new ApiError(response.status, code, String(said.message ?? response.statusText), said);
   }
 }
 

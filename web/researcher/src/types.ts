@@ -177,6 +177,8 @@ export interface Log {
 
 export interface CodingOverview {
   codebook: Codebook;
+  /** How many gold clips there are, and how many coders are tested on; null where nobody is tested. */
+  admission: { gold: number; needed: number | null };
   coders: {
     id: string;
     name: string;

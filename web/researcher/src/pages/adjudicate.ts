@@ -39,6 +39,9 @@ function after(app: App, id: string, gold: boolean, following: string | null): H
   on.addEventListener("click", () => void app.api.goOn(id).then(() => app.again()));
   const measure = el("button", { type: "button", class: "plain" }, t(gold ? "gold_drop" : "gold_make"));
   measure.addEventListener("click", () => void app.api.gold(id, !gold).then(() => app.again()));
-  const link = following === null ? null : el("a", { href: `#adjudicate/${following}`, class: "next-to-agree" }, t("agree_next"));
+  const link =
+    following === null
+      ? el("span", { role: "status" }, t("agree_none_left"))
+      : el("a", { href: `#adjudicate/${following}`, class: "next-to-agree" }, t("agree_next"));
   return el("div", { class: "buttons" }, link, el("a", { href: "#coding" }, t("agree_all")), on, measure);
 }

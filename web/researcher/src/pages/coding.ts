@@ -57,7 +57,8 @@ function shown(value: number | null | undefined): string {
 function kappa(pair: Pair): string {
   const interval = pair.kappa_interval;
   const text = shown(pair.kappa);
-  return interval ? `${text} [${number(interval[0], 2)}, ${number(interval[1], 2)}]` : text;
+  if (pair.kappa === null || pair.kappa === undefined) return text;
+  return interval ? `${text} [${number(interval[0], 2)}, ${number(interval[1], 2)}]` : `${text} (${t("no_interval")})`;
 }
 
 function agreed(found: Agreement): HTMLElement {
@@ -81,17 +82,21 @@ function agreed(found: Agreement): HTMLElement {
 
 function people(app: App, found: CodingOverview): HTMLElement | null {
   if (found.coders.length === 0) return null;
-  // Without a gold clip there is nothing to go back to.
-  const hasGold = found.recordings.some((one) => one.gold);
+  // With too few gold clips there is nothing to go back to.
+  const { gold: n, needed } = found.admission;
+  const isTested = needed !== null && n >= needed;
   const rows = found.coders.map((coder) => {
     const act = el("button", { type: "button", class: "plain" }, t(coder.admitted ? "admit_not" : "admit"));
     act.addEventListener("click", () => void app.api.admit(coder.id, !coder.admitted).then(() => app.again()));
     const name = coder.outside ? `${coder.name} (${t("outside")})` : coder.name;
     const gold = coder.gold.map((one) => shown(one.kappa)).join(" · ") || "–";
-    return [`${coder.pseudonym}: ${name}`, t(coder.admitted ? "yes" : "no"), gold, coder.admitted && !hasGold ? "–" : act];
+    return [`${coder.pseudonym}: ${name}`, t(coder.admitted ? "yes" : "no"), gold, coder.admitted && !isTested ? "–" : act];
   });
   const columns = [t("coder"), t("column_admitted"), t("column_gold"), t("actions")];
-  return el("section", {}, el("h2", {}, t("coders_title")), table(t("coders_title"), columns, rows, "titled"));
+  const why = needed === null ? t("nobody_tested") : t("too_few_gold", { n, needed });
+  const note = isTested ? null : el("p", { class: "small" }, why);
+  const parts = [el("h2", {}, t("coders_title")), table(t("coders_title"), columns, rows, "titled"), note];
+  return el("section", {}, ...parts);
 }
 
 function recordings(app: App, found: CodingOverview): HTMLElement {
