@@ -9,7 +9,9 @@ from twomind.pipeline.run import prepare
 from twomind.pipeline.settings import PREDICT
 
 
-@pytest.mark.parametrize("question", ["17", "Q8", "question 0", 9, "99999999999999999999", "-1", "1.5"])
+@pytest.mark.parametrize(
+    "question", ["17", "Q8", "question 0", 9, "99999999999999999999", "-1", "1.5"]
+)
 def test_a_number_that_does_not_exist_is_refused_with_those_that_do(question):
     with pytest.raises(BadInput, match=r"there is no question .* 1 \(neutral\), .* 7 \(hesitant\)"):
         refuse_unknown(question, tuple(BAH_QUESTIONS))
