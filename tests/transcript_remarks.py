@@ -331,6 +331,7 @@ CASES = (
         "00:00:02.000 --> 00:00:04.000\n<v Bo>Yes, I do.</v>\n",
     ),
     Case("not_told.txt", f"Unknown Speaker  0:01\n{SENTENCE}\n\nUnknown Speaker  0:05\nYes.\n"),
+    Case("meeting.txt", f"{SENTENCE}\n\nTranscribed by https://otter.ai\n"),
     Case("back.txt", f"[0:01] {SENTENCE}\n[0:06] {SENTENCE}\n[0:05] Yes.\n"),
     Case("longest.txt", _DIALOGUE, speaker="longest"),
     Case("dialogue.txt", _DIALOGUE, speaker="Participant"),

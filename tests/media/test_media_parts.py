@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
+from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 
 from twomind.media.clock import PictureClock
 from twomind.media.probe import Orientation
-from twomind.media.stream import AudioSpool, MediaStream, Samples
+from twomind.media.stream import AudioSpool, Frame, MediaStream, Samples, stream
 
 RATE = 16000
 
@@ -181,3 +185,40 @@ def test_reading_goes_on_after_errors_and_gives_up_in_the_end() -> None:
     packets, reader = _read([good, *(bad() for _ in range(500)), good])
     assert packets == [good]
     assert reader._broke_off
+
+
+@pytest.mark.parametrize(("shape", "seen"), [((2, 1), (48, 128)), ((1, 2), (96, 64))])
+def test_pixels_that_are_not_square_are_made_so(
+    tmp_path: Path, shape: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    path = tmp_path / "wide.avi"
+    with av.open(str(path), "w") as film:
+        pictures = film.add_stream("mpeg4", rate=10)
+        pictures.width, pictures.height = 64, 48
+        pictures.codec_context.sample_aspect_ratio = Fraction(*shape)
+        for _ in range(2):
+            grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, np.uint8), format="rgb24")
+            film.mux(pictures.encode(grey.reformat(format="yuv420p")))
+        film.mux(pictures.encode())
+    read = stream(path)
+    frames = [item for item in read if isinstance(item, Frame)]
+    assert {frame.rgb.shape[:2] for frame in frames} == {seen}
+    assert (read.info.height_px, read.info.width_px) == seen
+    assert any("pixels are not square" in problem for problem in read.report.problems)
+
+
+def test_samples_that_are_no_numbers_are_silence_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "nan.wav"
+    values = np.full(1600, 0.25, np.float32)
+    values[::100] = np.nan
+    head = struct.pack("<IHHIIHH", 16, 3, 1, 16000, 64000, 4, 32)
+    data = b"data" + struct.pack("<I", values.nbytes) + values.tobytes()
+    path.write_bytes(b"RIFF" + struct.pack("<I", 28 + len(data)) + b"WAVEfmt " + head + data)
+    read = stream(path)
+    heard = np.concatenate([item.values for item in read if isinstance(item, Samples)])
+    assert np.isfinite(heard).all()
+    assert (heard == 0).sum() == 16
+    assert (
+        "16 sample(s) of the sound are no numbers; they were taken as silence"
+        in read.report.problems
+    )

@@ -142,6 +142,24 @@ def test_words_that_do_not_fit_the_sound_keep_their_times_with_a_remark(speech: 
     assert "could not be aligned" in found.remarks[0]
 
 
+def test_words_that_were_never_said_keep_their_times(speech: Path) -> None:
+    """A path through the sound is found for any words; how well it fits tells that they are others.
+    The limit was chosen on other recordings than this one.
+    """
+    stem = speech / "librivox" / "sense_and_sensibility_01_austen_64kb-0870"
+    sound = sound_of(stem.with_suffix(".wav"))
+    said = stem.with_suffix(".txt").read_text().split()
+    never = "my doctor keeps telling me about smoking yet every evening after dinner there it is"
+    for text, timing in ((said, Timing.ALIGNED), (never.split(), Timing.SPREAD_ALL)):
+        words = spread([Word(word, 0, 0) for word in text], len(sound) / RATE_HZ)
+        found = align(sound, 0.0, words)
+        assert {word.timing for word in found.words} == {timing}
+    assert "could not be aligned" in found.remarks[0]
+    assert "aligned" not in str(
+        align(sound, 0.0, words, settings=AlignSettings(least_fit=-1.0)).remarks
+    )
+
+
 def test_whose_times_stay() -> None:
     plausible = [Word("a", 0.0, 0.2), Word("b", 0.2, 0.5), Word("c", 0.6, 0.9)]
     assert "plausible" in why_not(plausible, "en")

@@ -495,7 +495,9 @@ def test_yaml_is_read_by_libyaml_as_the_reader_in_python_reads_it(
 
     used: list[type] = []
     loader_of = yaml_files._loader
-    monkeypatch.setattr(yaml_files, "_loader", lambda base: used.append(base) or loader_of(base))
+    monkeypatch.setattr(
+        yaml_files, "_loader", lambda base, *more: used.append(base) or loader_of(base, *more)
+    )
     nested = "a: !!python/tuple [1, [2, !!python/tuple [3.5, null]]]\n"
     fast = [yaml_files.load_yaml(text) for text in (BAH, nested, "")]
     assert all(issubclass(loader, yaml.CSafeLoader) for loader in used)

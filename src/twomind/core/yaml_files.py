@@ -20,9 +20,14 @@ _MOST_VALUES_WITH_ALIASES = 1_000_000
 _LONGEST_NUMBER = 1000
 
 
-def load_yaml(text: str) -> Foreign:
+def load_yaml(text: str, as_written: bool = False) -> Foreign:
     """The data of a YAML text. Besides plain YAML it knows the tag under which Python dumps tuples;
     no other tag.
+
+    Args:
+        text: What stands in the file.
+        as_written: Whether numbers, dates, ``yes`` and ``no`` stay the text that they are written
+            as, which they may be: YAML makes True of ``yes``, and 750 of ``12:30``.
 
     libyaml reads where PyYAML was built with it; the reader in Python gives the same and takes many
     times as long.
@@ -33,7 +38,8 @@ def load_yaml(text: str) -> Foreign:
     """
     import yaml
 
-    loader = _loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader))(text)
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = _loader(base, as_written)(text)
     try:
         root = loader.get_single_node()
         if root is None:
@@ -72,13 +78,24 @@ def _n_values(node: Node, known: dict[int, float]) -> float:
 
 
 @cache
-def _loader(base: type[SafeLoader]) -> type[SafeLoader]:
+def _loader(base: type[SafeLoader], as_written: bool) -> type[SafeLoader]:
     """A safe loader that also knows the tag of tuples."""
     loader: type[SafeLoader] = type("Loader", (base,), {})
     loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
     loader.add_constructor("tag:yaml.org,2002:int", _int)
     loader.add_constructor("tag:yaml.org,2002:float", _float)
+    if as_written:
+        for tag in ("bool", "int", "float", "timestamp"):
+            loader.add_constructor(f"tag:yaml.org,2002:{tag}", _written)
     return loader
+
+
+def _written(loader: SafeLoader, node: ScalarNode) -> str:
+    if node.tag.endswith("bool"):
+        loader.construct_yaml_bool(node)  # refuses what is none
+    else:
+        _refuse_long_number(node)
+    return str(node.value)
 
 
 def _int(loader: SafeLoader, node: ScalarNode) -> int:

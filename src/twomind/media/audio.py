@@ -288,6 +288,23 @@ class Resampling:
         self.gaps: list[tuple[float, float]] = []
         self.n_overlaps = 0
         self.n_without_stamp = 0
+        self.n_no_numbers = 0
+
+    def problems(self) -> list[str]:
+        """What was odd about the sound beside its gaps."""
+        found = []
+        if self.n_no_numbers:
+            found.append(
+                f"{self.n_no_numbers} sample(s) of the sound are no numbers; they were taken as silence"
+            )
+        if self.n_overlaps:
+            found.append(f"{self.n_overlaps} overlap(s) in the sound")
+        if self.n_without_stamp:
+            found.append(
+                f"{self.n_without_stamp} piece(s) of sound without a stamp: placed after the one "
+                "before"
+            )
+        return found
 
     @property
     def _end_s(self) -> float:
@@ -339,7 +356,15 @@ class Resampling:
                 continue
             time_s = self._anchor_s + self._n_out / self._rate_hz
             self._n_out += frame.samples
-            yield self._samples(time_s, frame.to_ndarray())
+            yield self._samples(time_s, self._finite(frame.to_ndarray()))
+
+    def _finite(self, packed: np.ndarray) -> np.ndarray:
+        """Samples of which those that are no numbers, as a program may write, are silence."""
+        is_number = np.isfinite(packed)
+        if is_number.all():
+            return packed
+        self.n_no_numbers += int(packed.size - is_number.sum())
+        return np.where(is_number, packed, np.float32(0.0))
 
     def _samples(self, time_s: float, packed: np.ndarray) -> Samples:
         if not self._names:

@@ -36,6 +36,9 @@ DRAWN_COMMENT = "twomind drawn person"
 #: A browser's first packet of sound that is later than this is late for another reason.
 _MOST_LATE_S = 0.1
 
+#: A pixel of a real film is at most so many times as wide as high, or as high as wide.
+_MOST_STRETCHED = 3.0
+
 #: Containers whose duration is written in the file, not guessed from its bit rate.
 _DECLARING = ("mov", "matroska", "avi", "wav", "flv", "asf", "flac", "aiff", "caf", "w64")
 
@@ -282,15 +285,9 @@ def probe(path: Path) -> MediaInfo:
             else:
                 turn = orientation(frame)
                 rotation_deg = turn.rotation_deg
-                width_px, height_px = (
-                    (frame.height, frame.width) if turn.transpose else (frame.width, frame.height)
-                )
-            shape = video.sample_aspect_ratio
-            if shape and shape != 1:
-                problems.append(
-                    f"pixels are not square ({shape.numerator}:{shape.denominator}); angles are "
-                    "distorted"
-                )
+                shown = as_shown_px(frame.width, frame.height, pixel_shape(video))
+                width_px, height_px = shown[::-1] if turn.transpose else shown
+            problems += _on_pixels(video)
         end = ending(path)
         if end.sentence:
             problems.append(end.sentence)
@@ -309,6 +306,37 @@ def probe(path: Path) -> MediaInfo:
             drawn=DRAWN_COMMENT in comment,
             problems=tuple(problems),
         )
+
+
+def _on_pixels(video: av.VideoStream) -> list[str]:
+    """What is said where pixels are not square."""
+    shape = video.sample_aspect_ratio
+    if not shape or shape == 1:
+        return []
+    done = "pictures were stretched" if pixel_shape(video) != 1.0 else "angles are distorted"
+    return [f"pixels are not square ({shape.numerator}:{shape.denominator}); {done}"]
+
+
+def pixel_shape(video: av.VideoStream) -> float:
+    """Width of a pixel for its height, as it is meant to be shown; 1 where that is not told, or so far
+    from a square that it can only be wrong.
+    """
+    shape = video.sample_aspect_ratio
+    if not shape:
+        return 1.0
+    width = float(shape)
+    return width if 1 / _MOST_STRETCHED <= width <= _MOST_STRETCHED else 1.0
+
+
+def as_shown_px(width_px: int, height_px: int, pixel: float) -> tuple[int, int]:
+    """Width and height of a picture whose pixels are made square; no side becomes smaller.
+
+    Args:
+        width_px: Of the picture as it is stored.
+        height_px: Of the picture as it is stored.
+        pixel: Of :func:`pixel_shape`.
+    """
+    return round(width_px * max(pixel, 1.0)), round(height_px * max(1.0 / pixel, 1.0))
 
 
 def _stream_problems(container: av.container.InputContainer) -> list[str]:

@@ -25,12 +25,14 @@ from twomind.media.endings import ending
 from twomind.media.probe import (
     MediaInfo,
     Orientation,
+    as_shown_px,
     audio_stream,
     declared_s,
     late_sound_s,
     open_media,
     orientation,
     origin_s,
+    pixel_shape,
     probe,
     video_stream,
 )
@@ -143,6 +145,7 @@ class MediaStream:
         )
         self._sound = Resampling(sample_rate_hz)
         self._reformatter = VideoReformatter()
+        self._pixel = 1.0 if self._video is None else pixel_shape(self._video)
         self._rotation: int | None = None
         self._turn = Orientation()
         self._items = self._run()
@@ -246,8 +249,11 @@ class MediaStream:
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         # Kept between pictures: the one that a frame makes for itself sets the colour conversion up
         # anew each time.
-        converted = self._reformatter.reformat(frame, format="rgb24", threads=self._n_threads)
-        return converted.to_ndarray()
+        width_px, height_px = as_shown_px(frame.width, frame.height, self._pixel)
+        shown = self._reformatter.reformat(
+            frame, width_px, height_px, "rgb24", threads=self._n_threads
+        )
+        return shown.to_ndarray()
 
     def _hear(self, frame: av.AudioFrame) -> Iterator[Samples]:
         assert self._audio is not None
@@ -307,14 +313,7 @@ class MediaStream:
             found.append(
                 f"{len(gaps)} gap(s) in the sound, {sum(e - s for s, e in gaps):.2f} s in all"
             )
-        if self._sound.n_overlaps:
-            found.append(f"{self._sound.n_overlaps} overlap(s) in the sound")
-        if self._sound.n_without_stamp:
-            found.append(
-                f"{self._sound.n_without_stamp} piece(s) of sound without a stamp: placed after "
-                "the "
-                "one before"
-            )
+        found += self._sound.problems()
         if self._n_sound_left_out:
             found.append(
                 f"{self._n_sound_left_out} piece(s) of sound left out: stamped far outside the "

@@ -29,10 +29,22 @@ def plain(text: str) -> str:
     return " ".join(words)
 
 
+#: "7", "Q7", "question 7", and as tables write it: "7.0".
+_NUMBER = re.compile(r"(?:(?:q|question)[\s_.:#-]*|#)?([+-]?\d+(?:[.,]\d+)?)")
+
+
 def is_number(question: str | int | None) -> bool:
     """Whether a question is named by a number: "7", "Q7", "question 7"."""
-    asked = plain("" if question is None else str(question))
-    return re.fullmatch(r"(?:q|question)? ?\d+", asked) is not None
+    return question is not None and _number(str(question)) != ""
+
+
+def _number(question: str) -> str:
+    """The number that names a question, without zeros that say nothing; empty where none does."""
+    found = _NUMBER.fullmatch(question.strip().lower())
+    if found is None:
+        return ""
+    number = float(found[1].replace(",", "."))
+    return f"{number:.0f}" if number.is_integer() else str(number)
 
 
 def refuse_unknown(question: str | int | None, of_model: Iterable[str] = ()) -> None:
@@ -71,14 +83,12 @@ def resolve(question: str | int | None, known: tuple[str, ...]) -> str | None:
     """
     if question is None or not str(question).strip():
         return None
-    asked = plain(str(question))
+    number = _number(str(question))
+    asked = number or plain(str(question))
     for name in known:
-        if asked == plain(name):
+        if asked == (_number(name) or plain(name)):
             return name
     if set(known) <= set(BAH_QUESTIONS):
-        number = re.fullmatch(r"(?:q|question)? ?([1-7])", asked)
-        if number and number[1] in known:
-            return number[1]
         for name, (response, theme) in BAH_QUESTIONS.items():
             if name in known and asked in (plain(response), plain(theme)):
                 return name

@@ -10,6 +10,7 @@ is there.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -71,6 +72,12 @@ class AlignSettings:
     max_word_s: float = 3.0
     #: Share of such words from which a transcript's own times are given up.
     implausible: float = 0.1
+    #: Words of a transcript that fit worse than this were not said in the sound: mean of the decoder's
+    #: log score over the frames of the words. Below all pieces of two recordings with their own words,
+    #: noisy, coded, clipped, or in a higher or lower voice.
+    least_fit: float = -0.005
+    #: Fewer words tell no fit.
+    fewest_fit: int = 5
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,16 @@ class _Piece:
     stop: int
     first: int
     last: int
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Times in seconds within a piece of its words by their place, and how well they fit the sound; nan
+    where none was heard.
+    """
+
+    times: dict[int, tuple[float, float]] = field(default_factory=dict)
+    fit: float = math.nan
 
 
 @dataclass
@@ -354,14 +371,26 @@ def _align_piece(
         wide = _decoder(settings.wide_beam, settings.wide_word_beam)
         wide.reinit_feat()
         path = _path(wide, sound, words, doubtful, piece, settings)
-    if path is None:
+    if path is None or _was_not_said(path, words[piece.first : piece.last], doubtful, settings):
         found.failed.append(piece)
         return
     offset_s = piece.start / SAMPLE_RATE_HZ
     for k in range(piece.first, piece.last):
-        span = path.get(k)
+        span = path.times.get(k)
         if span is not None:
             found.times[k] = (offset_s + span[0], offset_s + span[1])
+
+
+def _was_not_said(
+    path: _Path, words: Sequence[Word], doubtful: frozenset[int], settings: AlignSettings
+) -> bool:
+    """Whether a transcript's words fit the sound as words do that are not said in it. A path is found
+    for them all the same.
+    """
+    is_transcript = not doubtful and all(word.timing is not Timing.RECOGNISED for word in words)
+    return (
+        is_transcript and len(path.times) >= settings.fewest_fit and path.fit < settings.least_fit
+    )
 
 
 def _path(
@@ -371,8 +400,8 @@ def _path(
     doubtful: frozenset[int],
     piece: _Piece,
     settings: AlignSettings,
-) -> dict[int, tuple[float, float]] | None:
-    """Times within the piece of its words by their place; None where no path was found.
+) -> _Path | None:
+    """Where the piece's words are heard; None where no path was found.
 
     A word that nobody can pronounce is not in the path, nor is a doubtful one that was not heard.
     """
@@ -391,14 +420,26 @@ def _path(
         names |= dict.fromkeys(said, k)
         grammar.word(said, settings.doubtful if k in doubtful else 1.0)
     if not names:
-        return {}
+        return _Path()
     grammar.between_words(0.0 if before_is_filler else settings.filled_pause)
     decoder.add_fsg("words", decoder.create_fsg("words", 0, grammar.last, grammar.arcs()))
     decoder.activate_search("words")
     decoder.start_utt()
     decoder.process_raw(sound[piece.start : piece.stop].tobytes(), full_utt=True)
     decoder.end_utt()
-    return _times(decoder, names, doubtful)
+    times = _times(decoder, names, doubtful)
+    return None if times is None else _Path(times, _fit(decoder, names))
+
+
+def _fit(decoder: Any, names: dict[str, int]) -> float:
+    """Mean of the log score over the frames of the words; nan where none was heard."""
+    total = 0.0
+    n_frames = 0
+    for segment in decoder.seg():
+        if segment.word in names and segment.ascore > 0:
+            total += math.log(segment.ascore)
+            n_frames += segment.end_frame - segment.start_frame + 1
+    return total / n_frames if n_frames else math.nan
 
 
 @dataclass

@@ -32,6 +32,8 @@ _TWO_STAMPS = re.compile(
 INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 # A tag ends before the next one begins, so that none is looked for through the whole text.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+#: The end of a line, as SubStation writes it and its converters leave it.
+_LINE_END = re.compile(r"\\[Nn]")
 #: Tags that say how a text looks, or in which language or voice it is.
 _FORMATTING_TAG = re.compile(
     r"</?(?:i|b|u|s|em|strong|small|big|tt|font|c|v|lang|ruby|rt|br|p|span|div|body|x?html|sync)"
@@ -113,14 +115,25 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
             shown_until = len(_until_blank(body))
             unplaced = _unplaced(body[shown_until:], following < len(lines))
             body = body[:shown_until]
-        elif following < len(lines) and body and body[-1].strip().isdigit():
-            body = body[:-1]  # the number of the next cue
+        elif following < len(lines):
+            body = _without_next_number(body)
         start_s, end_s = times_at[i]
         mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
         beside = _beside(lines[i])
         shown = [line for line in [beside, *body] if line.strip()]
         shown = _voiced(lines[max(0, i - 1)], shown)
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
+
+
+def _without_next_number(body: list[str]) -> list[str]:
+    """A SubRip cue's lines without the number of the next one, whatever blank lines are below it."""
+    filled = [k for k, line in enumerate(body) if line.strip()]
+    if not filled or not body[filled[-1]].strip().isdigit():
+        return body
+    last = filled[-1]
+    is_above = last + 1 == len(body)  # right above the times
+    stands_alone = len(filled) > 1 and filled[-2] + 1 < last
+    return body[:last] if is_above or stands_alone else body
 
 
 def _with_milliseconds(lines: list[str]) -> list[str]:
@@ -293,7 +306,8 @@ def plain(text: str) -> str:
     """What is shown of a cue's text: no tags but those that are notes (``<laugh>``), no escapes."""
     last = max(text.rfind(">"), text.rfind("}"))
     tagged, rest = text[: last + 1], text[last + 1 :]  # a search for ends that never come is slow
-    return html.unescape(_TAG.sub(_without_tag, tagged) + rest).strip()
+    shown = _TAG.sub(_without_tag, tagged) + rest
+    return html.unescape(_LINE_END.sub("\n", shown)).strip()
 
 
 def _without_tag(found: re.Match[str]) -> str:

@@ -33,6 +33,7 @@ from twomind.transcripts.spans import Parsed, Span, fill, one_span
 _MOST_PAIRS = 200_000
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0
+_LANGUAGE = ("language", "language_code", "detected_language")
 #: Segments under other names than Whisper's; each item is one.
 _LIKE_SEGMENTS = ("utterances", "sentences", "paragraphs")
 
@@ -62,8 +63,18 @@ def from_dump(data: Any, kind: str) -> Parsed:
         data = {**data, "chunks": with_names}  # chunks once more, with who says them
     for name, read in _DUMPS:
         if isinstance(data.get(name), list):
-            return read(data, kind)
+            return _or_text(read(data, kind), data, kind)
     return _from_words_or_text(data, kind)
+
+
+def _or_text(parsed: Parsed, data: dict[str, Any], kind: str) -> Parsed:
+    """What was read of a list; the text beside the list where nothing stands in it."""
+    text = data.get("text")
+    if any(span.text.strip() for span in parsed.spans) or not isinstance(text, str):
+        return parsed
+    if not text.strip():
+        return parsed
+    return replace(parsed, spans=one_span(text), kind=f"{kind} without times")
 
 
 def _name_of_list(items: list[Any]) -> str:
@@ -73,6 +84,8 @@ def _name_of_list(items: list[Any]) -> str:
         return "words"
     if isinstance(first.get("result"), list):
         return "result"
+    if "offsets" in first:
+        return "transcription"
     return "segments"
 
 
@@ -82,7 +95,7 @@ def _loose_words(data: dict[str, Any]) -> list[Any]:
 
 
 def _from_words_or_text(data: dict[str, Any], kind: str) -> Parsed:
-    language = language_of(get(data, "language", "language_code"))
+    language = language_of(get(data, *_LANGUAGE))
     loose = _loose_words(data)
     text = data.get("text") or data.get("transcript")
     if loose:
@@ -148,7 +161,7 @@ def _piece(item: dict[str, Any], where: str) -> str:
 
 
 def _from_segments(data: dict[str, Any], kind: str) -> Parsed:
-    language = language_of(get(data, "language", "language_code"))
+    language = language_of(get(data, *_LANGUAGE))
     segments = [as_object(s, f"segment {i + 1}") for i, s in enumerate(data["segments"])]
     loose = _loose_words(data)
     if loose and not any(s.get("words") for s in segments):
@@ -261,7 +274,7 @@ def _from_chunks(data: dict[str, Any], kind: str) -> Parsed:
     """``chunks[].timestamp``: pairs of seconds, the last end may be None, and they may start again
     in each window.
     """
-    language = language_of(data.get("language"))
+    language = language_of(get(data, *_LANGUAGE))
     spans = []
     for i, item in enumerate(data["chunks"]):
         where = f"chunk {i + 1}"
@@ -274,9 +287,6 @@ def _from_chunks(data: dict[str, Any], kind: str) -> Parsed:
         problems.append(
             f"times start again in each of {n_windows} Whisper windows; they were added up"
         )
-    text = data.get("text")
-    if not spans and isinstance(text, str) and text.strip():
-        return Parsed(one_span(text), f"{kind} without times", language)
     spoken = tuple(opening(span for span in spans if span.text))
     return Parsed(spoken, f"Whisper {kind}", language, tuple(problems), estimated=n_windows > 1)
 

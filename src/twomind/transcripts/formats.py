@@ -18,6 +18,7 @@ from twomind.transcripts.eaf_tiers import eaf_tiers
 from twomind.transcripts.plain import plain_text
 from twomind.transcripts.spans import Parsed
 from twomind.transcripts.subtitles import subtitles
+from twomind.transcripts.tables import unnamed_table
 
 EXPECTED = (
     "SubRip (.srt), WebVTT (.vtt), Whisper JSON (.json), Whisper YAML as in BAH (.yml), "
@@ -29,6 +30,7 @@ _CTM = re.compile(
     r"(?:SPEAKER )?[\w.-]+ [\dA] (?:[\w.-]+ )?\d+(?:\.\d+)? \d+(?:\.\d+)? \S.*", re.IGNORECASE
 )
 _FEW_ROWS = 20
+_TABLE_SUFFIXES = (".tsv", ".csv", ".tab")
 _TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".tsv", ".csv", ".tab", ".sbv")
 
 
@@ -39,7 +41,8 @@ def parse(text: str, suffix: str, duration_s: float = math.nan) -> Parsed:
     Raises:
         BadInput: the text is not what its suffix promises.
     """
-    parsed = _parse(text, suffix, duration_s)
+    # Where a word may be parted at the end of a line: not a part of how it is written.
+    parsed = _parse(text.replace("\u00ad", ""), suffix, duration_s)
     texts = [span.text for span in parsed.spans]
     if not all(map(_is_whole, [*texts, parsed.language or ""])):
         raise BadInput("expected text, got halves of characters (lone surrogates) in it")
@@ -111,8 +114,16 @@ def _parse(text: str, suffix: str, duration_s: float) -> Parsed:
         parsed = plain_text(text, duration_s)
         return replace(parsed, kind=f"Word, {parsed.kind}")
     if suffix in _TEXT_SUFFIXES:
-        return plain_text(text, duration_s)
+        return _from_text(text, suffix, duration_s)
     raise BadInput(f"expected a transcript as {EXPECTED}, got a file named *{suffix}")
+
+
+def _from_text(text: str, suffix: str, duration_s: float) -> Parsed:
+    """Text, or the table that a file's name promises."""
+    parsed = plain_text(text, duration_s)
+    if suffix not in _TABLE_SUFFIXES or parsed.carries:
+        return parsed
+    return unnamed_table(text) or parsed
 
 
 #: What programs that write transcripts put into one, beside text with times.
@@ -202,7 +213,7 @@ def _is_json(text: str) -> bool:
 
 def _load_yaml(text: str) -> Any:
     try:
-        return load_yaml(text) or []
+        return load_yaml(text, as_written=True) or []
     except ValueError as error:
         raise BadInput(
             f"expected a Whisper transcript as YAML (text, chunks), but it cannot be read: {error}"

@@ -112,6 +112,8 @@ def speaker_of(item: Any) -> str:
     value = get(item, *_SPEAKER)
     if isinstance(value, dict):
         value = get(value, "name", "label", "id")
+    if isinstance(value, list):
+        value = " and ".join(str(name) for name in value if isinstance(name, str | int))
     if isinstance(value, bool) or not isinstance(value, str | int):
         return ""
     name = str(value).strip()

@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from twomind.transcripts.marks import is_known_note
+from twomind.transcripts.roles import CODE, is_role
 
 #: No name that is written before a line has more words or characters.
 _MOST_WORDS = 4
@@ -40,27 +41,7 @@ _EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
 _BULLET = re.compile(r"[-*•·#>]{1,6}\s+")
 _CHAT = re.compile(r"\*([A-Z][A-Z0-9_]{1,6}):\s")
 
-_ROLE = re.compile(
-    r"(?:unknown |unidentified |virtual |male |female )?"
-    r"(?:(?:new )?speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
-    r"interviewee|interviewed|respondent|subject|patient|client|therapist|counsell?or|clinician|"
-    r"psychologist|psychiatrist|physician|doctor|nurse|moderator|facilitator|researcher|"
-    r"experimenter|examiner|investigator|observer|host|guest|caller|operator|narrator|agent|"
-    r"interpreter|translator|coach|student|teacher|supervisor|trainer|unlabelled|"
-    # German, French, Spanish, Italian, Dutch
-    r"interviewte[rn]?|befragte[rn]?|befrager|proband|versuchsperson|versuchsleiter|teilnehmer|"
-    r"therapeut|klient|psychologe|berater|forscher|arzt|ärztin|zuhörer|gast|"
-    r"intervieweu(?:r|se)|interviewée?|enquêt(?:é|ée|eur|rice)|répondant|participante|"
-    r"psychologue|thérapeute|médecin|docteur|soignant|sujet|animat(?:eur|rice)|"
-    r"cherch(?:eur|euse)|locutrice|conseill(?:er|ère)|infirmi(?:er|ère)|"
-    r"entrevistad(?:o|a|or|ora)|paciente|terapeuta|psic[oó]log[oa]|investigador|"
-    r"intervistat(?:o|a|ore|rice)|paziente|deelnemer|cliënt|geïnterviewde|onderzoeker)"
-    r"(?:e|in|s|a)?[ _.#-]{0,2}(?:\d{1,4}|[a-z]|\?)?"
-)
-#: Roles of one letter, and codes of people: P, Q, P01, VP_12.
-_CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
 _ROUND = str.maketrans("", "", "()")
-_UNKNOWN = re.compile(r"speaker \?")
 _NOT_TOLD = re.compile(r"(?:unknown|unidentified)(?: (?:speaker|person|participant))?")
 _NAME_WORD = re.compile(r"[^\W\d_][\w.'’-]*|\d{1,4}")
 _PARTICLES = frozenset(
@@ -139,17 +120,6 @@ def same_name(name: str) -> str:
     return "".join(name.casefold().translate(_ROUND).split())
 
 
-def is_role(name: str) -> bool:
-    """Whether this is what someone in a conversation is called: Interviewer, SPEAKER_01."""
-    plain = " ".join(name.casefold().split())
-    return bool(_ROLE.fullmatch(plain) or _UNKNOWN.fullmatch(plain))
-
-
-def is_unknown(name: str) -> bool:
-    """Whether a program wrote that it does not know the speaker: ``(speaker ?)``."""
-    return bool(_UNKNOWN.fullmatch(" ".join(name.casefold().split())))
-
-
 def is_not_told(name: str) -> bool:
     """Whether a program writes this for whomever it does not know: ``Unknown Speaker``."""
     return bool(_NOT_TOLD.fullmatch(" ".join(name.casefold().split())))
@@ -218,7 +188,7 @@ def _bare_label(text: str) -> Label | None:
     if lettered is not None:
         return Label(lettered[1], text[lettered.end() :].strip(), style="Q.")
     signed = _SIGNED.match(text)
-    if signed is not None and (is_role(signed[1]) or _CODE.fullmatch(signed[1])):
+    if signed is not None and (is_role(signed[1]) or CODE.fullmatch(signed[1])):
         return Label(signed[1], text[signed.end() :].strip(), style=signed[2])
     return None
 
@@ -290,7 +260,7 @@ def _styles_of_all(labels: Sequence[Label], n_lines: int) -> set[str]:
     if n_lines < 2 or len(labels) < n_lines or len(styles) > 1:
         return set()
     names = [label.name for label in labels]
-    if not all(_CODE.fullmatch(name) or is_role(name) or is_like_a_name(name) for name in names):
+    if not all(CODE.fullmatch(name) or is_role(name) or is_like_a_name(name) for name in names):
         return set()
     if any(map(is_known_note, names)):
         return set()
@@ -308,7 +278,7 @@ def _is_sure(label: Label, again: bool, opens: bool) -> bool:
     """
     if label.marked or is_role(label.name):
         return True
-    if _CODE.fullmatch(label.name):
+    if CODE.fullmatch(label.name):
         return again or opens
     return is_like_a_name(label.name) and (again or _stands_out(label, opens))
 
@@ -324,7 +294,7 @@ def _stands_out(label: Label, opens: bool) -> bool:
 def _likely(labels: Sequence[Label]) -> list[str]:
     """What is a label beside others: everything that looks like one, though it stands there once."""
     names = [label.name for label in labels]
-    return [same_name(name) for name in names if _CODE.fullmatch(name) or is_like_a_name(name)]
+    return [same_name(name) for name in names if CODE.fullmatch(name) or is_like_a_name(name)]
 
 
 def _is_said(name: str) -> bool:
@@ -346,7 +316,7 @@ def cut(line: str, names: frozenset[str]) -> Label | None:
 @lru_cache(maxsize=4096)  # a name comes again and again
 def is_name_alone(text: str) -> bool:
     """Whether a text that stands by itself, beside a time, is what someone is called."""
-    return is_role(text) or bool(_CODE.fullmatch(text)) or is_like_a_name(text)
+    return is_role(text) or bool(CODE.fullmatch(text)) or is_like_a_name(text)
 
 
 def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from twomind.core.errors import shortened
 from twomind.core.plural import sentence
 from twomind.transcripts.fillers import is_backchannel, is_filler
+from twomind.transcripts.roles import is_aside_of
 from twomind.transcripts.spans import Span, n_words
 from twomind.transcripts.tokens import NAMELESS_FILLER, tokens_of
 
@@ -48,7 +49,7 @@ _ONE_NOTE = re.compile(rf"[{_NOTES}]+")
 #: Codes without brackets: CHAT's "xxx" and "&=laughs", breaths (".hh", "°h"), recognisers' own; a
 #: word that a program hid ("*****").
 _UNBRACKETED = re.compile(
-    r"(?<!\S)(?:xxx|\*{3,}|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*|"
+    r"(?<!\S)(?:xxx|yyy|www|\*{3,}|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*|"
     r"%(?:noise|silence|laugh|breath|cough|background)\w*)(?=[.,;:!?]?(?!\S))|<\|[^|<>\n]{0,40}\|>",
     re.IGNORECASE,
 )
@@ -141,7 +142,7 @@ def _decided(text: str, starts: Sequence[int]) -> tuple[list[_Note], list[_Note]
     taken: list[_Note] = []
     kept: list[_Note] = []
     end = 0
-    for note in sorted(_notes(text), key=lambda note: (note.start, -note.end)):
+    for note in sorted(_notes(text), key=_order):
         if note.start < end:
             continue
         if _is_mark(note, _n_spans(note, starts), shouted):
@@ -150,6 +151,11 @@ def _decided(text: str, starts: Sequence[int]) -> tuple[list[_Note], list[_Note]
         elif note.kind not in ("♪", "fence") and not _are_fillers(note.inside):
             kept.append(note)
     return taken, kept
+
+
+def _order(note: _Note) -> tuple[int, int, bool]:
+    """Notes by their place; of two at one place the longer first, and codes before brackets."""
+    return note.start, -note.end, note.kind != "code"
 
 
 def _with_fillers(text: str, kind: str) -> str:
@@ -274,7 +280,7 @@ def _is_mark(note: _Note, n_spans: int, shouted: bool) -> bool:
         inside = inside.strip("|/ ")
     if _are_fillers(inside):
         return False
-    if _has_no_words(kind, inside):
+    if _has_no_words(kind, inside) or (kind in _OPEN_OR_STAR and is_aside_of(inside)):
         return True
     return _is_described(kind, inside, shouted, note.between)
 

@@ -13,11 +13,15 @@ from twomind.transcripts.timed_text import timed_text
 
 #: Lines that programs write about a transcript, and what is read out for a picture on a page.
 _OF_A_PROGRAM = re.compile(
-    r"Transcribed by https?://\S*|.{1,60} (?:started|stopped) transcription|user avatar|"
-    r"(?:Meeting|Transcription) ended after \d+:\d\d:\d\d\W*|"
-    r"This editable transcript was computer generated and might contain errors\..*|"
+    r"Page \d{1,4}(?: (?:of|/) \d{1,4})?|-{1,3} ?\d{1,4} ?-{1,3}|"
     r"Detecting language using up to the first .*|Detected language: .*|"
     r"whisper_\w+: .*|main: processing .*|system_info: .*"
+)
+#: Such lines of programs that write what several people say.
+_OF_A_MEETING = re.compile(
+    r"Transcribed by https?://\S*|.{1,60} (?:started|stopped) transcription|user avatar|"
+    r"(?:Meeting|Transcription) ended after \d+:\d\d:\d\d\W*|"
+    r"This editable transcript was computer generated and might contain errors\..*"
 )
 #: Headings of Otter and of Google Meet, each with one line below it.
 _HEADINGS = ("SUMMARY KEYWORDS", "SPEAKERS", "KEYWORDS", "Attendees")
@@ -54,7 +58,9 @@ def plain_text(text: str, duration_s: float) -> Parsed:
             )
         )
     known = language_of(language[1]) if language else parsed.language
-    return replace(parsed, problems=tuple(problems), language=known)
+    told = [line.strip(_SIGNS) for line in text.splitlines()] if n_left_out else []
+    of_meeting = any(map(_OF_A_MEETING.fullmatch, told))
+    return replace(parsed, problems=tuple(problems), language=known, of_meeting=of_meeting)
 
 
 def _without_numbers(text: str) -> tuple[str, bool]:
@@ -81,7 +87,7 @@ def _without_programs(text: str) -> tuple[str, int]:
             kept = []
             continue
         heading = said in _HEADINGS or (below_heading and bool(said))
-        if heading or _OF_A_PROGRAM.fullmatch(said):
+        if heading or _OF_A_PROGRAM.fullmatch(said) or _OF_A_MEETING.fullmatch(said):
             below_heading = said in _HEADINGS
             n_left_out += 1
             continue

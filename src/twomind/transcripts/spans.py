@@ -34,7 +34,8 @@ class Parsed:
 
     ``unit_known`` is False where the format does not say in which unit its times are;
     ``estimated`` is True where they were put together here. ``carries`` is True where the name of a
-    speaker holds for what follows, until the next name.
+    speaker holds for what follows, until the next name. ``of_meeting`` is True where a program of
+    meetings, in which several people speak, wrote it.
     """
 
     spans: tuple[Span, ...]
@@ -44,6 +45,7 @@ class Parsed:
     unit_known: bool = True
     estimated: bool = False
     carries: bool = False
+    of_meeting: bool = False
 
 
 def one_span(text: str) -> tuple[Span, ...]:

@@ -15,14 +15,13 @@ from twomind.transcripts.labels import (
     cut,
     heads_of_paragraphs,
     is_not_told,
-    is_role,
-    is_unknown,
     label_of,
     n_fields,
     names_in,
     same_name,
 )
 from twomind.transcripts.marks import apart
+from twomind.transcripts.roles import is_aside_of, is_role, is_unknown
 from twomind.transcripts.spans import Parsed, Span, fill, share
 from twomind.transcripts.tokens import tokens_of
 from twomind.transcripts.units import in_seconds
@@ -53,6 +52,10 @@ _TITLE = re.compile(r".{0,200}\bTranscript\W{0,8}")
 #: So many words of a line can belong to a label.
 _LABEL_WORDS = 6
 _MOST_NAMES = 12
+_MEETING_OF_NOBODY = (
+    "no speaker is named in this transcript of a meeting; it is taken as what this person says, and "
+    "it is not if others speak in the recording"
+)
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -105,7 +108,7 @@ def with_speakers(parsed: Parsed) -> Parsed:
     if any(span.speaker for span in spans):
         known = _in_order(spans) if parsed.carries else list(spans)
     else:
-        spans, fields = _without_fields(spans)
+        spans, fields = _without_fields(_without_frames(spans))
         known = list(_from_labels(spans))
     written: dict[str, str] = {}
     out: list[Span] = []
@@ -126,6 +129,18 @@ def with_speakers(parsed: Parsed) -> Parsed:
         )
     problems += _one_label(spans, out)
     return replace(parsed, spans=tuple(out[len(headings) :]), problems=tuple(problems))
+
+
+def _without_frames(spans: Sequence[Span]) -> list[Span]:
+    """Spans without the brackets around each line, where every line is framed with who says it:
+    ``[Interviewer: Do you?]``.
+    """
+    texts = [span.text for span in spans]
+    lines = [line.strip() for text in texts for line in text.split("\n") if line.strip()]
+    if not all(line[0] in "[(" and line[-1] in "])" and is_aside_of(line[1:-1]) for line in lines):
+        return list(spans)
+    bare = ["\n".join(line.strip()[1:-1] for line in text.split("\n")) for text in texts]
+    return [replace(span, text=text) for span, text in zip(spans, bare, strict=True)]
 
 
 def _without_fields(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
@@ -204,6 +219,7 @@ def _from_labels(spans: Sequence[Span]) -> Iterator[Span]:
     lines = [line for k in range(len(spans)) for line in _lines(spans, texts, k)]
     bare = [_TURN.sub("", line, count=1) if _TURN.match(line) else line for line in lines]
     names = names_in([line for line in bare if line.strip()])
+    texts = [_with_names_apart(text, names) for text in texts]
     heads = heads_of_paragraphs(list(_paragraphs(spans, texts)))
     turns = any(_TURN.match(line) for line in lines)
     if not names and not heads and not turns:
@@ -227,8 +243,8 @@ def _with_turns(span: Span) -> str:
     dashes in one subtitle, each of another speaker.
     """
     text = _TURN_AFTER.sub("\n>> ", span.text)
-    lines = [_with_names_apart(line) for line in text.split("\n")]
-    text = "\n".join(lines)
+    text = _with_names_apart(text, frozenset())
+    lines = text.split("\n")
     n_dashes = sum(_DASH.match(line) is not None for line in lines)
     if math.isnan(span.start_s):
         return text
@@ -245,12 +261,23 @@ def _next_turn(dash: re.Match[str]) -> str:
     return dash[0] if following.islower() else "\n>> "
 
 
-def _with_names_apart(line: str) -> str:
-    """A line that begins with a role, with each role that is named inside it on a line of its own."""
-    label = label_of(line)
-    if label is None or label.style or not is_role(label.name):
-        return line
-    return _INSIDE.sub(lambda found: "\n" if is_role(found[1]) else found[0], line)
+def _with_names_apart(text: str, names: frozenset[str]) -> str:
+    """Lines that begin with a label, with each label that stands inside one, after a sentence, on a
+    line of its own: a role, or one of ``names``.
+    """
+
+    def is_label(name: str) -> bool:
+        return is_role(name) or same_name(name) in names
+
+    def cut_here(found: re.Match[str]) -> str:
+        return "\n" if is_label(found[1]) else found[0]
+
+    lines = []
+    for line in text.split("\n"):
+        label = label_of(line)
+        begins = label is not None and not label.style and is_label(label.name)
+        lines.append(_INSIDE.sub(cut_here, line) if begins else line)
+    return "\n".join(lines)
 
 
 def _lines(spans: Sequence[Span], texts: Sequence[str], k: int) -> list[str]:
@@ -385,9 +412,11 @@ def choose(parsed: Parsed, speaker: str | None, duration_s: float) -> Choice:
 
 
 def _nobody_named(parsed: Parsed, speaker: str | None) -> list[str]:
-    """A remark where a person was asked for and the transcript names nobody."""
-    if speaker is None or same_name(speaker) == LONGEST or not parsed.spans:
+    """A remark where the transcript names nobody, and a person was asked for or several may speak."""
+    if not parsed.spans:
         return []
+    if speaker is None or same_name(speaker) == LONGEST:
+        return [_MEETING_OF_NOBODY] if parsed.of_meeting else []
     return [f"nobody is named in the transcript; all its words are taken as those of {speaker}"]
 
 
@@ -395,8 +424,9 @@ def _named(counts: dict[str, int], speaker: str) -> str:
     """The name as the transcript writes it."""
     by_name = {same_name(name): name for name in counts}
     wanted = same_name(speaker)
-    if wanted in by_name:
-        return by_name[wanted]
+    for known in (wanted, f"speaker{wanted}"):  # who has a number alone is shown as a speaker
+        if known in by_name:
+            return by_name[known]
     if wanted == LONGEST:
         return max(counts, key=lambda name: counts[name])
     raise BadInput(

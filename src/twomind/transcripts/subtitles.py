@@ -18,6 +18,8 @@ from twomind.transcripts.spans import Parsed, Span, share
 
 _VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>|</v>")
 _LANGUAGE = re.compile(r"^Language:\s*([A-Za-z-]{2,20})\s*$", re.MULTILINE)
+#: Above each cue of Teams: the number of a meeting, and of what is said in it.
+_OF_TEAMS = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/\d+-\d+\s*$", re.MULTILINE)
 _OPEN_VOICE = re.compile(r"<v[ \t][^<>]*(?:<|$)")
 
 
@@ -75,7 +77,8 @@ def subtitles(text: str, kind: str) -> Parsed:
                 n_repeats,
             )
         )
-    return Parsed(tuple(spans), kind, _declared(text, kind), tuple(problems), carries=True)
+    parsed = Parsed(tuple(spans), kind, _declared(text, kind), tuple(problems), carries=True)
+    return replace(parsed, of_meeting=_OF_TEAMS.search(text) is not None)
 
 
 def _declared(text: str, kind: str) -> str | None:

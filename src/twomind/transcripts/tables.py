@@ -10,20 +10,37 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twomind.core.errors import BadInput, shortened
 from twomind.transcripts.clock_marks import MARKED, at_start, stamp_of
-from twomind.transcripts.labels import is_name_alone, is_role, same_name
+from twomind.transcripts.labels import is_name_alone, same_name
+from twomind.transcripts.roles import is_role
 from twomind.transcripts.spans import Parsed, Span
 
 #: Heads of columns → what stands in them.
 _HEADS = {
     "times": ("timespan", "time", "timestamp", "timestamps", "timecode", "time span"),
-    "start": ("start", "begin", "start time", "begin time", "start_time", "start_s", "in", "from"),
-    "end": ("end", "stop", "end time", "end_time", "end_s", "out"),
-    "text": ("content", "text", "transcript", "utterance", "speech", "sentence", "words", "said"),
-    "speaker": ("speaker", "name", "speaker name", "participant", "who", "role", "person", "tier"),
+    "start": ("start", "begin", "start time", "begin time", "in", "from", "onset", "tmin", "t0"),
+    "end": ("end", "stop", "end time", "out", "to", "offset", "tmax", "t1"),
+    "length": ("duration", "length", "dur"),
+    "text": (
+        *("content", "text", "transcript", "transcription", "utterance", "speech", "sentence"),
+        *("words", "said", "word", "token", "segment text", "caption", "subtitle", "phrase"),
+    ),
+    "speaker": (
+        *("speaker", "name", "speaker name", "participant", "who", "role", "person", "tier"),
+        *("speaker label", "speaker id", "tier name"),
+    ),
 }
+#: The unit that a head tells after the name of its column: ``start_ms``, ``Begin Time - msec``.
+_IN_UNIT = re.compile(
+    r"(.*?[^\W_])(?:[ _]*-[ ]*|[ _]+|[ ]*[(\[])(ms|msec|milliseconds|s|sec|secs|seconds|ss\.msec|"
+    r"hh:mm:ss\.ms|hh:mm:ss)[)\]]?"
+)
+_MILLISECONDS = ("ms", "msec", "milliseconds")
 _COMMA = re.compile(r"(-?\d+),(\d+)")
 _DELIMITERS = ("\t", ";", ",")
+#: Fewer rows may be lines of text with as many commas.
+_FEWEST_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -33,8 +50,10 @@ class _Columns:
     times: int = -1
     start: int = -1
     end: int = -1
+    length: int = -1
     text: int = -1
     speaker: int = -1
+    milliseconds: bool = False  # the heads say so of their times
 
 
 def table(text: str, duration_s: float) -> Parsed | None:
@@ -50,14 +69,55 @@ def table(text: str, duration_s: float) -> Parsed | None:
             continue
         before, rows = read
         named = _named_columns(rows[0])
-        columns = named or (_guessed_columns(rows) if delimiter == "\t" else None)
-        if columns is None:
-            continue
-        body = rows[1:] if named else rows
-        spans = [Span(line) for line in before] + [_span(row, columns) for row in body]
-        said = tuple(span for span in spans if span.text)
-        return Parsed(said, "table", unit_known=columns.times >= 0, carries=True)
+        found = (named, rows[1:]) if named else None
+        if delimiter == "\t":
+            found = found or _guessed(rows)
+        if found is not None:
+            return _parsed(before, *found)
     return None
+
+
+def unnamed_table(text: str) -> Parsed | None:
+    """The rows of a file that is called a table, whatever parts its columns, where no row names them;
+    None where it is none.
+
+    Raises:
+        BadInput: it is one, and it cannot be told what stands in its columns: the signs and the
+            numbers between them would be words.
+    """
+    for delimiter in _DELIMITERS:
+        read = _rows(text, delimiter)
+        if read is None or read[0]:
+            continue
+        rows = read[1]
+        found = _guessed(rows)
+        if found is not None:
+            return _parsed([], *found)
+        if len(rows) >= _FEWEST_ROWS and len({len(row) for row in rows}) == 1:
+            raise BadInput(
+                "expected a table with a column of text and one of times or speakers, named in its "
+                f"first row (start, end, speaker, text), got the first row {shortened(rows[0])}"
+            )
+    return None
+
+
+def _guessed(rows: list[list[str]]) -> tuple[_Columns, list[list[str]]] | None:
+    """The columns of a table whose heads are not known, and its rows without the heads; None where
+    they cannot be told.
+    """
+    for body in (rows, rows[1:]):
+        columns = _guessed_columns(body) if body else None
+        if columns is not None:
+            return columns, body
+    return None
+
+
+def _parsed(before: Sequence[str], columns: _Columns, rows: Sequence[Sequence[str]]) -> Parsed:
+    """Lines above a table, and its rows, as spans."""
+    spans = [Span(line) for line in before] + [_span(row, columns) for row in rows]
+    said = tuple(span for span in spans if span.text)
+    unit_known = columns.times >= 0 or columns.milliseconds
+    return Parsed(said, "table", unit_known=unit_known, carries=True)
 
 
 def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]]] | None:
@@ -84,14 +144,24 @@ def _rows(text: str, delimiter: str) -> tuple[list[str], list[list[str]]] | None
 def _named_columns(head: Sequence[str]) -> _Columns | None:
     """The columns that a row of heads names; None where it is none."""
     found: dict[str, int] = {}
+    units: set[str] = set()
     for k, cell in enumerate(head):
-        name = cell.casefold().strip("\"' #").removesuffix(" (s)").removesuffix(" [s]")
+        name, unit = _name_and_unit(cell)
         for what, heads in _HEADS.items():
-            if name in heads:
-                found.setdefault(what, k)
+            if name in heads and what not in found:
+                found[what] = k
+                units.add(unit)
     if "text" not in found or len(found) < 2:
         return None
-    return _Columns(**found)
+    return _Columns(**found, milliseconds=any(unit in _MILLISECONDS for unit in units))
+
+
+def _name_and_unit(cell: str) -> tuple[str, str]:
+    """What a head calls its column, and the unit that it tells; empty where it tells none."""
+    plain = cell.casefold().strip("\"' #\ufeff")
+    told = _IN_UNIT.fullmatch(plain)
+    name, unit = (told[1], told[2]) if told else (plain, "")
+    return " ".join(name.replace("_", " ").split()), unit
 
 
 def _guessed_columns(rows: Sequence[Sequence[str]]) -> _Columns | None:
@@ -100,15 +170,26 @@ def _guessed_columns(rows: Sequence[Sequence[str]]) -> _Columns | None:
     if width < 2 or any(len(row) != width for row in rows):
         return None
     kinds = [_kind([row[k] for row in rows]) for k in range(width)]
-    numbers = [k for k, kind in enumerate(kinds) if kind == "number"]
-    start, end = numbers if len(numbers) == 2 else (-1, -1)
-    text = _place(kinds, "text")
-    times = _place(kinds, "time")
+    if kinds.count("text") != 1:
+        return None
+    start, end = _two_times(kinds)
+    times = _place(kinds, "time") if start < 0 else -1
     speaker = _place(kinds, "name")
     only_times = width == 2 and times >= 0  # a time before each text is not a table yet
-    if kinds.count("text") != 1 or only_times or max(start, times, speaker) < 0:
+    if only_times or max(start, times, speaker) < 0:
         return None
-    return _Columns(times, start, end, text, speaker)
+    return _Columns(times, start, end, text=_place(kinds, "text"), speaker=speaker)
+
+
+def _two_times(kinds: Sequence[str]) -> tuple[int, int]:
+    """The two columns of numbers, or else of times, which are starts and ends; -1 where there are no
+    two.
+    """
+    for kind in ("number", "time"):
+        found = [k for k, other in enumerate(kinds) if other == kind]
+        if len(found) == 2:
+            return found[0], found[1]
+    return -1, -1
 
 
 def _place(kinds: Sequence[str], kind: str) -> int:
@@ -165,6 +246,10 @@ def _span(row: Sequence[str], columns: _Columns) -> Span:
         start_s, end_s = free[0].start_s, free[0].end_s
     elif times:
         start_s = _time_s(times)
+    if math.isnan(end_s):
+        end_s = start_s + _time_s(_cell(row, columns.length))
+    if columns.milliseconds:
+        start_s, end_s = start_s / 1000, end_s / 1000
     speaker = _cell(row, columns.speaker).rstrip(":")
     return Span(_cell(row, columns.text), start_s, end_s, speaker=speaker)
 

@@ -22,8 +22,9 @@ from twomind.transcripts.clock_marks import (
     at_start,
     stamp_of,
 )
-from twomind.transcripts.labels import is_name_alone, is_role, same_name
+from twomind.transcripts.labels import is_name_alone, same_name
 from twomind.transcripts.marks import is_known_note
+from twomind.transcripts.roles import is_role
 from twomind.transcripts.second_marks import as_clock
 from twomind.transcripts.spans import Parsed, Span
 
@@ -207,8 +208,13 @@ def _line(line: str, free: bool, heads: frozenset[str]) -> _Line:
             return _Line([stamp, *_cut(rest)])
         if ending is not None and _is_header(ending[0], heads):
             return _Line([ending[1]], _bare_name(ending[0]))
-    pieces = _cut(line)
-    return _with_name(pieces, free)
+    return _with_name(_cut(line), free, colon=_has_colon(line))
+
+
+def _has_colon(line: str) -> bool:
+    """Whether a colon follows the first time in brackets, as after a name (``P1 [00:03]: ...``)."""
+    first = MARKED.search(line)
+    return first is not None and line[first.end() :].lstrip().startswith(":")
 
 
 def _cut(text: str) -> list[Stamp | str]:
@@ -229,15 +235,22 @@ def _cut(text: str) -> list[Stamp | str]:
     return pieces
 
 
-def _with_name(pieces: list[Stamp | str], free: bool) -> _Line:
-    """A line whose first text, before its first time, may be a name."""
+def _with_name(pieces: list[Stamp | str], free: bool, colon: bool) -> _Line:
+    """A line whose first text, before its first time, may be a name.
+
+    Args:
+        pieces: Of the line.
+        free: Whether times without brackets are times.
+        colon: Whether one follows the first time in brackets.
+    """
     first = pieces[0] if pieces else ""
     if not isinstance(first, str):
         return _Line(pieces)
     if len(pieces) > 1:
         name = _bare_name(first)
         header = len(pieces) == 2 and is_name_alone(name)
-        if header or is_role(name) or (first.endswith(":") and is_name_alone(name)):
+        is_set_off = colon or first.endswith(":")
+        if header or is_role(name) or (is_set_off and is_name_alone(name)):
             return _Line(pieces[1:], name)
         return _Line(pieces)
     named = _after_name(first) if free else None

@@ -408,8 +408,8 @@ describe("a refusal", () => {
     const french = refusalText(refused, BOOK);
     const unknown = refusalText({ code: "strange", message: "Strange." });
     useLanguage("en");
-    expect(french).toBe("cue (fr) : la marque à 0:01.500 n'a pas d'étiquette.");
-    expect(unknown).toBe("Le serveur a refusé (en anglais) : Strange.");
+    expect(french).toBe("cue (fr)\u00a0: la marque à 0:01.500 n'a pas d'étiquette.");
+    expect(unknown).toBe("Le serveur a refusé (en anglais)\u00a0: Strange.");
     expect(refusalText({ code: "strange", message: "Strange." })).toBe("Strange.");
   });
 });
