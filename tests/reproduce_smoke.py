@@ -51,11 +51,14 @@ TABLES = (
     Table("biovid", "dsfda"),
     Table("stressid", "dsfda"),
     Table("unbc", "dsfda"),
+    # Pain is in single frames of these folders, so windows are of one.
+    Table("unbc", "clip-autt", sets=("protocol.window_s=0.0333667",)),
+    Table("unbc", "tta-cap", sets=("protocol.window_s=0.0333667",)),
     Table("biovid", "environment-shift", sets=("protocol.label_free=targets-2",)),
     Table("stressid", "clip-autt", source="biovid"),
 )
 #: Of the small walk: each kind of model and each data set once.
-SMALL = (TABLES[0], TABLES[3], TABLES[6], TABLES[8])
+SMALL = (TABLES[0], TABLES[3], TABLES[6], TABLES[-1])
 
 
 def _names(targets: Sequence[str], more: Callable[[int], str], n: int) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_settings_change_every_model_or_one() -> None:
     with pytest.raises(BadInput, match="no model 'nobody'"):
         load_recipe("biovid", "clip-autt", sets=["models.nobody.epochs=4"])
     with pytest.raises(BadInput, match="no recipe ships"):
-        load_recipe("unbc", "tta-cap")
+        load_recipe("unbc", "environment-shift")
 
 
 def test_a_copied_recipe_is_taken(tmp_path: Path) -> None:
@@ -286,3 +286,16 @@ def test_on_unbc_every_frame_is_judged_by_its_own_code(tmp_path: Path) -> None:
     windows = [data.labels.of_window(pain, one.span_s) for one in data.labels.windows.cut(x)]
     assert windows == [0, 0, 1, 0, 0]
     assert any("unaff" in text for text in recipe.differs)
+
+
+def test_a_window_of_unbc_is_judged_by_the_codes_of_all_its_frames(tmp_path: Path) -> None:
+    unbc.fake(tmp_path / "unbc", 0, unbc.FAKE_PEOPLE)
+    pain = tmp_path / "unbc" / "Frame_Labels" / "PSPI" / "901-aa901" / "aa901t2aeaff"
+    for n, path in enumerate(sorted(pain.iterdir())):
+        path.write_text("2.0" if n in (0, 1, 3) else "0.0", encoding="utf-8")
+    recipe = load_recipe("unbc", "clip-autt", sets=["protocol.label_free=leave-one-person-out"])
+    data = opened(recipe, Place(tmp_path / "unbc", tmp_path / "out", tmp_path / "store"))
+    x = data.reading(recipe.models[0])(pain.name)
+    (window,) = data.labels.windows.cut(x)
+    assert len(data.labels.windows.frames(window.span_s)) == 5
+    assert data.labels.of_window(pain.name, window.span_s) == 1

@@ -142,7 +142,8 @@ def opened(recipe: Recipe, place: Place) -> Opened:
     length_s = asked or None
     if asked < 0:
         length_s = None if task.grain == "clip" else WINDOW_S
-    data = Opened(whole, task, Labels(whole, task, _windows(length_s)), place)
+    windows = _windows(length_s, recipe.protocol.frame_s)
+    data = Opened(whole, task, Labels(whole, task, windows), place)
     if any(base.kind == "frame-cnn" for base in recipe.models):
         return replace(data, source=_source(data, recipe.protocol.label_free))
     return data
@@ -158,12 +159,9 @@ def _source(data: Opened, protocol: str) -> frozenset[str]:
     return learnt - used
 
 
-def _windows(length_s: float | None) -> Windows:
+def _windows(length_s: float | None, frame_s: float) -> Windows:
     """Windows of a length; moments are judged no farther apart than the windows are."""
-    usual = Windows(length_s)
-    if length_s is None or length_s >= usual.frame_hop_s:
-        return usual
-    return replace(usual, frame_hop_s=length_s)
+    return Windows(length_s, frame_hop_s=frame_s if length_s is None else min(frame_s, length_s))
 
 
 def _task(dataset: Any, name: str) -> Task:

@@ -42,6 +42,7 @@ class Protocols:
     order: str = "recorded"
     task: str = ""  # empty: the data set's first
     window_s: float = -1.0  # below 0: by the task; 0: whole clips
+    frame_s: float = 0.25  # between the moments whose codes are looked at; never more than a window
 
 
 @dataclass(frozen=True)
