@@ -219,6 +219,29 @@ def test_who_is_where(new_page: Callable[..., Page], study: Study) -> None:
     assert link.startswith(f"{study.url}/join#")
 
 
+SLOW_PEOPLE = """() => {
+  const ask = window.fetch;
+  window.late = 0;
+  window.fetch = async (...given) => {
+    const answer = await ask(...given);
+    if (!String(given[0]).endsWith("/people")) return answer;
+    await new Promise((done) => setTimeout(done, 1000));
+    setTimeout(() => { window.late += 1; }, 300);
+    return answer;
+  };
+}"""
+
+
+def test_a_page_that_was_left_is_not_shown_over_the_next(new_page: Callable[..., Page]) -> None:
+    page = new_page()
+    open_hash(page, "#log", ":text('Audit log')")
+    page.evaluate(SLOW_PEOPLE)
+    page.evaluate("() => { location.hash = '#people'; }")
+    open_hash(page, "#invite", ":text('Invitations')")
+    page.wait_for_function("() => window.late === 1")
+    assert page.locator("h1:text('Invitations')").count() == 1
+
+
 def test_a_decision_by_keyboard_alone_asks_the_person_again(
     new_page: Callable[..., Page], study: Study
 ) -> None:

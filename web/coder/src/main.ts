@@ -1,4 +1,5 @@
 import { button, el, show } from "../../participant/src/dom.js";
+import { Left, Turn } from "../../participant/src/turn.js";
 import { Api, ApiError } from "./api.js";
 import { bench, forgetDesks } from "./bench.js";
 import { refusalText } from "./refusals.js";
@@ -40,10 +41,13 @@ function leave(app: App): void {
 async function page(app: App): Promise<void> {
   frame(app);
   const id = location.hash.slice(1);
+  const turn = new Turn();
+  const here = { ...app, api: turn.watched(app.api) };
   try {
-    if (/^[0-9a-f]{32}$/.test(id)) await recording(app, id);
-    else await list(app);
+    if (/^[0-9a-f]{32}$/.test(id)) await recording(here, turn, id);
+    else await list(here);
   } catch (error) {
+    if (error instanceof Left) return;
     if (error instanceof ApiError && error.status === 401) return closed();
     show(t("problem"), el("p", {}, problem(error)), button(t("retry"), () => void page(app)));
   }
@@ -102,12 +106,13 @@ function row(one: Listed, k: number): HTMLElement {
   return el("li", { "data-state": one.state }, name, el("span", { class: "small" }, of(one.prompt)), el("span", { class: "small" }, t(`state_${one.state}`)), link);
 }
 
-async function recording(app: App, id: string): Promise<void> {
+async function recording(app: App, turn: Turn, id: string): Promise<void> {
   const desk = app.api.desk(id);
-  const [clip, { recordings, admission }] = await Promise.all([desk.load(), app.api.recordings()]);
+  const [clip, { recordings, admission }] = await turn.still(Promise.all([desk.load(), app.api.recordings()]));
   const n = recordings.findIndex((one) => one.id === id) + 1;
   const next = recordings.find((one) => one.id !== id && one.state !== "done");
   const after = (): void => {
+    if (!turn.isNow) return;
     justDone = { n, practice: !admission.admitted };
     location.hash = next === undefined ? "" : next.id;
   };

@@ -1,4 +1,5 @@
 import { button, el, show } from "../../participant/src/dom.js";
+import { Left, Turn } from "../../participant/src/turn.js";
 import { Api, ApiError } from "./api.js";
 import type { App } from "./app.js";
 import { adjudicate } from "./pages/adjudicate.js";
@@ -9,7 +10,7 @@ import { isShown, queue } from "./pages/queue.js";
 import { recording } from "./pages/recording.js";
 import { problemText, signIn } from "./pages/signin.js";
 import { coders, log } from "./pages/team.js";
-import type { Language } from "./types.js";
+import type { Language, Study } from "./types.js";
 import { currentLanguage, firstLanguage, type Message, of, setLanguage, t } from "./words.js";
 
 const NAMES: Record<Language, string> = { en: "English", fr: "Français" };
@@ -47,17 +48,16 @@ async function page(app: App): Promise<void> {
   }
 }
 
-async function open(api: Api): Promise<App> {
-  const study = await api.study();
-  const app: App = { api, study, again: () => guarded(api, app) };
-  return app;
-}
-
-async function guarded(api: Api, app: App): Promise<void> {
+/** The page of the address, in a turn of its own. */
+async function guarded(api: Api, study: Study): Promise<void> {
+  const turn = new Turn();
+  const again = (): Promise<void> => (turn.isNow ? guarded(api, study) : Promise.resolve());
+  const app: App = { api: turn.watched(api), study, turn, again };
   frame(api, app);
   try {
     await page(app);
   } catch (error) {
+    if (error instanceof Left) return;
     if (error instanceof ApiError && error.status === 401) return main();
     show(t("problem"), el("p", {}, problemText(error)), button(t("retry"), () => void app.again()));
   }
@@ -103,11 +103,13 @@ function ask(api: Api): void {
   signIn(api, () => void start(api));
 }
 
-let running: App | null = null;
+/** Shows the page of the address; null: nobody is signed in. */
+let running: (() => Promise<void>) | null = null;
 
 async function start(api: Api): Promise<void> {
-  running = await open(api);
-  await running.again();
+  const study = await api.study();
+  running = () => guarded(api, study);
+  await running();
 }
 
 async function main(): Promise<void> {
@@ -122,8 +124,9 @@ async function main(): Promise<void> {
   }
 }
 
-window.addEventListener("hashchange", () => void running?.again());
+window.addEventListener("hashchange", () => void running?.());
 window.addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Left) return event.preventDefault();
   const retry = button(t("retry"), () => location.reload());
   show(t("problem"), el("p", {}, problemText(event.reason)), retry);
 });

@@ -11,7 +11,7 @@ import { currentLanguage, t } from "../words.js";
 export async function adjudicate(app: App, id: string): Promise<void> {
   useLanguage(currentLanguage());
   const desk = app.api.desk(id);
-  const [clip, { codebook, recordings }] = await Promise.all([desk.load(), app.api.coding()]);
+  const [clip, { codebook, recordings }] = await app.turn.still(Promise.all([desk.load(), app.api.coding()]));
   const { editor, element } = bench(desk, codebook, clip, () => void app.again());
   const done = clip.coding.done !== null;
   show(
