@@ -34,9 +34,7 @@ from twomind.transcripts.words import Words, read_words
 
 #: No refusal is longer, and none takes as long.
 MOST_CHARACTERS = 2_000
-# A reader whose time grows with the text needs up to 1.8 s of a slow processor for a hundred thousand
-# characters; one whose time grows with the square needs minutes.
-MOST_S = 4.0
+MOST_S = 2.0
 QUICK, MANY = 150, 10_000
 #: Before, inside and after a file, as parts of 65,536.
 PLACES = (0, 40_000, 65_535)

@@ -108,7 +108,7 @@ def apart(spans: Sequence[Span], kind: str) -> Apart:
         spans: With times, in the order in which they are written.
         kind: The format they come from; whisper-timestamped writes a filler as ``[*]``.
     """
-    coded = [replace(span, text=_with_fillers(span.text, kind)) for span in spans]
+    coded = [span.saying(_with_fillers(span.text, kind)) for span in spans]
     text = _together(coded)
     starts = _starts(coded)
     taken, kept = _decided(text, starts)
@@ -122,7 +122,7 @@ def apart(spans: Sequence[Span], kind: str) -> Apart:
         own = pieces.get(index, [])
         spoken, places = _cut(span, own)
         if spoken:
-            rest.append(replace(span, text=spoken))
+            rest.append(span.saying(spoken))
         for piece, (start_s, end_s) in zip(own, places, strict=True):
             times.setdefault(piece.note, []).append((span, start_s, end_s))
     marks = []
@@ -133,7 +133,7 @@ def apart(spans: Sequence[Span], kind: str) -> Apart:
 
 
 def _plainly(span: Span) -> Span:
-    return replace(span, text=span.text.replace(_FILLER, NAMELESS_FILLER))
+    return span.saying(span.text.replace(_FILLER, NAMELESS_FILLER))
 
 
 def _decided(text: str, starts: Sequence[int]) -> tuple[list[_Note], list[_Note]]:

@@ -27,6 +27,15 @@ class Span:
 
     __eq__ = same_values
 
+    def saying(self, text: str, speaker: str | None = None) -> Span:
+        """The span with another text, and speaker where one is given; the same one where nothing is
+        other: long texts have many.
+        """
+        name = self.speaker if speaker is None else speaker
+        if text == self.text and name == self.speaker:
+            return self
+        return replace(self, text=text, speaker=name)
+
 
 @dataclass(frozen=True)
 class Parsed:

@@ -117,7 +117,7 @@ def with_speakers(parsed: Parsed) -> Parsed:
         if is_unknown(name):
             name = ""
         first_written = written.setdefault(same_name(name), name)
-        out.append(replace(span, speaker=first_written))
+        out.append(span.saying(span.text, first_written))
     headings = _headings(out)
     problems = list(parsed.problems)
     above = [*fields, *(line for span in headings for line in span.text.split("\n"))]
@@ -140,7 +140,7 @@ def _without_frames(spans: Sequence[Span]) -> list[Span]:
     if not all(line[0] in "[(" and line[-1] in "])" and is_aside_of(line[1:-1]) for line in lines):
         return list(spans)
     bare = ["\n".join(line.strip()[1:-1] for line in text.split("\n")) for text in texts]
-    return [replace(span, text=text) for span, text in zip(spans, bare, strict=True)]
+    return [span.saying(text) for span, text in zip(spans, bare, strict=True)]
 
 
 def _without_fields(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
@@ -272,6 +272,8 @@ def _with_names_apart(text: str, names: frozenset[str]) -> str:
     def cut_here(found: re.Match[str]) -> str:
         return "\n" if is_label(found[1]) else found[0]
 
+    if _INSIDE.search(text) is None:
+        return text
     lines = []
     for line in text.split("\n"):
         label = label_of(line)
@@ -315,7 +317,7 @@ class _Reader:
             else:
                 parts = [self._rest(span.text)]
             parts = [part for part in parts if part.text.strip()]
-            pieces = [replace(span, text=part.text, speaker=part.name) for part in parts]
+            pieces = [span.saying(part.text, part.name) for part in parts]
             if len(pieces) > 1:
                 pieces = share(pieces, span.start_s, span.end_s)
             yield from pieces
