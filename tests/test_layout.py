@@ -62,34 +62,35 @@ def touches_the_path(tree: ast.AST) -> bool:
     )
 
 
+def naming(paths: list[Path], *words: str) -> Iterator[tuple[Path, ast.AST]]:
+    """The files in which one of the words stands, parsed: the others cannot import it, and parsing all
+    takes seconds.
+    """
+    assert paths
+    for path in paths:
+        content = path.read_bytes()
+        if any(word.encode() in content for word in words):
+            yield path, ast.parse(content)
+
+
 def outsiders(tree: ast.AST) -> set[str]:
     return {name.split(".")[0] for name in imported(tree)} & OUTSIDE
 
 
 def test_the_library_and_its_tests_import_no_experiment_and_no_benchmark() -> None:
     files = files_of("src", "packages", "tests")
-    assert files
-    found = {str(path.relative_to(ROOT)): outsiders(ast.parse(path.read_bytes())) for path in files}
+    found = {str(path.relative_to(ROOT)): outsiders(tree) for path, tree in naming(files, *OUTSIDE)}
     assert {path: names for path, names in found.items() if names} == {}
 
 
 def test_a_benchmark_imports_no_experiment() -> None:
-    found = [
-        path.name
-        for path in files_of("benchmarks")
-        if "experiments" in outsiders(ast.parse(path.read_bytes()))
-    ]
-    assert found == []
+    files = naming(files_of("benchmarks"), "experiments")
+    assert [path.name for path, tree in files if "experiments" in outsiders(tree)] == []
 
 
 def test_no_experiment_and_no_benchmark_touches_the_import_path() -> None:
-    files = files_of("experiments", "benchmarks")
-    assert files
-    assert [
-        str(path.relative_to(ROOT))
-        for path in files
-        if touches_the_path(ast.parse(path.read_bytes()))
-    ] == []
+    files = naming(files_of("experiments", "benchmarks"), "path")
+    assert [str(path.relative_to(ROOT)) for path, tree in files if touches_the_path(tree)] == []
 
 
 @pytest.mark.parametrize("text", [
@@ -120,11 +121,11 @@ def test_other_lines_are_not_taken_for_one(text: str) -> None:
 
 def test_the_library_imports_nothing_of_synthetic_people() -> None:
     """Not even inside functions; what they bring comes by entry points."""
-    files = files_of("src")
+    files = naming(files_of("src"), "twomind_synth")
     found = [
-        p.name
-        for p in files
-        if "twomind_synth" in {n.split(".")[0] for n in imported(ast.parse(p.read_bytes()))}
+        path.name
+        for path, tree in files
+        if "twomind_synth" in {name.split(".")[0] for name in imported(tree)}
     ]
     assert found == []
 

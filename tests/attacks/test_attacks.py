@@ -354,6 +354,8 @@ def test_every_writer_of_tables_knows_of_formulas() -> None:
     """A module that makes a CSV writer passes its cells through the one function."""
     for path in sorted((ROOT / "src").rglob("*.py")):
         text = path.read_text(encoding="utf-8")
+        if "csv" not in text:
+            continue
         calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         called = {ast.unparse(call.func) for call in calls}
         if called & {"csv.writer", "csv.DictWriter"}:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
@@ -164,6 +165,8 @@ def test_no_name_and_no_hash_of_a_name_is_in_a_bundle(
     for secret in (b"/home/me", b"/data/", b"no face", key.secret, key.secret.hex().encode()):
         assert secret not in whole
     assert b"a remark" in whole
+    # Digits of a sum are now and then those of somebody's name: no sum is written with digits.
+    assert not re.search(rb"(?=[a-f]*[0-9])[0-9a-f]{40}", lower)
 
 
 def test_people_stand_in_no_order_that_tells_who_they_are(tmp_path: Path, key: Any) -> None:

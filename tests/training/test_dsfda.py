@@ -82,6 +82,25 @@ def test_the_expression_loss_trains_the_encoder_only_in_paper() -> None:
     assert moved == [True, False]
 
 
+def test_a_training_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """The short kin of the next one: each epoch is done once, and the moments go on too."""
+    data, keep = replace(pictures(n=2), drawn=True), tmp_path / "half.safetensors"
+    settings = TrainSettings(learning_rate=5e-3, epochs=2, batch=4)
+    whole = train(TASK, data, SIZE, settings)
+    train(TASK, data, SIZE, replace(settings, epochs=1), keep=keep)
+    told: list[float] = []
+    tell = lambda _what, done, _total: told.append(done)  # noqa: E731
+    resumed = train(TASK, data, SIZE, settings, keep=keep, progress=tell)
+    assert told == [2]
+    for name, value in whole.weights.items():
+        torch.testing.assert_close(resumed.weights[name], value, rtol=0, atol=1e-6)
+    history = [model.card["training"]["history"] for model in (whole, resumed)]
+    assert [row["epoch"] for row in history[1]] == [0, 1]
+    assert history[1][-1]["cycle_id"] == pytest.approx(history[0][-1]["cycle_id"], abs=1e-5)
+    with pytest.raises(BadInput, match="these settings"):
+        train(TASK, data, SIZE, replace(settings, seed=1), keep=keep)
+
+
 def test_training_learns_and_an_interrupted_one_ends_the_same(tmp_path: Path) -> None:
     data = replace(pictures(), drawn=True)
     settings = TrainSettings(learning_rate=5e-3, epochs=6, batch=8)

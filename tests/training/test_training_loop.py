@@ -24,7 +24,7 @@ from torch import nn
 from twomind.core.errors import BadInput
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.net import Batch, FusionConfig, FusionNet
-from twomind.training.fusion import _views, fit
+from twomind.training.fusion import _drop, _views, fit
 from twomind.training.loop import (
     Goal,
     TrainSettings,
@@ -33,7 +33,7 @@ from twomind.training.loop import (
     train,
     weighted_loss,
 )
-from twomind.types import AMBIVALENCE
+from twomind.types import AMBIVALENCE, Progress
 
 HERE = Path(__file__).parent.parent
 world = importlib.import_module("fusion_world")
@@ -131,6 +131,7 @@ def _tiny(
     patience: int = 6,
     scores: list[float] | None = None,
     smooth: int = 1,
+    progress: Progress | None = None,
 ):
     torch.manual_seed(3)
     x = torch.randn(20, 4)
@@ -144,7 +145,9 @@ def _tiny(
     settings = TrainSettings(epochs=epochs, batch=5, seed=seed, patience=patience, smooth=smooth)
     loss = lambda m, items: weighted_loss(m(x[items]), y[items])  # noqa: E731
     goal = Goal(20, loss, validate)
-    return train(module, goal, settings, mark={"x": 1}, checkpoint=folder and folder / "c")
+    return train(
+        module, goal, settings, mark={"x": 1}, checkpoint=folder and folder / "c", progress=progress
+    )
 
 
 def test_the_loop_stops_early_and_keeps_the_best_epoch() -> None:
@@ -231,6 +234,46 @@ def test_released_variants_lose_modalities_at_random_and_never_the_last(
     # this one.
     assert (1 - has[:, [0, 2]].mean(axis=0)) == pytest.approx(0.16, abs=0.06)
     assert unknown.mean() == pytest.approx(0.3, abs=0.08)
+
+
+def test_of_two_modalities_at_most_one_is_taken_from_each_recording() -> None:
+    """Some recordings have both, some one, each by itself: what another lost is not its matter."""
+    n = 400
+    has = torch.ones(n, 2, dtype=torch.bool)
+    has[n // 2 :, 0] = False
+    mask = {m: has[:, i, None, None].expand(n, 3, 1) for i, m in enumerate(("face", "voice"))}
+    values = {m: torch.zeros(n, 3, 1) for m in mask}
+    frames, question = torch.ones(n, 3, dtype=torch.bool), torch.zeros(n, dtype=torch.long)
+    torch.manual_seed(0)
+    config = FusionConfig("mt", released=True, modality_dropout=0.5, question_dropout=0.0)
+    left = _drop(Batch(values, mask, frames, question), config, unknown=9)
+    there = torch.stack([left.mask[m].flatten(1).any(dim=1) for m in mask], dim=1)
+    assert torch.equal(there[n // 2 :], has[n // 2 :])  # the only one is never taken
+    of_both = there[: n // 2].sum(dim=1)
+    assert set(of_both.tolist()) == {1, 2}
+    # One is gone where exactly one was drawn: with a half each, from one in two.
+    assert float((of_both == 1).float().mean()) == pytest.approx(0.5, abs=0.1)
+    assert not left.question.any()
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    """Weights, moments, random numbers, best epoch and figures are those of one that was not."""
+    seen: list[float] = []
+
+    def stop(_what: str, done: float, _total: float) -> None:
+        seen.append(done)
+        if done > 2.4:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        _tiny(tmp_path, progress=stop)
+    seen.clear()
+    resumed = _tiny(tmp_path, progress=lambda _what, done, _total: seen.append(done))
+    assert seen == [epoch + step / 4 for epoch in (2, 3, 4, 5) for step in (1, 2, 3, 4)]
+    whole = _tiny(None)
+    assert all(torch.equal(value, resumed.weights[k]) for k, value in whole.weights.items())
+    assert (whole.best, whole.best_epoch) == (resumed.best, resumed.best_epoch)
+    assert whole.history == resumed.history
 
 
 def test_seeds_differ_and_the_same_seed_does_not() -> None:

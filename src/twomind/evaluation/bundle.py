@@ -46,6 +46,9 @@ _MOST_LIST = 50_000_000
 _LEFT_OUT = ("figures", "key", "predictions_sha256")
 _IN_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _IN_DIGITS = str.maketrans("abcdefghijklmnop", "0123456789abcdef")
+#: A sum in the header of a file of arrays, as such a file has it and as a bundle has it.
+_SUM = re.compile(rb"(?<=\")[0-9a-f]{64}(?=\\\")")
+_LETTERED_SUM = re.compile(rb"(?<=\")[a-p]{64}(?=\\\")")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,18 @@ def lettered(digest: str) -> str:
 
 def _lettered(value: Foreign) -> Foreign:
     return lettered(value) if isinstance(value, str) else value
+
+
+def _with_spelled(arrays: bytes, sums: re.Pattern[bytes], spelling: Mapping[int, int]) -> bytes:
+    """A file of arrays with the sums in its header spelled otherwise; nothing else moves."""
+    end = 8 + int.from_bytes(
+        arrays[:8], "little"
+    )  # safetensors: length of the header, header, values
+
+    def spelled(found: re.Match[bytes]) -> bytes:
+        return found[0].decode().translate(spelling).encode()
+
+    return sums.sub(spelled, arrays[:end]) + arrays[end:]
 
 
 def _with_digits(run: Plain, arrays: bytes) -> Plain:
@@ -149,7 +164,7 @@ def _run_files(run: Run) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         place = save_run(run, Path(folder) / "run")
         entry = json.loads((place / JSON).read_text(encoding="utf-8"))
-        arrays = (place / ARRAYS).read_bytes()
+        arrays = _with_spelled((place / ARRAYS).read_bytes(), _SUM, _IN_LETTERS)
     for name in _LEFT_OUT:
         entry.pop(name, None)
     for name in ("fingerprint", "whose"):
@@ -344,6 +359,7 @@ def _lay_out(files: Mapping[str, bytes], folder: str, place: Path) -> None:
     text = files.get(f"{folder}/{JSON}")
     if arrays is None or text is None:
         raise BadInput(f"{folder} lacks {JSON if text is None else ARRAYS}")
+    arrays = _with_spelled(arrays, _LETTERED_SUM, _IN_DIGITS)
     try:
         entry = _with_digits(load_json(text, once=True), arrays)
     except (ValueError, KeyError, TypeError) as error:
