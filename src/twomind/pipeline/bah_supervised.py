@@ -24,6 +24,7 @@ from twomind.core.numbers import softmax
 from twomind.core.settings import FILE, Bounds, Schema, check_bounds
 from twomind.core.store import Store, default_root, settings_hash, write_text
 from twomind.encoders.pretrained import Encoder
+from twomind.encoders.still import kept_px
 from twomind.encoders.vggish import Vggish
 from twomind.evaluation.board import boards
 from twomind.evaluation.results import Asked, Judge, read_data
@@ -31,7 +32,6 @@ from twomind.evaluation.results_files import Results, Said
 from twomind.evaluation.runs import folder_name, save_run
 from twomind.evaluation.windows import Windows
 from twomind.models.dsfda.crops import TRACK, evenly
-from twomind.models.frame_cnn.net import kept_px
 from twomind.models.frame_cnn.recogniser import FILE as CNN_FILE
 from twomind.models.frame_cnn.recogniser import FrameCnn
 from twomind.models.fusion import recogniser as fusion

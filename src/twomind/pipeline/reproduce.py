@@ -116,7 +116,7 @@ def _crop_px(base: Base) -> int:
 
         return net.SIZES[base.size].px
     if base.kind == "frame-cnn":
-        from twomind.models.frame_cnn.net import kept_px
+        from twomind.encoders.still import kept_px
 
         return kept_px(frame_cnn.encoder_of(base.encoder).config)
     from twomind.training.clip_whole import towers_of

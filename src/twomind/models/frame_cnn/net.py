@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from twomind.core.errors import MissingExtra, MissingWeights
 from twomind.encoders import still
 from twomind.encoders.pretrained import Encoder, network
@@ -25,8 +23,6 @@ except ImportError as error:
 #: Width that a wider backbone is reduced to, as published.
 REDUCED = 512
 DROPOUT = 0.1
-#: Side of a crop as it is kept, and of what the network sees of it, where its config names no size.
-KEPT_PX, SEEN_PX = 124, 112
 
 
 class FrameNet(nn.Module):
@@ -53,19 +49,6 @@ class FrameNet(nn.Module):
         found = out.last_hidden_state[:, 0] if pooled is None else pooled
         reduced: Tensor = self.dropout(self.reduce(found.flatten(1)))
         return reduced
-
-
-def seen_px(config: Mapping[str, Any]) -> int:
-    """Side of the picture that a network of this ``config.json`` sees."""
-    vision = config.get("vision_config")
-    inner = vision if isinstance(vision, Mapping) else config
-    size = inner.get("image_size")
-    return size if isinstance(size, int) else SEEN_PX
-
-
-def kept_px(config: Mapping[str, Any]) -> int:
-    """Side of the crop from which that picture is cut: 124 for 112."""
-    return round(seen_px(config) * KEPT_PX / SEEN_PX)
 
 
 def from_encoder(encoder: Encoder) -> FrameNet:
@@ -100,19 +83,7 @@ def _net(model: Any, config: Mapping[str, Any]) -> FrameNet:
     if width is None:
         raise MissingWeights("frame network: its config.json does not say how wide its rows are")
     backbone = getattr(model, "vision_model", model)
-    return FrameNet(backbone, width, seen_px(config))
+    return FrameNet(backbone, width, still.seen_px(config))
 
 
-def centre(crops: np.ndarray, px: int) -> np.ndarray:
-    """The middle ``(N, px, px, 3)`` of crops ``(N, H, W, 3)``; smaller ones are repeated at the
-    edges.
-    """
-    top, left = ((side - px) // 2 for side in crops.shape[1:3])
-    if top < 0 or left < 0:
-        missing = [(max(px - side, 0) + 1) // 2 for side in crops.shape[1:3]]
-        around = [(0, 0), *((n, n) for n in missing), (0, 0)]
-        return centre(np.pad(crops, around, mode="edge"), px)
-    return crops[:, top : top + px, left : left + px]
-
-
-__all__ = ["KEPT_PX", "SEEN_PX", "FrameNet", "centre", "from_config", "from_encoder", "kept_px"]
+__all__ = ["FrameNet", "from_config", "from_encoder"]
