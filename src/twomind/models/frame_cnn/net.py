@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twomind.core.errors import MissingExtra, MissingWeights
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.encoders import still
+from twomind.encoders.exported import is_exported
 from twomind.encoders.pretrained import Encoder, network
 
 try:
@@ -59,13 +60,25 @@ def from_encoder(encoder: Encoder) -> FrameNet:
 
     Raises:
         MissingWeights: it is none.
+        BadInput: it was exported, so that nothing of it can be trained.
     """
+    if is_exported(encoder.config):
+        raise BadInput(no_training(encoder.model))
     if not still.looks_at_single_pictures(encoder.config):
         raise MissingWeights(
             f"{encoder.model}: expected a network of single pictures (ResNet, ViT, CLIP), found "
             f"{encoder.config.get('model_type')!r}, which looks at clips"
         )
     return _net(network(encoder), encoder.config).requires_grad_(True)
+
+
+def no_training(model: str) -> str:
+    """Why an exported network is refused where networks are trained."""
+    return (
+        f"{model}: was exported as ONNX, so it cannot be trained, and this trains through the "
+        "network: give a ResNet, ViT or CLIP. `reproduce bah --table supervised --set cnn=FOLDER` "
+        "takes its rows as they are"
+    )
 
 
 def from_config(config: Mapping[str, Any]) -> FrameNet:
@@ -86,4 +99,4 @@ def _net(model: Any, config: Mapping[str, Any]) -> FrameNet:
     return FrameNet(backbone, width, still.seen_px(config))
 
 
-__all__ = ["FrameNet", "from_config", "from_encoder"]
+__all__ = ["FrameNet", "from_config", "from_encoder", "no_training"]
