@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -211,7 +212,7 @@ def test_weights_alone_are_refused_with_the_command_that_exports(
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "cut.onnx").write_bytes(file.read_bytes()[:-100])
     for name in ("text.onnx", "empty.onnx", "cut.onnx"):
-        with pytest.raises(BadInput, match=r"not an ONNX file|no valid ONNX"):
+        with pytest.raises(BadInput, match="not an ONNX file"):
             imported(tmp_path / name, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
@@ -305,6 +306,36 @@ def test_without_onnx_runtime_the_extra_is_named(
         found.rows_of(crops())
     with pytest.raises(MissingExtra, match=r"twomind\[clip\]"):
         imported(file, tmp_path / "again")
+    # Weights alone are refused whatever is installed.
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtra, match="reading an ONNX file"):
+        imported(file, tmp_path / "again")
+    torch.save({}, tmp_path / "apvit.pth")
+    with pytest.raises(BadInput, match="not an ONNX file"):
+        imported(tmp_path / "apvit.pth", tmp_path / "again")
+
+
+@pytest.mark.parametrize("place", ["cpu", "cuda", "cuda:1"])
+def test_a_gpu_is_used_where_onnx_runtime_knows_it(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnxruntime
+
+    def opened(graph: Any, options: Any, providers: list[Any]) -> Any:
+        return providers
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", opened)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert onnx_session.runs_on(place) == "cpu"
+    assert onnx_session.open_session(b"", "a test", place) == ["CPUExecutionProvider"]
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+    assert onnx_session.runs_on(place) == place
+    *on_card, last = onnx_session.open_session(b"", "a test", place)
+    assert last == "CPUExecutionProvider"
+    wanted = {"cpu": [], "cuda": [0], "cuda:1": [1]}[place]
+    assert [how["device_id"] for _, how in on_card] == wanted
+    assert all(how["use_tf32"] == 0 for _, how in on_card)
 
 
 # --- as an encoder

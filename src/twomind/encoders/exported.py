@@ -1,5 +1,6 @@
 """A frame network that its authors' own program exported as an ONNX graph: a picture of a face in, a
-row out, as it is. It runs in ONNX Runtime on the processor and is never trained here.
+row out, as it is. It runs in ONNX Runtime, on the processor or, where ``onnxruntime-gpu`` is installed,
+on the chosen GPU, and is never trained here.
 
 A folder holds the graph and a ``config.json`` that says what goes into it; ``twomind weights import
 FILE.onnx --as apvit`` writes one. What a picture has to look like stands there too: RGB, divided by
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import device
 from twomind.core.errors import BadInput, MissingWeights
 from twomind.core.files import read_json
 from twomind.core.store import content_hash, settings_hash
@@ -130,7 +132,7 @@ class Exported:
             MissingExtra: onnxruntime is not installed.
         """
         self.refuse_damaged()
-        session = open_session(self.folder / FILE, _NEEDED_FOR)
+        session = open_session(self.folder / FILE, _NEEDED_FOR, device.name_of())
         return Graph(session, self.config["input"], self.config["output"], self.config["batch"])
 
     @cached_property

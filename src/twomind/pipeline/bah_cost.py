@@ -13,6 +13,7 @@ import numpy as np
 from twomind.core import device
 from twomind.core.errors import TwomindError
 from twomind.encoders.exported import FROZEN, Exported, is_exported
+from twomind.encoders.onnx_session import runs_on
 from twomind.encoders.pretrained import Encoder
 from twomind.models.frame_cnn.net import from_encoder
 from twomind.pipeline.bah_supervised import Opened
@@ -37,7 +38,7 @@ def counted(data: Opened) -> dict[str, Any]:
     per_model = asked.epochs * -(-len(fold.train) // batch)
     n_models = len(asked.fusions) * asked.seeds
     total = sum(frames.values())
-    here = "cpu" if data.is_frozen else device.name_of()  # where ONNX Runtime works
+    here = runs_on(device.name_of()) if data.is_frozen else device.name_of()
     each = seconds_of_a_picture(data.encoder)
     hours: Any = "not measured: the frame network is not here"
     if each:
