@@ -1,5 +1,6 @@
 """Tiny networks with random weights in the layouts of those that the tables of BAH read, made on the
-spot: a ResNet, a VGGish, a BERT and a Video-LLaVA. They know nothing of people.
+spot: a ResNet, a
+VGGish, a BERT, a Video-LLaVA, and a frame network that is exported as ONNX. They know nothing of people.
 """
 
 from __future__ import annotations
@@ -25,6 +26,55 @@ def resnet(folder: Path) -> Path:
     )
     transformers.ResNetModel(config).save_pretrained(folder)
     return folder
+
+
+def pooling_vit(width: int = 12, px: int = 112) -> Any:
+    """In the manner of APViT: convolutions, the patches that weigh most, attention among them, and the
+    row of the first token. Pictures ``(N, 3, px, px)`` → rows ``(N, width)``.
+    """
+    import torch
+    from torch import nn
+
+    class PoolingViT(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(
+                nn.Conv2d(3, 8, 7, stride=4, padding=3), nn.BatchNorm2d(8), nn.PReLU(8)
+            )
+            self.patches = nn.Conv2d(8, 16, 4, stride=4)
+            self.first = nn.Parameter(torch.randn(1, 1, 16))
+            self.block = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
+            self.row = nn.Linear(16, width)
+            self.n_kept = (px // 16) ** 2 // 2
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            patches = self.patches(self.stem(pixels)).flatten(2).transpose(1, 2)
+            kept = patches.square().sum(dim=2).topk(self.n_kept, dim=1).indices
+            index = kept.unsqueeze(2).expand(-1, -1, 16)
+            first = self.first.expand(patches.shape[0], -1, -1)
+            tokens = torch.cat([first, patches.gather(1, index)], dim=1)
+            rows: torch.Tensor = self.row(self.block(tokens)[:, 0])
+            return rows
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        return PoolingViT().eval()
+
+
+def exported(path: Path, network: Any, px: int = 112, batch: int | None = None, **how: Any) -> Path:
+    """A network as an ONNX file: of any number of pictures at once, or of ``batch``."""
+    import warnings
+
+    import torch
+
+    names: dict[str, Any] = {"input_names": ["pixels"], "output_names": ["feature"]}
+    if batch is None:
+        names["dynamic_axes"] = {"pixels": {0: "n"}, "feature": {0: "n"}}
+    given = torch.zeros(batch or 2, 3, px, px)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (given,), str(path), dynamo=False, **(names | how))
+    return path
 
 
 def vggish_tensors(width: int = 4, rows: int = 8, seed: int = 1) -> dict[str, Any]:

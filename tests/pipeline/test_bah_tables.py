@@ -25,17 +25,25 @@ from tests.reproduce_smoke_bah import asked_for, folder_of, one_table
 from kill_when import kill_when
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
+from twomind.core.store import Store
 from twomind.datasets import open_dataset
 from twomind.models.fusion.input import Grid
+from twomind.pipeline.bah_features import TRACKS, Described, Encoders, _faces
 from twomind.pipeline.bah_supervised import (
     FUSIONS,
     HOP,
     WINDOW,
+    Place,
     Supervised,
+    _frame_network,
+    opened,
     windows_of,
 )
 from twomind.pipeline.reproduce_recipe import load_recipe
 from twomind.training.fusion_data import Item
+from twomind.types import Track
+
+VIDEO = TRACKS["video"]
 
 # --- rules
 
@@ -92,9 +100,12 @@ def test_the_supervised_table(tmp_path: Path) -> None:
         assert part["n_rows"] == n
         rows = {row["row"]: row for row in part["rows"]}
         assert rows["V"]["published"]
+        assert "note" not in rows["V"]
         assert rows["V"]["figures"]["ap_bah"]["value"] is not None
         assert "question only" in rows
     assert table["absent"] == {}
+    assert table["frame_network"] == {"state": "fine-tuned here on coded frames"}
+    assert "so many crops of a recording" in table["differs"][0]
     # A silent film keeps its row: all test answers were read by the network of all three.
     assert rows["V+A+T CAN"]["coverage"] == 1.0
     # No picture and no word in what is kept beside.
@@ -124,6 +135,129 @@ def test_without_a_network_a_row_is_not_made_and_says_so(tmp_path: Path) -> None
     table = json.loads(done.stdout)
     assert set(table["absent"]) == {"A", "V+A+T LFAN"}
     assert "--set sound=FOLDER" in table["absent"]["A"]
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """A frame network that was exported as ONNX, imported."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    return _imported(tmp_path, 12)
+
+
+def _imported(root: Path, width: int) -> Path:
+    from twomind.pipeline.imports import import_weights
+    from twomind.training.published import Asked
+
+    file = bah_tiny.exported(root / "apvit.onnx", bah_tiny.pooling_vit(width))
+    asked = Asked("https://example.org/apvit", "MIT")
+    import_weights(file, "apvit", asked, root / "apvit")
+    return root / "apvit"
+
+
+def _with(exported: Path, data: Path, root: Path, *sets: str) -> list[str]:
+    """The command line of the supervised table with an exported frame network."""
+    words = ["reproduce", "bah", str(data), "--table", "supervised", "--quick", "--json"]
+    words += ["--out", str(root / "out"), "--store", str(root / "store"), "--device", "cpu"]
+    for one in (f"cnn={exported}", "text=", *sets):
+        words += ["--set", one]
+    return words
+
+
+def test_rows_of_an_exported_network_are_filed_under_its_graph(
+    exported: Path, tmp_path: Path
+) -> None:
+    """The frame network is not trained, and another graph in the same folder makes other rows."""
+    data = folder_of(tmp_path, small=True)
+    place = Place(data, tmp_path / "out", tmp_path / "store", True)
+    found = opened(Supervised(cnn=str(exported), text=""), place)
+    reading = found.crops()
+    recording = found.recordings(found.fold.test)[0]
+    rows = {}
+    for width in (12, 12, 7):
+        _imported(tmp_path, width)
+        network, mark = _frame_network(found, lambda *_: pytest.fail("it was trained"))
+        encoders = Encoders(network, mark)
+        track = Described(reading, encoders, Store(place.store))(recording).tracks[VIDEO]
+        assert track.values.shape[1] == width
+        seen = np.flatnonzero(track.valid)
+        crops = reading(recording.id).tracks["face_crop"].values
+        np.testing.assert_allclose(track.values[seen], network.rows_of(crops[seen]), atol=1e-5)
+        rows.setdefault(mark, track.values)
+    assert len(rows) == 2
+    assert not (place.out / "models").exists()
+
+
+def test_rows_that_are_no_numbers_are_not_valid() -> None:
+    class Wild:
+        width = 2
+
+        def rows_of(self, crops: np.ndarray) -> np.ndarray:
+            rows = np.ones((len(crops), 2), np.float32)
+            rows[1, 0] = np.nan
+            return rows
+
+    pictures = Track(np.zeros((4, 8, 8, 3), np.uint8), np.arange(4.0), np.arange(4) != 0)
+    track = _faces(Wild(), pictures)
+    assert track.valid.tolist() == [False, True, False, True]
+    assert track.values.tolist() == [[0, 0], [1, 1], [0, 0], [1, 1]]
+
+
+def test_what_a_table_with_an_exported_network_takes(exported: Path, tmp_path: Path) -> None:
+    data = folder_of(tmp_path, small=True)
+    words = [*_with(exported, data, tmp_path, "rows=V", "cnn_epochs=7"), "--dry-run"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    about = json.loads(done.stdout)
+    assert about["frame_network"] == "frozen as it was exported"
+    assert about["models"] == 1
+    assert about["steps"]["frame_network"] == 0
+    assert about["seconds_of_a_picture"].keys() == {"forward"}
+    assert about["hours"]["cpu"]["frame network"] >= 0
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_supervised_table_with_an_exported_network(exported: Path, tmp_path: Path) -> None:
+    data = folder_of(tmp_path, small=True)
+    sound = f"sound={bah_tiny.vggish(tmp_path / 'vggish')}"
+    words = _with(exported, data, tmp_path, sound, "rows=V,A,V+A JMT")
+    bundle = tmp_path / "b.tar"
+    env = {"TWOMIND_LAB_KEY": str(tmp_path / "key")}
+    done = CliRunner().invoke(main, [*words, "--bundle", str(bundle)], env=env)
+    assert done.exit_code == 0, done.output[-2000:]
+    table = json.loads(done.stdout)
+    network = table["frame_network"]
+    assert network["state"] == "frozen as it was exported"
+    assert network["source"] == "https://example.org/apvit"
+    assert network["licence"] == "MIT"
+    assert network["width"] == 12
+    differs = " ".join(table["differs"])
+    assert "a step that is left out here" in differs
+    assert "so many crops of a recording" not in differs
+    noted = set()
+    for level in table["levels"].values():
+        for row in level["rows"]:
+            with_video = row["row"].startswith("V")
+            assert (row.get("note") == "video: frozen as it was exported") == with_video
+            noted.add(row["row"])
+    assert noted >= {"V", "A", "V+A JMT", "V, vote of frames"}
+    page = (tmp_path / "out" / "table.md").read_text()
+    line = next(one for one in page.splitlines() if one.startswith("| V |"))
+    assert line.endswith("video: frozen as it was exported |")
+    assert f"SHA-256 {network['sha256']}" in page
+    assert not (tmp_path / "out" / "models" / "frame-cnn").exists()
+    verified = CliRunner().invoke(main, ["reproduce", "verify", str(bundle)], env=env)
+    assert verified.exit_code == 0, verified.output
+    # What was made is read back: the same table, and no model is written anew.
+    made = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("V*/*/*.safetensors")
+    }
+    again = CliRunner().invoke(main, words, env=env)
+    assert again.exit_code == 0, again.output[-2000:]
+    assert json.loads(again.stdout) == table
+    assert made
+    assert made == {path: path.stat().st_mtime_ns for path in made}
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from tests import bah_tiny  # noqa: E402
 
 from twomind.core.errors import BadInput, MissingWeights  # noqa: E402
 from twomind.encoders.pretrained import Encoder  # noqa: E402
-from twomind.models.frame_cnn.net import centre  # noqa: E402
+from twomind.encoders.still import centre  # noqa: E402
 from twomind.models.frame_cnn.recogniser import FrameCnn  # noqa: E402
 from twomind.training.frame_cnn import (  # noqa: E402
     SETTINGS,

@@ -102,6 +102,7 @@ class _Import(Common):
     onto: Path | None
     person: str
     names: Path | None
+    feature: str
 
 
 @weights_group.command("import")
@@ -142,14 +143,21 @@ class _Import(Common):
     type=PATH,
     help="Of bah-fusion: a module here, a tab, its name in FILE; the rest is read by order.",
 )
+@click.option(
+    "--feature",
+    metavar="NAME",
+    default="",
+    help="Of apvit: the output of the ONNX file that is the row.  [default: the only one]",
+)
 @verb
 @taking(_Import)
 def weights_import(asked: _Import) -> int:
     """Read a published checkpoint FILE by name and shape, and write the model that it makes.
 
-    `predict --model` and `score personalise --model` take it. Nothing in the file is executed. What
+    `predict --model` and `score personalise --model` take it. No code in the file is executed. What
     does not fit is said name by name. A part of a model alone is put onto the rest of it: --beside
-    source_B.pt --beside source_C.pt (sfda-pft), --onto CLIP-AU (clip-autt).
+    source_B.pt --beside source_C.pt (sfda-pft), --onto CLIP-AU (clip-autt). An apvit is an ONNX file,
+    exported once with its program; its rows and a vggish's go to `reproduce bah`.
     """
     from twomind.pipeline.imports import import_weights
     from twomind.training.published import Asked
@@ -167,6 +175,7 @@ def weights_import(asked: _Import) -> int:
         asked.onto,
         asked.person,
         asked.names,
+        asked.feature,
     )
     found = import_weights(asked.file, asked.kind, said, asked.out)
     if asked.as_json:
@@ -175,7 +184,8 @@ def weights_import(asked: _Import) -> int:
     for name, value in found.items():
         if name not in ("as", "model", "n"):
             say(f"  {name}: {value}")
-    say(f"use it with: twomind predict --model {found['model']} FILM")
+    if "use" not in found:
+        say(f"use it with: twomind predict --model {found['model']} FILM")
     if not asked.licence:
         say("the licence is not stated; give --licence where you know it")
     return 0

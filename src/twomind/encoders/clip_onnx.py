@@ -14,6 +14,7 @@ import numpy as np
 from twomind.core.errors import MissingExtra, MissingWeights
 from twomind.core.store import default_root, replacing
 from twomind.encoders.encoder import Images
+from twomind.encoders.onnx_session import open_session
 
 if TYPE_CHECKING:
     from twomind.encoders.clip_towers import Tower
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 #: Largest difference to torch, relative to the largest value, at which the export is used.
 #: Measured: about 1e-6.
 MAX_DEVIATION = 1e-4
+_NEEDED_FOR = "running CLIP in ONNX Runtime"
 
 
 def onnx_images(tower: Tower, size_px: int, fingerprint: str, cache: Path | None = None) -> Images:
@@ -37,16 +39,12 @@ def onnx_images(tower: Tower, size_px: int, fingerprint: str, cache: Path | None
         MissingWeights: the export does not agree with torch.
     """
     if importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnx") is None:
-        raise MissingExtra("clip", "running CLIP in ONNX Runtime")
-    import onnxruntime
-
+        raise MissingExtra("clip", _NEEDED_FOR)
     path = (cache or default_root()) / "onnx" / f"{fingerprint[:40]}-{size_px}.onnx"
     fresh = not path.is_file()
     if fresh:
         _export(tower, size_px, path)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(path, _NEEDED_FOR)
 
     def images(pixels: np.ndarray) -> np.ndarray:
         (rows,) = session.run(None, {"pixels": np.ascontiguousarray(pixels, np.float32)})

@@ -1,5 +1,6 @@
 """Frozen pretrained encoders as tracks: HuBERT/wav2vec2 for sound, BERT-family for words,
-VideoMAE-family for films, ResNet, ViT and CLIP for single pictures.
+VideoMAE-family for films, ResNet, ViT and CLIP for single pictures; networks that were exported as
+ONNX (:mod:`.exported`) for pictures of faces.
 
 All optional, by hub id or local folder, through ``transformers``; never trained here, and their
 rows are cached. Which folder is complete is checked before ``transformers`` sees it, because its
@@ -22,7 +23,7 @@ from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.files import read_json, unchanged
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash, settings_hash
-from twomind.encoders import still
+from twomind.encoders import exported, still
 from twomind.media.audio import AudioSpool
 from twomind.media.probe import probe
 from twomind.media.stream import Frame, Samples, stream
@@ -87,6 +88,8 @@ class Encoder:
     @cached_property
     def mark(self) -> str:
         """A hash of the weights and settings: another file is another encoder."""
+        if exported.is_exported(self.config):
+            return exported.Exported(self.folder).mark
         weights = sorted(self.folder.glob("*.safetensors"))
         hashes = {}
         for path in (*weights, self.folder / "config.json"):
@@ -175,6 +178,8 @@ def _either(files: Sequence[str]) -> str:
 
 
 def _checked(kind: str, folder: Path) -> Path:
+    if exported.holds_exported(folder):
+        return _checked_exported(kind, folder)
     absent = []
     for files in _NEEDED[kind]:
         if not any((folder / file).is_file() for file in files):
@@ -190,7 +195,20 @@ def _checked(kind: str, folder: Path) -> Path:
     return folder
 
 
+def _checked_exported(kind: str, folder: Path) -> Path:
+    if kind != "video":
+        raise MissingWeights(
+            f"{kind} encoder {folder}: it is a network of pictures that was exported as ONNX; give it "
+            "as the encoder of video"
+        )
+    if not (folder / exported.FILE).is_file():
+        raise MissingWeights(f"{kind} encoder {folder}: {exported.FILE} is absent")
+    return folder
+
+
 def _model(encoder: Encoder) -> Any:
+    if exported.is_exported(encoder.config):
+        return exported.Exported(encoder.folder)
     try:
         from transformers import AutoModel
     except ImportError as error:
@@ -335,7 +353,8 @@ def _token_rows(model: Any, tokenizer: Any, block: Sequence[Word]) -> tuple[np.n
 
 def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None) -> Track:
     """One row per clip (mean of its tokens) at the time of the clip's last picture, or where the
-    network looks at single pictures one row per picture; pictures at about 8 per second.
+    network looks at single pictures one row per picture; pictures at about 8 per second. One that was
+    exported for pictures of faces is shown the target person's face.
 
     Args:
         encoder: one of video.
@@ -343,6 +362,9 @@ def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None
         model: the network, where it is loaded already.
     """
     model = model or _model(encoder)
+    if isinstance(model, exported.Exported):
+        found, at_s = exported.face_rows(model, _at_rate(frames))
+        return _track(encoder, [found], [at_s])
     preprocessor = _preprocessor(encoder)
     side = still.side_of(encoder.config, preprocessor)
     mean, sd = still.scale_of(preprocessor)

@@ -17,6 +17,8 @@ VIDEO_FAMILIES = ("videomae", "vivit", "timesformer", "vjepa2")
 TOGETHER = 16
 #: Mean and deviation of ImageNet's pictures, per colour.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+#: Side of a crop as it is kept, and of what a network sees of it, where its config names no size.
+KEPT_PX, SEEN_PX = 124, 112
 
 
 def looks_at_single_pictures(config: Mapping[str, Any]) -> bool:
@@ -52,6 +54,19 @@ def side_of(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> int:
     return 224
 
 
+def seen_px(config: Mapping[str, Any]) -> int:
+    """Side of the picture that a network of this ``config.json`` sees."""
+    vision = config.get("vision_config")
+    inner = vision if isinstance(vision, Mapping) else config
+    size = inner.get("image_size")
+    return size if isinstance(size, int) else SEEN_PX
+
+
+def kept_px(config: Mapping[str, Any]) -> int:
+    """Side of the crop from which that picture is cut: 124 for 112."""
+    return round(seen_px(config) * KEPT_PX / SEEN_PX)
+
+
 def scale_of(preprocessor: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation per colour ``(3,)``, by the picture processor, else ImageNet's."""
     mean = preprocessor.get("image_mean") or IMAGENET[0]
@@ -84,3 +99,15 @@ def rows_of(model: Any, pixels: np.ndarray, width: int) -> np.ndarray:
             f"{flat.shape[1]}; is this an encoder of pictures?"
         )
     return flat
+
+
+def centre(crops: np.ndarray, px: int) -> np.ndarray:
+    """The middle ``(N, px, px, 3)`` of crops ``(N, H, W, 3)``; smaller ones are repeated at the
+    edges.
+    """
+    top, left = ((side - px) // 2 for side in crops.shape[1:3])
+    if top < 0 or left < 0:
+        missing = [(max(px - side, 0) + 1) // 2 for side in crops.shape[1:3]]
+        around = [(0, 0), *((n, n) for n in missing), (0, 0)]
+        return centre(np.pad(crops, around, mode="edge"), px)
+    return crops[:, top : top + px, left : left + px]

@@ -12,6 +12,8 @@ import numpy as np
 
 from twomind.core import device
 from twomind.core.errors import TwomindError
+from twomind.encoders.exported import FROZEN, Exported, is_exported
+from twomind.encoders.onnx_session import runs_on
 from twomind.encoders.pretrained import Encoder
 from twomind.models.frame_cnn.net import from_encoder
 from twomind.pipeline.bah_supervised import Opened
@@ -29,25 +31,29 @@ def counted(data: Opened) -> dict[str, Any]:
     asked, fold = data.asked, data.fold
     frames = {name: _n_frames(data, name) for name in (*fold.train, *fold.val, *fold.test)}
     learnt = sum(min(frames[name], asked.per_recording) for name in fold.train)
-    cnn_steps = asked.cnn_epochs * -(-learnt // SETTINGS.batch)
+    cnn_epochs = 0 if data.is_frozen else asked.cnn_epochs
+    cnn_steps = cnn_epochs * -(-learnt // SETTINGS.batch)
     batch = PUBLISHED_STEPS["batch"]
     assert isinstance(batch, int)
     per_model = asked.epochs * -(-len(fold.train) // batch)
     n_models = len(asked.fusions) * asked.seeds
     total = sum(frames.values())
-    here = device.name_of()
+    here = runs_on(device.name_of()) if data.is_frozen else device.name_of()
     each = seconds_of_a_picture(data.encoder)
     hours: Any = "not measured: the frame network is not here"
     if each:
         # Forward and backward for each crop that is learnt from, forward for each frame.
-        spent = each["both_ways"] * learnt * asked.cnn_epochs + each["forward"] * total
+        spent = each["forward"] * total
+        if cnn_epochs:
+            spent += each["both_ways"] * learnt * cnn_epochs
         hours = {"frame network": round(spent / 3600, 4), "fusions": "not timed"}
     other = "cpu" if here != "cpu" else "cuda"
-    return {
+    found = {"frame_network": FROZEN} if data.is_frozen else {}
+    return found | {
         "table": "bah supervised",
         "recordings": {name: len(getattr(fold, name)) for name in ("train", "val", "test")},
         "frames": total,
-        "models": 1 + n_models,
+        "models": n_models + (not data.is_frozen),
         "steps": {"frame_network": cnn_steps, "fusions": n_models * per_model},
         "seconds_of_a_picture": each or "not measured",
         "hours": {here: hours, other: f"not measured: no calibration on {other}"},
@@ -66,11 +72,13 @@ def _n_frames(data: Opened, name: str) -> int:
 
 def seconds_of_a_picture(encoder: Encoder) -> dict[str, float]:
     """Seconds of a picture through a frame network, ``forward`` and ``both_ways``; empty where it is
-    not here.
+    not here. One that was exported goes forward alone.
     """
     import torch
 
     try:
+        if is_exported(encoder.config):
+            return {"forward": _timed_exported(Exported(encoder.folder))}
         model = from_encoder(encoder).to(device.chosen())
     except TwomindError:
         return {}
@@ -86,6 +94,17 @@ def seconds_of_a_picture(encoder: Encoder) -> dict[str, float]:
         model(pictures).sum().backward()
 
     return {"forward": _timed(forward), "both_ways": _timed(both_ways)}
+
+
+def _timed_exported(network: Exported) -> float:
+    """Seconds of a picture through an exported network."""
+    noise = np.random.default_rng(0).integers(0, 256, (_PICTURES, network.px, network.px, 3))
+    pictures = noise.astype(np.uint8)
+
+    def forward() -> None:
+        network.rows_of(pictures)
+
+    return _timed(forward)
 
 
 def _timed(step: Callable[[], None]) -> float:

@@ -1,7 +1,7 @@
 """What the supervised table of BAH reads of a recording: a row of each modality per native frame.
 
-Faces pass the frame network that was fine-tuned before, sound a VGGish, and the tokens of the
-transcript are stretched over the frames. Rows lie in the store, and no picture does. What a recording
+Faces pass the frame network that was fine-tuned before, or one that was exported, sound a VGGish, and
+the tokens of the transcript are stretched over the frames. Rows lie in the store, and no picture does. What a recording
 lacks, it lacks alone: a silent film has no sound, and keeps its faces and words.
 """
 
@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash
-from twomind.encoders import stretched, vggish
+from twomind.encoders import exported, stretched, vggish
 from twomind.encoders.pretrained import SAMPLE_RATE_HZ, Encoder, network
 from twomind.encoders.stretched import encode_stretched
 from twomind.encoders.vggish import Vggish, encode_vggish
@@ -26,7 +26,7 @@ from twomind.media.audio import AudioSpool
 from twomind.media.probe import probe
 from twomind.media.stream import Samples, stream
 from twomind.models.dsfda.crops import TRACK
-from twomind.models.frame_cnn.recogniser import FrameCnn
+from twomind.models.frame_cnn import recogniser as frame_cnn
 from twomind.training.readable import OF_ONE_FILE
 from twomind.types import Features, Recording, Track
 
@@ -35,11 +35,24 @@ TRACKS = {"video": "video_embedding", "sound": "audio_embedding", "text": "text_
 _KIND = "bah_rows"
 
 
+class FrameNetwork(Protocol):
+    """A frozen network of face crops."""
+
+    @property
+    def width(self) -> int:
+        """Length of a row."""
+        ...
+
+    def rows_of(self, crops: np.ndarray) -> np.ndarray:
+        """Rows ``(N, D)`` of crops ``(N, H, W, 3)`` uint8."""
+        ...
+
+
 @dataclass(frozen=True)
 class Encoders:
     """The three frozen networks, as far as they are given."""
 
-    video: FrameCnn
+    video: FrameNetwork
     video_mark: str
     sound: Vggish | None = None
     text: Encoder | None = None
@@ -93,7 +106,8 @@ class Described:
 
     def _settings(self, said: str) -> dict[str, Any]:
         own = self.encoders
-        marks = [source_mark(module.__name__) for module in (stretched, vggish)]
+        makers = (frame_cnn, exported, stretched, vggish)
+        marks = [source_mark(module.__name__) for module in makers]
         return {
             "video": own.video_mark,
             "sound": None if own.sound is None else own.sound.mark,
@@ -142,12 +156,16 @@ def _read(arrays: dict[str, np.ndarray]) -> dict[str, Track]:
     return found
 
 
-def _faces(model: FrameCnn, pictures: Track) -> Track:
-    """Rows of the crops that can be read; the others are not valid."""
+def _faces(model: FrameNetwork, pictures: Track) -> Track:
+    """Rows of the crops that can be read; the others, and rows that are no numbers, are not valid."""
     values = np.zeros((len(pictures), model.width), np.float32)
     known = np.flatnonzero(pictures.valid)
-    values[known] = model.rows_of(pictures.values[known])
-    return Track(values, pictures.times_s, pictures.valid)
+    rows = model.rows_of(pictures.values[known])
+    numbers = np.isfinite(rows).all(axis=1)
+    values[known[numbers]] = rows[numbers]
+    valid = np.zeros(len(pictures), bool)
+    valid[known[numbers]] = True
+    return Track(values, pictures.times_s, valid)
 
 
 def _sound(encoder: Vggish, recording: Recording, times_s: np.ndarray) -> tuple[Track | None, str]:
@@ -188,4 +206,4 @@ def why_absent(tracks: Sequence[str], has: Encoders) -> str:
     return f"no network for it was given: --set {' --set '.join(lacking)}"
 
 
-__all__ = ["TRACKS", "Described", "Encoders", "why_absent"]
+__all__ = ["TRACKS", "Described", "Encoders", "FrameNetwork", "why_absent"]

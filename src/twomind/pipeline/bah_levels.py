@@ -64,7 +64,8 @@ def markdown_of(
         for row in part["rows"]:
             cells = [row["row"], *(_cell(row["figures"][metric]) for metric in metrics)]
             told = [f"{TITLES[name]} {value:.4f}" for name, value in row["published"].items()]
-            cells += [f"{100 * row['coverage']:.0f} %", ", ".join(told) or "—", row["constant"]]
+            beside = ", ".join(filter(None, (row["constant"], row.get("note"))))
+            cells += [f"{100 * row['coverage']:.0f} %", ", ".join(told) or "—", beside]
             lines.append("| " + " | ".join(cells) + " |")
         lines.append("")
     lines += [f"- {text}" for text in notes]

@@ -1,5 +1,6 @@
-"""The supervised table of BAH: a frame network that is fine-tuned on frames and then frozen, VGGish,
-stretched tokens, and the published fusions of them, judged per frame and per video.
+"""The supervised table of BAH: a frame network that is fine-tuned on frames and then frozen, or one that
+was exported and is frozen as it came, VGGish, stretched tokens, and the published fusions of them,
+judged per frame and per video.
 
 Each step is kept: the frame network under ``out/models``, rows of modalities in the store, every fusion
 under ``out/models``, its answers under ``out/runs``. Killed at any point, the same command goes on and
@@ -23,7 +24,9 @@ from twomind.core.files import alone_in, content_hash
 from twomind.core.numbers import softmax
 from twomind.core.settings import FILE, Bounds, Schema, check_bounds
 from twomind.core.store import Store, default_root, settings_hash, write_text
+from twomind.encoders.exported import FROZEN, Exported, holds_exported
 from twomind.encoders.pretrained import Encoder
+from twomind.encoders.still import kept_px
 from twomind.encoders.vggish import Vggish
 from twomind.evaluation.board import boards
 from twomind.evaluation.results import Asked, Judge, read_data
@@ -31,14 +34,13 @@ from twomind.evaluation.results_files import Results, Said
 from twomind.evaluation.runs import folder_name, save_run
 from twomind.evaluation.windows import Windows
 from twomind.models.dsfda.crops import TRACK, evenly
-from twomind.models.frame_cnn.net import kept_px
 from twomind.models.frame_cnn.recogniser import FILE as CNN_FILE
 from twomind.models.frame_cnn.recogniser import FrameCnn
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Grid, default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.models.fusion.run import rows_of
-from twomind.pipeline.bah_features import TRACKS, Described, Encoders, why_absent
+from twomind.pipeline.bah_features import TRACKS, Described, Encoders, FrameNetwork, why_absent
 from twomind.pipeline.bah_levels import Published, level_of, markdown_of
 from twomind.pipeline.fusion import NATIVE_HOP_S, PUBLISHED_STEPS
 from twomind.reporting.leaderboard import json_values
@@ -53,6 +55,8 @@ _HEAD = "What `twomind reproduce bah --table supervised` made; give it back with
 METRICS = ("macro_f1", "ap_bah", "ap", "weighted_f1", "f1_1")
 #: Rows of a training window and between two, as published: 29 s and 2 s at 24 frames a second.
 WINDOW, HOP = 696, 48
+#: Ends the name of a row of whole answers by the vote of their frames.
+_VOTED = ", vote of frames"
 Tell = Callable[[str, float, float], None]
 
 
@@ -86,9 +90,20 @@ FUSIONS = (
     Fusion("V+A MT", "mt", ("video", "sound"), (0.5137, 0.2134), (0.4448, 0.1069)),
     Fusion("V+A JMT", "jmt", ("video", "sound"), (0.5241, 0.2139), (0.4448, 0.0993)),
 )
-DIFFERS = (
+#: How a frame network that is fine-tuned here differs.
+_FINE_TUNED = (
     "how the frame network was fine-tuned is not stated; here Adam, so many crops of a recording as "
     "per_recording says, and one network for all seeds",
+)
+#: How one that was exported differs.
+_AS_EXPORTED = (
+    f"the frame network is {FROZEN}: the published one was fine-tuned on frames of training people "
+    "first, a step that is left out here, so that cnn_epochs and per_recording say nothing",
+    "whom the exported network learnt from is not in its file: where people of the test are among "
+    "them, rows with video are no figures of people whom it did not see",
+)
+#: What differs whatever the frame network is.
+_ALWAYS = (
     "frames per second are those of the data set's mean, 24: a film of another rate gives the mean of "
     "its frames in each step",
     "all modalities are brought to the scale of training people; published: VGGish and BERT, with "
@@ -106,7 +121,7 @@ DIFFERS = (
 class Supervised:
     """What is made of which networks."""
 
-    cnn: str = "microsoft/resnet-18"  # folder or hub id: ResNet, ViT, CLIP
+    cnn: str = "microsoft/resnet-18"  # folder or hub id: ResNet, ViT, CLIP; or a folder, exported
     sound: str = ""  # folder or hub id of a VGGish; empty: rows with sound are not made
     text: str = "google-bert/bert-base-uncased"  # of the BERT family; empty: none with text
     rows: tuple[str, ...] = tuple(one.name for one in FUSIONS)
@@ -171,8 +186,13 @@ class Opened:
 
     @property
     def encoder(self) -> Encoder:
-        """What the frame network is fine-tuned from."""
+        """What the frame network is fine-tuned from; one that was exported is taken as it is."""
         return Encoder("video", self.asked.cnn, self.place.offline)
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the frame network was exported, so that it is not fine-tuned."""
+        return holds_exported(self.asked.cnn)
 
     def crops(self) -> Cropped:
         """recording id → its face crops at every native frame."""
@@ -216,6 +236,7 @@ def supervised(asked: Supervised, place: Place, tell: Tell) -> dict[str, Any]:
         data = opened(asked, place)
         total = 2.0 + len(asked.fusions) * asked.seeds
         model, mark = _frame_network(data, lambda what, n, of: tell(what, n / of, total))
+        frozen = model.told() if isinstance(model, Exported) else None
         encoders = _encoders(data, model, mark)
         items, skipped = _described(data, encoders, lambda n, of: tell("rows", 1 + n / of, total))
         made: list[Results] = []
@@ -229,7 +250,7 @@ def supervised(asked: Supervised, place: Place, tell: Tell) -> dict[str, Any]:
                 done = 2.0 + number * asked.seeds + seed
                 share = partial(_told_share, tell, one.name, done, total)
                 made.append(_answers(data, Trained(one, seed, share), encoders, items))
-        table = _table(data, _judged(data, made), absent, skipped)
+        table = _table(data, _judged(data, made), absent, skipped, frozen)
         write_text(place.out / "table.json", json.dumps(table, indent=1) + "\n")
         write_text(place.out / "table.md", markdown(table))
         tell("table", total, total)
@@ -254,8 +275,13 @@ def _same_settings(asked: Supervised, place: Place) -> None:
 # --- the frame network
 
 
-def _frame_network(data: Opened, tell: Tell) -> tuple[FrameCnn, str]:
-    """The fine-tuned network, and a hash of it; read back where it was made before."""
+def _frame_network(data: Opened, tell: Tell) -> tuple[FrameCnn | Exported, str]:
+    """The fine-tuned network, and a hash of it; read back where it was made before. One that was
+    exported is taken as it is.
+    """
+    if data.is_frozen:
+        network = Exported(data.encoder.folder)
+        return network, network.mark
 
     def told(what: str, n: float, of: float) -> None:
         tell("frame network", n, of)
@@ -294,7 +320,7 @@ def _coded_frames(data: Opened, ids: Sequence[str]) -> frame_cnn.Frames:
     return frame_cnn.Frames(np.concatenate(whole), np.concatenate(labels), tuple(people), drawn)
 
 
-def _encoders(data: Opened, model: FrameCnn, mark: str) -> Encoders:
+def _encoders(data: Opened, model: FrameNetwork, mark: str) -> Encoders:
     asked, offline = data.asked, data.place.offline
     sound = Vggish(asked.sound, offline) if asked.sound else None
     text = Encoder("text", asked.text, offline) if asked.text else None
@@ -469,7 +495,7 @@ def _whole(frames: Results) -> list[Results]:
         means.append(Said(name, frames.name, np.mean(probs, axis=0)))
         share = float(np.mean([p[1] > p[0] for p in probs]))
         votes.append(Said(name, frames.name, np.array([1 - share, share])))
-    voted = f"{frames.name}, vote of frames"
+    voted = frames.name + _VOTED
     return [
         replace(frames, said=tuple(means)),
         replace(frames, name=voted, path=Path(voted), said=tuple(votes)),
@@ -481,8 +507,16 @@ def _table(
     runs: Mapping[str, Sequence[Run]],
     absent: Mapping[str, str],
     skipped: Sequence[Skipped],
+    frozen: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What stands in the files.
+
+    Args:
+        data: what was judged.
+        runs: by level.
+        absent: rows that were not made, and why.
+        skipped: recordings that were left out, and why.
+        frozen: what there is to say of a frame network that was exported; None: it was fine-tuned.
 
     Raises:
         BadInput: no row could be made.
@@ -493,11 +527,15 @@ def _table(
         if own:
             board = boards(own, n_bootstrap=asked.bootstrap)[0]
             levels[level] = level_of(board, METRICS, _published(level))
+    if frozen is not None:
+        _note_frozen(levels)
     if not levels:
         raise BadInput(f"no row of the table could be made: {next(iter(absent.values()), '')}")
     fold = data.fold
     table: dict[str, Any] = {"schema": "twomind.reproduce.bah/1", "table": "supervised"}
     table["networks"] = {"video": asked.cnn, "sound": asked.sound, "text": asked.text}
+    state = "fine-tuned here on coded frames" if frozen is None else FROZEN
+    table["frame_network"] = {"state": state, **(frozen or {})}
     table["selection"] = (
         "epochs by average precision of frames of validation people; the test is looked at once"
     )
@@ -507,10 +545,19 @@ def _table(
     table["absent"] = dict(absent)
     table["left_out"] = {one.recording: one.reason for one in skipped}
     table["drawn"] = any(one.drawn for one in data.judge.recordings.values())
-    table["differs"] = list(DIFFERS)
+    table["differs"] = [*(_FINE_TUNED if frozen is None else _AS_EXPORTED), *_ALWAYS]
     table["levels"] = levels
     plain: dict[str, Any] = json_values(table)
     return plain
+
+
+def _note_frozen(levels: Mapping[str, Any]) -> None:
+    """Say beside each row with video that its frame network was not fine-tuned."""
+    with_video = {one.name for one in FUSIONS if "video" in one.on}
+    for level in levels.values():
+        for row in level["rows"]:
+            if row["row"].removesuffix(_VOTED) in with_video:
+                row["note"] = f"video: {FROZEN}"
 
 
 def _published(level: str) -> Published:
@@ -526,6 +573,8 @@ def markdown(table: Mapping[str, Any]) -> str:
     """The table for a page."""
     networks = ", ".join(f"{kind}: {name or 'none'}" for kind, name in table["networks"].items())
     notes = [f"Networks: {networks}. Seeds: {table['seeds']}. Chosen: {table['selection']}."]
+    if table["frame_network"]["state"] == FROZEN:
+        notes.append(_told_of(table["frame_network"]))
     leading = sorted({f"{leader} in {row}" for row, leader in table["leaders"].items()})
     notes.append(f"Leader of LFAN: {', '.join(leading)}.")
     for name, why in table["absent"].items():
@@ -534,6 +583,15 @@ def markdown(table: Mapping[str, Any]) -> str:
         notes.append(f"Left out: {name}: {why}.")
     notes += [f"Differs from the publication: {text}." for text in table["differs"]]
     return markdown_of("BAH, supervised", table, METRICS, notes)
+
+
+def _told_of(network: Mapping[str, Any]) -> str:
+    """What a page says of an exported network."""
+    return (
+        f"Frame network: {network['state']}; rows of {network['width']} numbers of "
+        f"{network['pictures']}; source: {network['source']}; licence: {network['licence']}; trained "
+        f"on: {network['population']}; SHA-256 {network['sha256']}."
+    )
 
 
 __all__ = [

@@ -33,9 +33,9 @@ PARTS: dict[str, tuple[str, str, str]] = {
     "onnxruntime": (
         "onnxruntime",
         "clip",
-        "CLIP's pictures in ONNX Runtime, where that is faster than torch",
+        "CLIP's pictures, where that is faster than torch; exported frame networks",
     ),
-    "onnx": ("onnx", "clip", "writing CLIP for ONNX Runtime"),
+    "onnx": ("onnx", "clip", "writing CLIP for ONNX Runtime, importing exported frame networks"),
     "llm": ("openai", "llm", "language models behind an endpoint"),
 }
 #: Where a package is not called like its module.

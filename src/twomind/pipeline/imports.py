@@ -27,7 +27,8 @@ from twomind.training.published import (
     read_pft,
     read_prototypes,
 )
-from twomind.training.published_bah import no_apvit, read_bah_fusion, read_vggish
+from twomind.training.published_bah import read_bah_fusion, read_vggish
+from twomind.training.published_onnx import read_apvit
 from twomind.types.plain import Plain
 
 if TYPE_CHECKING:
@@ -63,9 +64,12 @@ def import_weights(path: Path, kind: str, asked: Asked, out: Path) -> Plain:
             raise BadInput(f"{file}: expected a file, there is none")
     if asked.names is not None and kind != "bah-fusion":
         raise BadInput(f"--map goes with --as bah-fusion, not with {kind}")
+    if asked.feature and kind != "apvit":
+        raise BadInput(f"--feature goes with --as apvit, not with {kind}")
     model, said = reader(path, asked)
     model.save(out)
-    write_text(out / "ORIGIN.txt", "\n".join(f"{k}: {v}" for k, v in asked.card.items()) + "\n")
+    origin = {**asked.card, **getattr(model, "origin", {})}
+    write_text(out / "ORIGIN.txt", "\n".join(f"{k}: {v}" for k, v in origin.items()) + "\n")
     weights = getattr(model, "weights", None)
     n = len(model.params() if weights is None else weights)
     return {"as": kind, "model": str(out), "n": n, **said}
@@ -247,7 +251,10 @@ def _vggish(path: Path, asked: Asked) -> _Made:
 
 
 def _apvit(path: Path, asked: Asked) -> _Made:
-    raise no_apvit(path)
+    """A folder that `reproduce bah --set cnn=FOLDER` and `train fusion` read."""
+    made = read_apvit(path, asked)
+    use = "reproduce bah --table supervised --set cnn=FOLDER"
+    return made, {**made.said, "use": f"{use}, or train fusion --set encoders.video=FOLDER"}
 
 
 READERS: Mapping[str, Callable[[Path, Asked], _Made]] = {

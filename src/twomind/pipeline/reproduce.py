@@ -18,6 +18,7 @@ from twomind.core.errors import BadInput
 from twomind.core.files import alone_in
 from twomind.core.store import default_root, write_text
 from twomind.datasets import open_dataset
+from twomind.encoders.exported import holds_exported
 from twomind.evaluation.across import Across, Either
 from twomind.evaluation.compare import Comparison, compare
 from twomind.evaluation.orders import Order
@@ -116,7 +117,7 @@ def _crop_px(base: Base) -> int:
 
         return net.SIZES[base.size].px
     if base.kind == "frame-cnn":
-        from twomind.models.frame_cnn.net import kept_px
+        from twomind.encoders.still import kept_px
 
         return kept_px(frame_cnn.encoder_of(base.encoder).config)
     from twomind.training.clip_whole import towers_of
@@ -128,8 +129,10 @@ def opened(recipe: Recipe, place: Place) -> Opened:
     """The data of a recipe.
 
     Raises:
-        BadInput: no such folder or task, or it is another data set than the recipe's.
+        BadInput: no such folder or task, it is another data set than the recipe's, or a model that is
+            trained is to begin with a network that cannot be.
     """
+    _refuse_exported(recipe)
     dataset = open_dataset(place.data, place.name)
     if dataset.name != recipe.dataset:
         raise BadInput(f"{place.data}: expected {recipe.dataset}, found {dataset.name}")
@@ -147,6 +150,15 @@ def opened(recipe: Recipe, place: Place) -> Opened:
     if any(base.kind == "frame-cnn" for base in recipe.models):
         return replace(data, source=_source(data, recipe.protocol.label_free))
     return data
+
+
+def _refuse_exported(recipe: Recipe) -> None:
+    """Methods train through a frame network; one that was exported has nothing to train."""
+    for base in recipe.models:
+        if base.kind == "frame-cnn" and holds_exported(base.encoder):
+            from twomind.models.frame_cnn.net import no_training
+
+            raise BadInput(no_training(base.encoder))
 
 
 def _source(data: Opened, protocol: str) -> frozenset[str]:

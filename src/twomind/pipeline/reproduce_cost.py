@@ -15,7 +15,7 @@ import numpy as np
 
 from twomind.core import device
 from twomind.core.errors import TwomindError
-from twomind.models.frame_cnn.net import KEPT_PX
+from twomind.encoders.still import KEPT_PX
 from twomind.pipeline.bah_cost import seconds_of_a_picture
 from twomind.pipeline.reproduce import Opened, Step, steps_of
 from twomind.pipeline.reproduce_recipe import Base, Recipe

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from twomind.core import device
 from twomind.core.errors import BadInput
 from twomind.encoders.pretrained import Encoder
+from twomind.encoders.still import centre
 from twomind.models.dsfda.crops import TRACK, evenly
 from twomind.models.frame_cnn import net
 from twomind.models.frame_cnn.recogniser import TOGETHER, FrameCnn
@@ -198,7 +199,7 @@ class _Goal:
     def _answers(self, module: nn.Module) -> Iterator[Tensor]:
         place = next(module.parameters()).device
         for at in range(0, len(self.held), TOGETHER):
-            crops = net.centre(self.held.crops[at : at + TOGETHER], self.px)
+            crops = centre(self.held.crops[at : at + TOGETHER], self.px)
             rows = torch.from_numpy(np.ascontiguousarray(crops)).flatten(1)
             yield module(rows.to(place)).float().cpu()
 

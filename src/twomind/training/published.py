@@ -64,6 +64,7 @@ class Asked:
     onto: Path | None = None  # of CLIP-AUTT: the imported CLIP-AU that the prompts belong to
     person: str = ""  # of TTA-CaP: whose prototypes
     names: Path | None = None  # of a fusion of BAH: which module of the file is which here
+    feature: str = ""  # of an ONNX file: the output that is the row
 
     @property
     def card(self) -> dict[str, str]:

@@ -454,16 +454,4 @@ def read_vggish(path: Path) -> VggishFile:
     return VggishFile({name: found[name] for name in wanted})
 
 
-def no_apvit(path: Path) -> BadInput:
-    """Why an APViT is not imported."""
-    return BadInput(
-        f"{path}: APViT is not read. All that is known here of its network is that it pools patches by "
-        "attention in a vision transformer behind an IR-50: no depth, no width, and no share of what "
-        "is pooled. A network built on guesses would take the weights and answer wrongly. Give a "
-        "ResNet, ViT or CLIP as `reproduce bah --table supervised --set cnn=FOLDER`; or compute its "
-        "rows with its authors' program and hand them to a fusion in Python, as the track "
-        "video_embedding of twomind.types.Features"
-    )
-
-
-__all__ = ["WIDTHS", "VggishFile", "no_apvit", "read_bah_fusion", "read_vggish"]
+__all__ = ["WIDTHS", "VggishFile", "read_bah_fusion", "read_vggish"]

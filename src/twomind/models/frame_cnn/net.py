@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from twomind.core.errors import MissingExtra, MissingWeights
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.encoders import still
+from twomind.encoders.exported import is_exported
 from twomind.encoders.pretrained import Encoder, network
 
 try:
@@ -25,8 +24,6 @@ except ImportError as error:
 #: Width that a wider backbone is reduced to, as published.
 REDUCED = 512
 DROPOUT = 0.1
-#: Side of a crop as it is kept, and of what the network sees of it, where its config names no size.
-KEPT_PX, SEEN_PX = 124, 112
 
 
 class FrameNet(nn.Module):
@@ -55,19 +52,6 @@ class FrameNet(nn.Module):
         return reduced
 
 
-def seen_px(config: Mapping[str, Any]) -> int:
-    """Side of the picture that a network of this ``config.json`` sees."""
-    vision = config.get("vision_config")
-    inner = vision if isinstance(vision, Mapping) else config
-    size = inner.get("image_size")
-    return size if isinstance(size, int) else SEEN_PX
-
-
-def kept_px(config: Mapping[str, Any]) -> int:
-    """Side of the crop from which that picture is cut: 124 for 112."""
-    return round(seen_px(config) * KEPT_PX / SEEN_PX)
-
-
 def from_encoder(encoder: Encoder) -> FrameNet:
     """A network to be fine-tuned, of the weights in an encoder's folder.
 
@@ -76,13 +60,25 @@ def from_encoder(encoder: Encoder) -> FrameNet:
 
     Raises:
         MissingWeights: it is none.
+        BadInput: it was exported, so that nothing of it can be trained.
     """
+    if is_exported(encoder.config):
+        raise BadInput(no_training(encoder.model))
     if not still.looks_at_single_pictures(encoder.config):
         raise MissingWeights(
             f"{encoder.model}: expected a network of single pictures (ResNet, ViT, CLIP), found "
             f"{encoder.config.get('model_type')!r}, which looks at clips"
         )
     return _net(network(encoder), encoder.config).requires_grad_(True)
+
+
+def no_training(model: str) -> str:
+    """Why an exported network is refused where networks are trained."""
+    return (
+        f"{model}: was exported as ONNX, so it cannot be trained, and this trains through the "
+        "network: give a ResNet, ViT or CLIP. `reproduce bah --table supervised --set cnn=FOLDER` "
+        "takes its rows as they are"
+    )
 
 
 def from_config(config: Mapping[str, Any]) -> FrameNet:
@@ -100,19 +96,7 @@ def _net(model: Any, config: Mapping[str, Any]) -> FrameNet:
     if width is None:
         raise MissingWeights("frame network: its config.json does not say how wide its rows are")
     backbone = getattr(model, "vision_model", model)
-    return FrameNet(backbone, width, seen_px(config))
+    return FrameNet(backbone, width, still.seen_px(config))
 
 
-def centre(crops: np.ndarray, px: int) -> np.ndarray:
-    """The middle ``(N, px, px, 3)`` of crops ``(N, H, W, 3)``; smaller ones are repeated at the
-    edges.
-    """
-    top, left = ((side - px) // 2 for side in crops.shape[1:3])
-    if top < 0 or left < 0:
-        missing = [(max(px - side, 0) + 1) // 2 for side in crops.shape[1:3]]
-        around = [(0, 0), *((n, n) for n in missing), (0, 0)]
-        return centre(np.pad(crops, around, mode="edge"), px)
-    return crops[:, top : top + px, left : left + px]
-
-
-__all__ = ["KEPT_PX", "SEEN_PX", "FrameNet", "centre", "from_config", "from_encoder", "kept_px"]
+__all__ = ["FrameNet", "from_config", "from_encoder", "no_training"]

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, read_arrays, write_arrays
+from twomind.encoders.still import centre, kept_px
 from twomind.models.base import BaseModel, task_from, write_card
 from twomind.models.dsfda.crops import TRACK, with_crops
 from twomind.models.embedding import from_logits
-from twomind.models.frame_cnn.net import FrameNet, centre, from_config, kept_px
+from twomind.models.frame_cnn.net import FrameNet, from_config
 from twomind.types import Features, Prediction, Recording, Task
 
 FORMAT = "twomind.frame-cnn/1"
