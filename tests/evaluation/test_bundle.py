@@ -30,6 +30,8 @@ from twomind.evaluation.runs import save_run
 from twomind.reporting.leaderboard import PageSettings, write_report
 from twomind.types import Fold, Rows, Run, Task
 
+#: Of a network: digits of somebody's name stand in it.
+SUM = f"82711{'0b' * 29}e"
 TASK = Task("ambivalence_hesitancy", ("absent", "present"), "clip")
 #: One person of each data set's own way of naming.
 PEOPLE = ("82711", "071309_w_21", "n1b6", "064-ak064", "P017", "Zoë Müller", "c" * 30, "7")
@@ -70,7 +72,7 @@ def made_up(
         model=model,
         method="source-only",
         rows={"recording": rows},
-        config={"state": f"/home/me/{people[0]}/state", "steps": 2},
+        config={"state": f"/home/me/{people[0]}/state", "steps": 2, "network": f"sha256:{SUM}"},
         fill="question_only",
         people={who: {"sex": "f", "age": 30} for who in people},
         fingerprint=hashlib.sha256(repr(people).encode()).hexdigest(),
@@ -148,7 +150,10 @@ def test_no_name_and_no_hash_of_a_name_is_in_a_bundle(
     windows: bool, tmp_path: Path, key: Any
 ) -> None:
     runs = [made_up(), made_up(seed=1, model="82711-finetuned")]
-    table = {"lines": [{"per_person": {"n1b6": 61.5}, "why": "refused P017: no clip"}]}
+    table = {
+        "lines": [{"per_person": {"n1b6": 61.5}, "why": "refused P017: no clip"}],
+        "network": {"sha256": SUM, SUM[:40]: f"of {SUM[:32]}"},
+    }
     write_bundle(runs, tmp_path / "b.tar", key, windows=windows, tables={"table": table})
     whole = b"\n".join(texts_of(tmp_path / "b.tar"))
     lower = whole.lower()
@@ -166,7 +171,10 @@ def test_no_name_and_no_hash_of_a_name_is_in_a_bundle(
         assert secret not in whole
     assert b"a remark" in whole
     # Digits of a sum are now and then those of somebody's name: no sum is written with digits.
-    assert not re.search(rb"(?=[a-f]*[0-9])[0-9a-f]{40}", lower)
+    assert not re.search(rb"(?=[a-f]*[0-9])[0-9a-f]{32}", lower)
+    assert all(
+        run.config["network"] == f"sha256:{SUM}" for run in read_bundle(tmp_path / "b.tar").runs
+    )
 
 
 def test_people_stand_in_no_order_that_tells_who_they_are(tmp_path: Path, key: Any) -> None:

@@ -46,6 +46,11 @@ _MOST_LIST = 50_000_000
 _LEFT_OUT = ("figures", "key", "predictions_sha256")
 _IN_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _IN_DIGITS = str.maketrans("abcdefghijklmnop", "0123456789abcdef")
+#: A sum in a text (MD5, SHA-1 or SHA-256), as it is told elsewhere and as a bundle tells it.
+_SUM_IN_TEXT = re.compile(
+    r"(?<![0-9a-z])(?=[a-f]*[0-9])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-z])"
+)
+_LETTERED_IN_TEXT = re.compile(r"(?<![0-9a-z])(?:[a-p]{64}|[a-p]{40}|[a-p]{32})(?![0-9a-z])")
 #: A sum in the header of a file of arrays, as such a file has it and as a bundle has it.
 _SUM = re.compile(rb"(?<=\")[0-9a-f]{64}(?=\\\")")
 _LETTERED_SUM = re.compile(rb"(?<=\")[a-p]{64}(?=\\\")")
@@ -97,6 +102,13 @@ def _with_spelled(arrays: bytes, sums: re.Pattern[bytes], spelling: Mapping[int,
     return sums.sub(spelled, arrays[:end]) + arrays[end:]
 
 
+def _respelled(values: Plain, sums: re.Pattern[str], spelling: Mapping[int, int]) -> Plain:
+    """Plain values with every sum in their texts and keys spelled otherwise."""
+    text = json.dumps(values, ensure_ascii=False)
+    found: Plain = json.loads(sums.sub(lambda sum_: sum_[0].translate(spelling), text))
+    return found
+
+
 def _with_digits(run: Plain, arrays: bytes) -> Plain:
     """What a run's JSON says, as it was before it was put into a bundle."""
     found = dict(run)
@@ -107,6 +119,7 @@ def _with_digits(run: Plain, arrays: bytes) -> Plain:
         if isinstance(value, str):
             git[name] = value.translate(_IN_DIGITS)
     found["git"] = git
+    found["config"] = _respelled(run["config"], _LETTERED_IN_TEXT, _IN_DIGITS)
     found["predictions_sha256"] = hashlib.sha256(arrays).hexdigest()
     return found
 
@@ -148,7 +161,8 @@ def write_bundle(
             files[f"runs/{number:04d}/{name}"] = content
     files["people.csv"] = _people_csv(hidden)
     for name, table in (tables or {}).items():
-        files[f"tables/{name}.json"] = _json(hider.plain(table))
+        hidden_table = _respelled(hider.plain(table), _SUM_IN_TEXT, _IN_LETTERS)
+        files[f"tables/{name}.json"] = _json(hidden_table)
     about = _about(hidden, files, key, windows)
     _write_tar(path, {MANIFEST: _json(about), **files})
     return {**about, "bundle": str(path), "key": str(key.path)}
@@ -170,6 +184,7 @@ def _run_files(run: Run) -> dict[str, bytes]:
     for name in ("fingerprint", "whose"):
         entry[name] = lettered(entry[name])
     entry["git"] = {name: _lettered(value) for name, value in entry["git"].items()}
+    entry["config"] = _respelled(entry["config"], _SUM_IN_TEXT, _IN_LETTERS)
     return {JSON: _json(entry), ARRAYS: arrays}
 
 
