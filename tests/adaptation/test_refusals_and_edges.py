@@ -5,6 +5,7 @@ should.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ pytest.importorskip("sklearn")
 import torch
 
 import sfda_world
-from twomind.adaptation import divergences, load_method, mapping, offsets
+from twomind.adaptation import divergences, load_method, mapping, offsets, tuning
 from twomind.adaptation.methods.clip_autt import ClipAutt
 from twomind.core.errors import BadInput
 
@@ -30,6 +31,17 @@ def test_an_unknown_distance_is_refused(name: str) -> None:
 def test_a_step_or_batch_of_nothing_is_refused(name: str, setting: dict[str, float]) -> None:
     with pytest.raises(BadInput, match="above 0"):
         load_method(name, **setting)
+
+
+def test_weights_that_a_model_lacks_are_named_beside_some_that_it_has() -> None:
+    model = SimpleNamespace(params=lambda: {f"w{k}": torch.zeros(1) for k in range(8)})
+    with pytest.raises(
+        BadInput, match=r"weights up, down, .* has w0, w1, w2, w3, w4, w5 and 2 oth"
+    ):
+        tuning.copies(model, ["w1", "up", "down"])  # type: ignore[arg-type]
+    model = SimpleNamespace(params=lambda: {"w0": torch.zeros(1)})
+    with pytest.raises(BadInput, match=r"\(it has w0\)"):
+        tuning.copies(model, ["up"])  # type: ignore[arg-type]
 
 
 def test_people_who_do_not_differ_have_no_offset() -> None:
