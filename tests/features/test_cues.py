@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from twomind.features import cues as cue_rules
-from twomind.features.cues import KINDS, NOT_MEASURED, CueSettings, find_cues
+from twomind.features.cues import KINDS, NOT_MEASURED, CueSettings, doubtful_pace, find_cues
 from twomind.features.events import Event, find_events, find_swings
 from twomind.features.voice.track import NAMES, UNITS, VoiceResult
 from twomind.features.words import cues as word_cues
@@ -261,6 +261,12 @@ def test_slow_and_fast_stretches_against_the_persons_own_median() -> None:
         None, None, _voice(pauses, nuclei=nuclei), None, CueSettings(n_rate_stretches=6)
     )
     assert few == (), "too few stretches to know what is usual"
+    voice = _voice(pauses, nuclei=nuclei)
+    assert doubtful_pace(voice) == {}
+    why = doubtful_pace(voice, CueSettings(n_rate_stretches=6))
+    assert set(why) == {"slow_speech", "fast_speech"}
+    assert why["slow_speech"].startswith("5 stretches ")
+    assert " 6 are needed" in why["slow_speech"]
 
 
 def test_words_come_from_the_text_module_and_all_is_in_order_of_time() -> None:

@@ -15,6 +15,7 @@ import face_films as films
 from twomind.features.cues import find_cues, line_of_sight
 from twomind.features.face.blinks import NEVER_OPEN, find_blinks
 from twomind.features.face.head import level_roll, pose_deg, quarter_turns, turned_pose_deg
+from twomind.features.face.quality import pixel_row
 from twomind.features.face.reader import FaceResult, relative
 from twomind.media.stream import Frame, stream
 from twomind.types import Track
@@ -227,3 +228,11 @@ def test_a_cue_of_gaze_and_its_curve_show_the_same() -> None:
     assert cue.kind == "gaze_away"
     assert cue.value == pytest.approx(curve[inside].max())
     assert curve[~inside].max() < curve[inside].min()
+
+
+@pytest.mark.parametrize(("grey", "share"), [(249, 0.0), (250, 1.0), (255, 1.0)])
+def test_a_picture_is_clipped_from_250_on(grey: int, share: float) -> None:
+    landmarks = np.tile([[40.0, 40.0, 0.0], [80.0, 80.0, 0.0]], (239, 1))
+    row = pixel_row(np.full((120, 120, 3), grey, np.uint8), landmarks)
+    assert row[2] == share
+    assert row[1] == pytest.approx(grey / 255)
