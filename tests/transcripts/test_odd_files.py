@@ -64,6 +64,7 @@ def test_who_speaks(
         ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nI would\\Nlike it\n", "I would like it"),
         ("a.txt", "I would\n\nPage 3 of 4\n\n- 2 -\n\nlike it\n", "I would like it"),
         ("a.txt", "I would may\u00adbe like it\n", "I would maybe like it"),
+        ("a.json", json.dumps({"text": "I would may\u00adbe"}), "I would maybe"),
         ("a.json", json.dumps({"text": "I would", "segments": []}), "I would"),
         ("a.yaml", "- {start: 1, end: 2, text: yes}\n- {start: 2, end: 3, text: 12:30}\n", "yes 12:30"),
     ],
@@ -80,6 +81,7 @@ ELAN_TAB = "Begin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\tAnna\n"
     [
         ("a.csv", "word,start,end\nI,1,2\nwould,2,3\n"),
         ("a.csv", "start_ms,end_ms,text\n1000,2000,I\n2000,3000,would\n"),
+        ("a.csv", "start_ms,end_ms,text\n00:01.000,00:02.000,I\n00:02.000,00:03.000,would\n"),
         ("a.csv", "begin,duration,utterance\n1,1,I\n2,1,would\n"),
         ("a.csv", "1,2,I\n2,3,would\n"),
         ("a.txt", "Begin Time - msec\tEnd Time - msec\tText\n1000\t2000\tI\n2000\t3000\twould\n"),
