@@ -34,6 +34,7 @@ SEGMENTS["segments"].append({"start": 3, "end": 4, "text": "I would.", "speaker"
     [
         # A colon after a time in brackets, too, says that a name stands before it.
         ("a.txt", "P1 [00:01]: How?\nP2 [00:04]: I would.\nP1 [00:09]: Good.\n", "P2", "I would."),
+        ("a.txt", "P1 [00:01]: How [00:02]: old?\nP2 [00:04]: I am.\n", "P1", "How old?"),
         # Who begins other lines is named inside a line too.
         ("a.txt", "INT: How?\nRESP: I would. INT: Good. RESP: Yes.\n", "RESP", "I would. Yes."),
         (
@@ -61,6 +62,7 @@ def test_who_speaks(
         # The numbers of subtitles with blank lines between everything; one that is said.
         ("a.srt", "1\n\n00:00:01,000 --> 00:00:02,000\n\nI\n\n\n2\n\n00:00:03,000 --> 00:00:04,000\n\n7\n", "I 7"),
         ("a.srt", "00:00:01,000 --> 00:00:02,000\n42\n\n00:00:03,000 --> 00:00:04,000\nso\n", "42 so"),
+        ("a.srt", "00:00:01,000 --> 00:00:02,000\nOld?\n\n12\n\n00:00:03,000 --> 00:00:04,000\nso\n", "Old? 12 so"),
         ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nI would\\Nlike it\n", "I would like it"),
         ("a.txt", "I would\n\nPage 3 of 4\n\n- 2 -\n\nlike it\n", "I would like it"),
         ("a.txt", "I would may\u00adbe like it\n", "I would maybe like it"),
