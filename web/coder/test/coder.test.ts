@@ -23,7 +23,7 @@ import {
   twice,
   withEdge,
 } from "../src/marks.js";
-import { refusalText } from "../src/refusals.js";
+import { refusalAndAdvice, refusalText } from "../src/refusals.js";
 import { Saver } from "../src/saver.js";
 import type { Clip, Codebook, Desk, Mark, State, Tier } from "../src/types.js";
 import { clock, useLanguage } from "../src/words.js";
@@ -427,6 +427,13 @@ describe("a place on a recording", () => {
 
 describe("a refusal", () => {
   const refused = { code: "incomplete", message: "cue: the mark at 1.500 s has no label.", said: { why: "no_label", tier: "cue", at_ms: 1500 } };
+
+  it("says what to do where nothing more can be saved", () => {
+    const advice = "load the page again";
+    expect(refusalAndAdvice(refused, false, BOOK)).not.toContain(advice);
+    expect(refusalAndAdvice(refused, true, BOOK)).toContain(advice);
+    expect(refusalAndAdvice({ code: "differs", message: "" }, false)).toContain(advice);
+  });
 
   it("is told in the language of the page", () => {
     expect(refusalText(refused, BOOK)).toBe("cue: the mark at 0:01.500 has no label.");
