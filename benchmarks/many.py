@@ -35,6 +35,8 @@ from twomind.pipeline.predict import Batch, Watch, predict_all
 from twomind.pipeline.rows import Row
 
 RATE_HZ = 16000
+#: Which recordings there are, and whose.
+TABLE = "takes.csv"
 
 
 @dataclass
@@ -58,24 +60,40 @@ class Clock:
         return timed
 
 
+def takes(folder: Path, n: int, people: int, suffix: str) -> list[Path]:
+    """A folder for recordings of some people in turn, with the table that says whose they are, and
+    where each is to be.
+    """
+    folder.mkdir()
+    paths = []
+    lines = ["path,subject"]
+    for number in range(n):
+        person = f"p{number % people:04}"
+        path = folder / f"{person}_a{number:05}{suffix}"
+        paths.append(path)
+        lines.append(f"{path.name},{person}")
+    (folder / TABLE).write_text("\n".join(lines) + "\n")
+    return paths
+
+
 def make(folder: Path, n: int, people: int) -> None:
     """Sounds of a third of a second, each with words beside it."""
     rng = np.random.default_rng(0)
-    folder.mkdir()
-    lines = ["path,subject"]
-    for number in range(n):
-        path = folder / f"p{number % people:04}_a{number:05}.wav"
+    for number, path in enumerate(takes(folder, n, people, ".wav")):
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
             file.writeframes(rng.integers(-900, 900, RATE_HZ // 3, np.int16).tobytes())
         text = f"1\n00:00:00,000 --> 00:00:00,300\nwell um maybe {number}\n"
         path.with_suffix(".srt").write_text(text)
-        lines.append(f"{path.name},p{number % people:04}")
-    (folder / "takes.csv").write_text("\n".join(lines) + "\n")
 
 
 def ms(seconds: float, n: int) -> float:
     return round(1000 * seconds / n, 3)
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """What a process holds now."""
+    return round(process.memory_info().rss / 1e6, 1)
 
 
 def answers(jobs: list[Job], store: Store, out: Path, kept: Clock) -> list[Row]:
@@ -89,7 +107,7 @@ def answers(jobs: list[Job], store: Store, out: Path, kept: Clock) -> list[Row]:
         if before["n"] % each:
             return
         cpu = time.process_time()
-        part = {"mb": round(process.memory_info().rss / 1e6, 1)}
+        part = {"mb": memory_mb(process)}
         part["ms_of_an_answer"] = ms(cpu - before["cpu"], each)
         part["ms_of_the_store"] = ms(kept.cpu_s - before["kept"], each)
         kept.parts.append(part)
@@ -132,12 +150,12 @@ def shown(done: list[Row], out: Path, n: int) -> dict[str, Any]:
         )
         whole.append(replace(row, job=job))
     process = psutil.Process()
-    before_mb = process.memory_info().rss / 1e6
+    before_mb = memory_mb(process)
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     rows.write_overviews(whole, out, Options())
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     told = {"answers": n, "ms_each": ms(cpu_s, n), "all_ms_each": ms(wall_s, n)}
-    return told | {"mb_more": round(process.memory_info().rss / 1e6 - before_mb, 1)}
+    return told | {"mb_more": round(memory_mb(process) - before_mb, 1)}
 
 
 def erasures(profiles: Path, store: Store) -> list[dict[str, float]]:
@@ -168,7 +186,7 @@ def main() -> None:
         plain = {name: getattr(Store, name) for name in ("get", "put", "note")}
         for name, function in plain.items():
             setattr(Store, name, kept.around(function))
-        jobs = plan([], manifest=root / "films" / "takes.csv")
+        jobs = plan([], manifest=root / "films" / TABLE)
         done = answers(jobs, store, root / "out", kept)
         for name, function in plain.items():
             setattr(Store, name, function)

@@ -21,7 +21,7 @@ import av
 import numpy as np
 import psutil
 
-from benchmarks.many import ms
+from benchmarks.many import TABLE, memory_mb, ms, takes
 from benchmarks.record import save
 from twomind.core.store import Store
 from twomind.pipeline import predict
@@ -35,10 +35,7 @@ WIDTH, HEIGHT, N_PICTURES = 64, 48, 5
 def make(folder: Path, n: int, people: int) -> None:
     """The films, and a table that says whose they are."""
     rng = np.random.default_rng(0)
-    folder.mkdir()
-    lines = ["path,subject"]
-    for number in range(n):
-        path = folder / f"p{number % people:04}_a{number:05}.mp4"
+    for path in takes(folder, n, people, ".mp4"):
         picture = rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
         with av.open(str(path), "w") as out:
             video = out.add_stream("libx264", rate=5, options={"preset": "ultrafast"})
@@ -49,8 +46,6 @@ def make(folder: Path, n: int, people: int) -> None:
                 frame.pts = index
                 out.mux(video.encode(frame))
             out.mux(video.encode(None))
-        lines.append(f"{path.name},p{number % people:04}")
-    (folder / "takes.csv").write_text("\n".join(lines) + "\n")
 
 
 def spent_s(who: int) -> float:
@@ -73,13 +68,13 @@ class Tenths:
         if self._n % self._each:
             return
         process = psutil.Process()
-        workers = [child.memory_info().rss for child in process.children()]
+        workers = [memory_mb(child) for child in process.children()]
         now_s, cpu_s = time.perf_counter(), time.process_time()
         self.parts.append(
             {
                 "done": self._n,
-                "parent_mb": round(process.memory_info().rss / 1e6, 1),
-                "largest_worker_mb": round(max(workers, default=0) / 1e6, 1),
+                "parent_mb": memory_mb(process),
+                "largest_worker_mb": max(workers, default=0.0),
                 "all_ms_each": ms(now_s - self._begun_s, self._each),
                 "parent_ms_each": ms(cpu_s - self._cpu_s, self._each),
             }
@@ -98,17 +93,17 @@ def main() -> None:
     overview = predict.write_overviews
 
     def timed(rows: Sequence[Row], out: Path, options: Options | None = None) -> None:
-        cpu_s, before_mb = time.process_time(), psutil.Process().memory_info().rss / 1e6
+        process = psutil.Process()
+        cpu_s, before_mb = time.process_time(), memory_mb(process)
         overview(rows, out, options)
         told["overview_ms_each"] = ms(time.process_time() - cpu_s, asked.films)
-        after_mb = psutil.Process().memory_info().rss / 1e6
-        told["overview_mb_more"] = round(after_mb - before_mb, 1)
+        told["overview_mb_more"] = round(memory_mb(process) - before_mb, 1)
 
     predict.write_overviews = timed
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         make(root / "films", asked.films, asked.people)
-        jobs = plan([], manifest=root / "films" / "takes.csv")
+        jobs = plan([], manifest=root / "films" / TABLE)
         tenths = Tenths(asked.films)
         begun_s = time.perf_counter()
         batch = Batch(Options(), root / "out", Store(root / "store", ""), asked.workers)

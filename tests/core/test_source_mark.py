@@ -201,6 +201,19 @@ def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     as_in_a_new_process()
 
 
+def test_the_folder_of_the_store_is_private_where_marks_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there later is measures of people."""
+    folder = tmp_path / "cache" / "twomind"
+    monkeypatch.setenv("TWOMIND_STORE", str(folder))
+    as_in_a_new_process()
+    source_mark("twomind.core.spool")
+    as_in_a_new_process()
+    assert (folder / "marks.json").is_file()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_where_nothing_can_be_kept_marks_are_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

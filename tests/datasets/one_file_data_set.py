@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from twomind.datasets import common, fakes
 from twomind.datasets.base import Folder
-from twomind.datasets.checking import film_length_s, is_drawn
+from twomind.datasets.checking import film_header, is_drawn
 from twomind.datasets.frames import Clock, FrameFolder
 from twomind.datasets.protocols import Take
 from twomind.types import Recording, Task
@@ -53,8 +53,9 @@ class Sittings(Folder):
         found = []
         for name, row in self.rows.items():
             film = self.root / "films" / f"{name}.mp4"
-            length_s = film_length_s(film)
-            found.append(Recording(name, row["person"], film, duration_s=length_s, drawn=drawn))
+            header = film_header(film)
+            of_film = {"duration_s": header.length_s, "drawn": drawn or header.drawn}
+            found.append(Recording(name, row["person"], film, **of_film))
         return tuple(found)
 
     def label(self, task_name: str, recording_id: str) -> int | None:

@@ -19,6 +19,7 @@ from twomind.core.store import default_root
 from twomind.datasets import dataset_names, load_dataset, open_dataset
 from twomind.datasets.bah import PLUGIN as BAH
 from twomind.datasets.bah_fake import fake as fake_bah
+from twomind.datasets.fakes import unmark_drawn
 from twomind.datasets.protocols import PROTOCOLS, rules
 
 NAMES = dataset_names()
@@ -108,15 +109,30 @@ def test_every_protocol_that_is_offered_can_be_made(name: str, fakes: dict[str, 
 def test_the_layout_alone_says_which_data_set_it_is(name: str, copy) -> None:  # type: ignore[no-untyped-def]
     root = copy(name)
     assert open_dataset(root).name == name
-    (root / "study.json").unlink()
+    unmark_drawn(root)
     data = open_dataset(root)
     assert data.name == name
     if name != "people":  # that folder holds nothing but synthetic people
         assert not any(r.drawn for r in data.recordings()), (
-            "without its mark a folder is of real people"
+            "without any mark a folder is of real people"
         )
     (root / "DRAWN").touch()
     assert all(r.drawn for r in open_dataset(root).recordings())
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN if name != "unbc"])  # that has no films
+def test_a_film_that_says_so_is_of_a_synthetic_person_in_whatever_folder(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+    root = copy(name)
+    (root / "study.json").unlink()
+    assert all(r.drawn for r in open_dataset(root).recordings() if r.media.is_file())
+    # One that does not is of a real person, beside others that do.
+    data = open_dataset(root)
+    first = next(r for r in data.recordings() if r.media.is_file())
+    unmark_drawn(first.media.parent)
+    if name != "people":
+        drawn = {r.id: r.drawn for r in open_dataset(root).recordings()}
+        assert drawn[first.id] is False
+        assert any(drawn.values())
 
 
 @pytest.mark.parametrize("name", KNOWN)

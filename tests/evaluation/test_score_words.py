@@ -13,8 +13,11 @@ from click.testing import CliRunner
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_split
+from twomind.datasets.fakes import unmark_drawn
+from twomind.datasets.own import Own
 from twomind.evaluation.words import score_words
 from twomind.evaluation.words_card import train_words
+from twomind.evaluation.words_run import is_drawn
 from twomind.models.words.additive import ngram_values
 from twomind.models.words.recogniser import WordsRecogniser
 from twomind.training import words as wt
@@ -200,6 +203,13 @@ def test_a_model_of_drawn_people_says_so_and_refuses_real_ones(tmp_path) -> None
         "100",
     ]
     assert "this model learnt from synthetic people" in CliRunner().invoke(main, call).stderr
+
+
+def test_a_listed_film_that_says_so_makes_the_words_those_of_synthetic_people(tmp_path) -> None:
+    root = Own.fake(tmp_path / "own")
+    (root / "study.json").unlink()
+    assert is_drawn(root)
+    assert not is_drawn(unmark_drawn(root))
 
 
 @pytest.mark.slow

@@ -652,3 +652,25 @@ def test_a_graph_that_still_follows_somebody_is_not_used_again() -> None:
     free = Free()
     tracker_mesh._SPARE.give(("one", 1), free)
     assert free.closed
+
+
+def test_a_graph_that_broke_over_a_picture_sent_ahead_is_closed_all_the_same() -> None:
+    closed = []
+
+    class Broken:
+        @property
+        def _graph(self) -> Any:
+            return self
+
+        def wait_until_idle(self) -> None:
+            raise RuntimeError("CalculatorGraph::Run() failed")
+
+        def close(self) -> None:
+            closed.append(self)
+
+    finder = MeshFinder()
+    broken = Broken()
+    finder._graphs["one"] = broken
+    finder._sent = np.zeros((4, 4, 3), np.uint8)
+    finder.close()
+    assert closed == [broken]

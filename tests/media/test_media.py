@@ -422,9 +422,7 @@ def test_prefetch_gives_the_same_items(plain: Path) -> None:
     assert facts(prefetch(stream(plain), 3)) == facts(stream(plain))
 
 
-def test_prefetch_passes_errors_on_and_stops_early() -> None:
-    import threading
-
+def test_prefetch_passes_errors_on() -> None:
     def broken() -> Any:
         yield 1
         raise KeyError("inside")
@@ -433,6 +431,11 @@ def test_prefetch_passes_errors_on_and_stops_early() -> None:
     assert next(items) == 1
     with pytest.raises(KeyError, match="inside"):
         next(items)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_prefetch_stops_a_source_that_waits_for_room(n: int) -> None:
+    import threading
 
     ended = threading.Event()
 
@@ -443,28 +446,11 @@ def test_prefetch_passes_errors_on_and_stops_early() -> None:
         finally:
             ended.set()
 
-    items = prefetch(endless(), 2)
+    items = prefetch(endless(), n)
     next(items)
     items.close()
     assert ended.is_set()
     assert not [t for t in threading.enumerate() if t.name == "twomind-prefetch"]
-
-
-def test_prefetch_stops_a_source_that_waits_for_room() -> None:
-    import threading
-
-    ended = threading.Event()
-
-    def source() -> Any:
-        try:
-            yield from range(100)
-        finally:
-            ended.set()
-
-    items = prefetch(source(), 1)
-    next(items)
-    items.close()
-    assert ended.is_set()
 
 
 def test_small_pictures_are_decoded_by_one_thread(plain: Path) -> None:

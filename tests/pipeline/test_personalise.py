@@ -22,11 +22,12 @@ from twomind.core.errors import BadInput
 from twomind.core.settings import FILE
 from twomind.core.store import Ledger
 from twomind.evaluation.merging import differences
+from twomind.evaluation.orders import ORDERS
 from twomind.evaluation.runs import find_runs, load_run, save_run
 from twomind.evaluation.windows import Labels, Windows
 from twomind.models.base import BaseModel, complete
 from twomind.pipeline import fixed_model
-from twomind.pipeline.personalise import Place, Talk, personalise
+from twomind.pipeline.personalise import Place, Talk, _title, personalise
 from twomind.pipeline.personalise_methods import ALL, chosen_methods, configured, within_guard
 from twomind.pipeline.personalise_settings import (
     SCHEMA,
@@ -242,6 +243,14 @@ def trained_model(folder: Path) -> Path:
     labels = Labels(study, task, Windows(None))
     fitted(labels, study.features, "face", fold).save(folder)
     return folder
+
+
+def test_titles_name_the_order_of_the_stream_in_the_language_of_the_page() -> None:
+    english = [_title("biovid", "targets-2", order, "en") for order in ORDERS]
+    french = [_title("biovid", "targets-2", order, "fr") for order in ORDERS]
+    assert english[0] == "biovid, targets-2, shuffled stream"
+    assert french[0] == "biovid, targets-2, suite mélangée"
+    assert not any("stream" in title for title in french)
 
 
 def test_a_trained_model_is_compared_as_it_is(tmp_path: Path) -> None:

@@ -10,14 +10,16 @@ from twomind.pipeline.settings import PREDICT
 
 
 @pytest.mark.parametrize(
-    "question", ["17", "Q8", "question 0", 9, "99999999999999999999", "-1", "1.5"]
+    "question", ["17", "Q8", "question 0", 9, "99999999999999999999", "-1", "1.5", "17.", "(8)"]
 )
 def test_a_number_that_does_not_exist_is_refused_with_those_that_do(question):
     with pytest.raises(BadInput, match=r"there is no question .* 1 \(neutral\), .* 7 \(hesitant\)"):
         refuse_unknown(question, tuple(BAH_QUESTIONS))
 
 
-@pytest.mark.parametrize("question", [None, "", "7", "Q7", 7, 7.0, "7.0", "Why 17?", "Name 2 pets"])
+@pytest.mark.parametrize(
+    "question", [None, "", "7", "Q7:", 7, 7.0, "7.0", "Why 17?", "Name 2 pets"]
+)
 def test_numbers_that_exist_and_texts_are_allowed(question):
     refuse_unknown(question)
 

@@ -73,6 +73,13 @@ class Desk:
         self.coders.append(self.world.coder(told["link"]))
         return str(told["id"])
 
+    def one(self) -> tuple[TestClient, str, str]:
+        """A coder with one recording: who asks, where it is asked for, and its name."""
+        (recording,) = self.record()
+        self.coder("Ann")
+        self.assign(0, recording)
+        return self.coders[0], f"/api/coder/recordings/{recording}", recording
+
     def assign(self, coder: int, recording: str) -> None:
         coders.assign(self.world.place, "ada", self.ids[coder], recording)
 
@@ -235,10 +242,7 @@ def test_bytes_that_are_no_film_say_so(desk: Desk) -> None:
 
 
 def test_every_action_is_a_version_and_can_be_undone_and_redone(desk: Desk) -> None:
-    (recording,) = desk.record()
-    desk.coder("Ann")
-    desk.assign(0, recording)
-    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    client, path, _ = desk.one()
     steps = [[mark("ah", k, k + 1) for k in range(n)] for n in range(1, 4)]
     for number, marks in enumerate(steps):
         assert save(client, path, number, marks)["marks"] == marks
@@ -263,10 +267,7 @@ def test_every_action_is_a_version_and_can_be_undone_and_redone(desk: Desk) -> N
 
 @pytest.mark.slow
 def test_two_windows_do_not_overwrite_each_other(desk: Desk) -> None:
-    (recording,) = desk.record()
-    desk.coder("Ann")
-    desk.assign(0, recording)
-    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    client, path, recording = desk.one()
     save(client, path, 0, whole((1, 2)))
     late = client.put(f"{path}/marks", json={"after": 0, "marks": []})
     assert (late.status_code, late.json()["error"]) == (409, "differs")
@@ -401,6 +402,26 @@ def test_whoever_did_the_clips_before_they_were_gold_is_let_in(desk: Desk) -> No
         agree_again(desk, clip, whole((16_000, 29_000)))
     bad = desk.coders[1].get("/api/coder/recordings").json()["admission"]
     assert bad == {"admitted": True}
+
+
+@pytest.mark.slow
+def test_whoever_was_sent_back_comes_in_by_what_they_code_alone(desk: Desk) -> None:
+    first, second, other = gold_desk(desk)
+    desk.coder("drifted")
+    desk.assign(0, other)
+    for clip in (first, second):
+        desk.code(0, clip, whole((500, 1500)))
+    path = f"/api/researcher/coding/admission/{desk.ids[0]}"
+    assert desk.team.delete(path).status_code == 204
+    # The team agrees on another recording, which becomes a measure too: that is no new coding.
+    desk.agree(other, whole((500, 1500)))
+    assert desk.team.put(f"/api/researcher/coding/gold/{other}").status_code == 204
+    told = desk.coders[0].get("/api/coder/recordings").json()["admission"]
+    assert (told["admitted"], told["done"]) == (False, 2)
+    done = f"/api/researcher/coding/recordings/{first}/done/{desk.ids[0]}"
+    assert desk.team.delete(done).status_code == 204
+    desk.code_again(0, first, whole((500, 1500)))
+    assert desk.coders[0].get("/api/coder/recordings").json()["admission"] == {"admitted": True}
 
 
 def agree_again(desk: Desk, clip: str, marks: list[dict[str, Any]]) -> None:
@@ -545,10 +566,7 @@ def test_agreement_is_what_twomind_agree_says_of_the_files(desk: Desk, tmp_path:
 
 @pytest.mark.slow
 def test_a_coder_goes_on_in_elan_and_comes_back(desk: Desk, tmp_path: Path) -> None:
-    (recording,) = desk.record()
-    desk.coder("Ann")
-    desk.assign(0, recording)
-    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    client, path, recording = desk.one()
     marks = [
         mark("answer", 0, 1987, "A/H", "sure"),
         mark("ah", 3, 1001, "hesitancy", "unsure"),
@@ -578,10 +596,7 @@ def test_a_coder_goes_on_in_elan_and_comes_back(desk: Desk, tmp_path: Path) -> N
 
 
 def test_nothing_is_marked_twice_and_what_stands_twice_can_be_mended(desk: Desk) -> None:
-    (recording,) = desk.record()
-    desk.coder("Ann")
-    desk.assign(0, recording)
-    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    client, path, _ = desk.one()
     gaze = mark("cue-facial", 3, 1001, "gaze")
     again = {**gaze, "certainty": "sure"}
     save(client, path, 0, [gaze, {**gaze, "label": "smile"}, {**gaze, "tier": "cue-body"}])
@@ -605,10 +620,7 @@ def _refused(client: TestClient, path: str, body: dict[str, Any], what: str = "m
 
 
 def test_a_page_can_say_every_refusal_of_marks_in_its_own_language(desk: Desk) -> None:
-    (recording,) = desk.record()
-    desk.coder("Ann")
-    desk.assign(0, recording)
-    client, path = desk.coders[0], f"/api/coder/recordings/{recording}"
+    client, path, _ = desk.one()
     answer = mark("answer", 0, 2000, "A/H")
     wrong = {
         "unknown_tier": [mark("nose", 0, 1)],

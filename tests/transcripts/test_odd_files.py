@@ -34,6 +34,7 @@ SEGMENTS["segments"].append({"start": 3, "end": 4, "text": "I would.", "speaker"
     [
         # A colon after a time in brackets, too, says that a name stands before it.
         ("a.txt", "P1 [00:01]: How?\nP2 [00:04]: I would.\nP1 [00:09]: Good.\n", "P2", "I would."),
+        ("a.txt", "P1 [00:01]: How [00:02]: old?\nP2 [00:04]: I am.\n", "P1", "How old?"),
         # Who begins other lines is named inside a line too.
         ("a.txt", "INT: How?\nRESP: I would. INT: Good. RESP: Yes.\n", "RESP", "I would. Yes."),
         (
@@ -61,9 +62,11 @@ def test_who_speaks(
         # The numbers of subtitles with blank lines between everything; one that is said.
         ("a.srt", "1\n\n00:00:01,000 --> 00:00:02,000\n\nI\n\n\n2\n\n00:00:03,000 --> 00:00:04,000\n\n7\n", "I 7"),
         ("a.srt", "00:00:01,000 --> 00:00:02,000\n42\n\n00:00:03,000 --> 00:00:04,000\nso\n", "42 so"),
+        ("a.srt", "00:00:01,000 --> 00:00:02,000\nOld?\n\n12\n\n00:00:03,000 --> 00:00:04,000\nso\n", "Old? 12 so"),
         ("a.srt", "1\n00:00:01,000 --> 00:00:02,000\nI would\\Nlike it\n", "I would like it"),
         ("a.txt", "I would\n\nPage 3 of 4\n\n- 2 -\n\nlike it\n", "I would like it"),
         ("a.txt", "I would may\u00adbe like it\n", "I would maybe like it"),
+        ("a.json", json.dumps({"text": "I would may\u00adbe"}), "I would maybe"),
         ("a.json", json.dumps({"text": "I would", "segments": []}), "I would"),
         ("a.yaml", "- {start: 1, end: 2, text: yes}\n- {start: 2, end: 3, text: 12:30}\n", "yes 12:30"),
     ],
@@ -80,6 +83,7 @@ ELAN_TAB = "Begin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\tAnna\n"
     [
         ("a.csv", "word,start,end\nI,1,2\nwould,2,3\n"),
         ("a.csv", "start_ms,end_ms,text\n1000,2000,I\n2000,3000,would\n"),
+        ("a.csv", "start_ms,end_ms,text\n00:01.000,00:02.000,I\n00:02.000,00:03.000,would\n"),
         ("a.csv", "begin,duration,utterance\n1,1,I\n2,1,would\n"),
         ("a.csv", "1,2,I\n2,3,would\n"),
         ("a.txt", "Begin Time - msec\tEnd Time - msec\tText\n1000\t2000\tI\n2000\t3000\twould\n"),

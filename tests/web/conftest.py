@@ -47,6 +47,7 @@ def is_current(web: Path) -> bool:
     folders = [web / name / "src" for name in ("recorder", *pages)]
     sources = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     settings = [*web.glob("*.json"), *web.glob("*/*.json"), *web.glob("*/*.ts")]
+    sources += web.glob("*.ts")  # what several pages share
     sources += [*settings, *(web / name / "index.html" for name in pages)]
     oldest_built = min(path.stat().st_mtime for path in built)
     return max(path.stat().st_mtime for path in sources) < oldest_built

@@ -547,6 +547,12 @@ def test_who_comes_back_finds_what_was_begun_and_where_they_were(
     desk.press("z")
     desk.told("what was begun is dropped")
     assert len(studio.marks(who, 0)) == 1
+    # The language that was chosen stays when the page is loaded again.
+    page.click("text=Français")
+    desk.back()
+    page.reload()
+    desk.back()
+    assert page.get_attribute("html", "lang") == "fr"
     # Another coder in this tab sees nothing of it.
     page.goto(studio.links[1])
     page.wait_for_selector(".recordings li >> nth=2")

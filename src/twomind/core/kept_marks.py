@@ -14,7 +14,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from twomind.core.files import write_text
+from twomind.core.files import make_private, write_text
 from twomind.core.store import default_root
 from twomind.types.plain import Plain
 
@@ -53,6 +53,9 @@ class KeptMarks:
             label: What it is of.
             folder: Where the tables lie that it was made from too.
             source: Hash of what it must have been made from.
+
+        Returns:
+            It; None where there is none, or it was made from something else.
         """
         record = self._records.get(label)
         try:
@@ -77,6 +80,8 @@ class KeptMarks:
         self._is_new = False
         whole = {"maker": self._maker, "records": dict(self._records)}
         with contextlib.suppress(OSError):
+            # It may be the first file in the folder of the store, whose measures are of people.
+            make_private(self._path.parent)
             write_text(self._path, json.dumps(whole))
 
 

@@ -62,7 +62,8 @@ class Dataset(Protocol):
     label, no entry and no folder; a task or protocol that it does not have raises ``BadInput``.
 
     **Synthetic people.** A folder that says so (:func:`twomind.datasets.checking.is_drawn`) gives
-    recordings with ``drawn=True``; so does every ``fake``.
+    recordings with ``drawn=True``, and so does a film that says so of itself
+    (:func:`twomind.datasets.checking.film_header`); so does every ``fake``.
 
     **Consent.** Before a film gets into a report, the files ``people.csv``, ``participants.csv``
     and ``meta_data.yml`` of the folders around it are looked at

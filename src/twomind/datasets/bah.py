@@ -23,7 +23,7 @@ from twomind.datasets import bah_check, bah_fake, bah_files, common
 from twomind.datasets.bah_files import Video
 from twomind.datasets.bah_splits import read_split, video_id
 from twomind.datasets.base import Folder
-from twomind.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
+from twomind.datasets.checking import Finding, Report, film_header, film_stamps_s, is_drawn, shown
 from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
 from twomind.datasets.people import METADATA, read_metadata
 from twomind.datasets.protocols import Take
@@ -257,8 +257,8 @@ class Bah(Folder):
         found = []
         for video in self.videos.values():
             film = self.films.get(video.id)
-            duration_s = film_length_s(film) if film else float("nan")
-            words = self._words(video, duration_s)
+            header = film_header(film)
+            words = self._words(video, header.length_s)
             if words:
                 spoken.setdefault(video.subject, Counter())[words.language or ""] += 1
             recording = Recording(
@@ -266,9 +266,9 @@ class Bah(Folder):
                 subject=video.subject,
                 media=film or self.base / video.path,
                 question=video.question,
-                duration_s=duration_s,
+                duration_s=header.length_s,
                 segments=self._segments(video.id),
-                drawn=drawn,
+                drawn=drawn or header.drawn,
             )
             found.append(words.of(recording, words.source) if words else recording)
         languages = {}

@@ -24,6 +24,7 @@ from twomind.core.errors import BadInput
 from twomind.datasets import Dataset, Report, leaks
 from twomind.datasets.checking import is_drawn
 from twomind.datasets.consent import refused
+from twomind.datasets.fakes import unmark_drawn
 from twomind.datasets.protocols import Take, rules
 from twomind.types import Fold, Task
 
@@ -315,9 +316,7 @@ def check_consent(dataset: type[Dataset], root: Path) -> None:
                 f"{recording.id}: {subject} refused, and nothing around the film says so"
             )
     with _copy_of(root) as copy:
-        for name in ("study.json", "DRAWN"):
-            (copy / name).unlink(missing_ok=True)
-        real = dataset(copy)
+        real = dataset(unmark_drawn(copy))
         people = real.people()
         for recording in real.recordings():
             subject = recording.subject

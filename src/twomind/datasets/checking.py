@@ -4,6 +4,7 @@ share.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,14 @@ from twomind.core.errors import BadInput
 from twomind.core.files import read_json
 from twomind.datasets.images import IMAGE_SUFFIXES, picture_fault
 from twomind.media.endings import missing_bytes
-from twomind.media.probe import declared_s, open_media, origin_s, probe, video_stream
+from twomind.media.probe import (
+    declared_s,
+    is_tagged_drawn,
+    open_media,
+    origin_s,
+    probe,
+    video_stream,
+)
 from twomind.types import Progress
 
 Item = TypeVar("Item")
@@ -257,6 +265,46 @@ def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
     )
 
 
+@dataclass(frozen=True)
+class FilmHeader:
+    """What a film's container declares.
+
+    Args:
+        length_s: its end; nan when it is not declared.
+        drawn: whether the film says that its person is synthetic.
+    """
+
+    length_s: float = math.nan
+    drawn: bool = False
+
+
+def film_header(path: Path | None) -> FilmHeader:
+    """What a film declares, without decoding; nothing when it is absent or unreadable.
+
+    A data set's recording is of a synthetic person where the folder says so (:func:`is_drawn`) or
+    the film.
+
+    Args:
+        path: the film; None where there is none.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from twomind.datasets.checking import film_header
+        >>> from twomind.datasets.fakes import tiny_film
+        >>> with TemporaryDirectory() as folder:
+        ...     film_header(tiny_film(Path(folder) / "a1.mp4"))
+        FilmHeader(length_s=0.5, drawn=True)
+    """
+    if path is None or not path.is_file():
+        return FilmHeader()
+    try:
+        with open_media(path) as container:
+            return FilmHeader(declared_s(container), is_tagged_drawn(container))
+    except BadInput:
+        return FilmHeader()
+
+
 def film_length_s(path: Path) -> float:
     """Declared end of a film in seconds, without decoding; nan when undeclared, absent or
     unreadable.
@@ -270,11 +318,7 @@ def film_length_s(path: Path) -> float:
         >>> film_length_s(Path("absent.mp4"))
         nan
     """
-    try:
-        with open_media(path) as container:
-            return declared_s(container)
-    except BadInput:
-        return float("nan")
+    return film_header(path).length_s
 
 
 def film_stamps_s(path: Path) -> np.ndarray:

@@ -18,7 +18,7 @@ from twomind.datasets.checking import (
     Report,
     counted,
     film_fault,
-    film_length_s,
+    film_header,
     gaps,
     is_drawn,
     picture_faults,
@@ -126,15 +126,16 @@ class Clips(Folder):
             match = self.parse(name)
             subject = match["subject"]
             film = parts.get("film")
+            header = film_header(film)
             expected = self.root / self.film_folders[0] / subject / f"{name}.mp4"
             recording = Recording(
                 id=name,
                 subject=subject,
                 media=film or expected,
                 question=match.groupdict().get("task"),
-                duration_s=film_length_s(film) if film else float("nan"),
+                duration_s=header.length_s,
                 words_reason=self.words_reason,
-                drawn=drawn,
+                drawn=drawn or header.drawn,
             )
             found.append(recording)
         return tuple(found)

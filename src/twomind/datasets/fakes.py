@@ -69,6 +69,23 @@ def tiny_crop(path: Path, seed: int | Sequence[int] = 0, side_px: int = 16) -> P
     return path
 
 
+def unmark_drawn(root: Path) -> Path:
+    """Take away whatever says that the people of a folder are synthetic: its marks, and the tags of
+    its films. For tests of what is asked of real people.
+
+    Args:
+        root: folder of the data set.
+    """
+    for name in ("study.json", "DRAWN"):
+        (root / name).unlink(missing_ok=True)
+    tag = DRAWN_COMMENT.encode()
+    for path in root.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        if tag in content:
+            path.write_bytes(content.replace(tag, b"-" * len(tag)))
+    return root
+
+
 def mark_drawn(root: Path, layout: str, seed: int) -> Path:
     """``study.json``: these people are synthetic.
 

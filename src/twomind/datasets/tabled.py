@@ -22,7 +22,7 @@ from twomind.datasets.checking import (
     Report,
     counted,
     film_fault,
-    film_length_s,
+    film_header,
     is_drawn,
     shown,
 )
@@ -251,16 +251,16 @@ class Tabled(Folder):
         found = []
         for row in self.rows.values():
             media = self.media(row)
-            duration_s = film_length_s(media) if media.is_file() else float("nan")
+            header = film_header(media)
             spans = self._spans(row) or ()
             recording = Recording(
                 id=row.id,
                 subject=row.subject,
                 media=media,
                 question=row.question,
-                duration_s=duration_s,
+                duration_s=header.length_s,
                 segments=tuple(Segment(a, b, "present", "coder") for a, b in spans),
-                drawn=drawn,
+                drawn=drawn or header.drawn,
             )
             found.append(self._with_words(row, recording))
         return tuple(found)

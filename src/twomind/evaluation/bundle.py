@@ -92,9 +92,8 @@ def _lettered(value: Foreign) -> Foreign:
 
 def _with_spelled(arrays: bytes, sums: re.Pattern[bytes], spelling: Mapping[int, int]) -> bytes:
     """A file of arrays with the sums in its header spelled otherwise; nothing else moves."""
-    end = 8 + int.from_bytes(
-        arrays[:8], "little"
-    )  # safetensors: length of the header, header, values
+    # Safetensors: length of the header in 8 bytes, header, values.
+    end = 8 + int.from_bytes(arrays[:8], "little")
 
     def spelled(found: re.Match[bytes]) -> bytes:
         return found[0].decode().translate(spelling).encode()

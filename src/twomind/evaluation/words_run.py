@@ -12,7 +12,9 @@ from twomind.core.errors import BadInput
 from twomind.datasets import checking
 from twomind.datasets.answers import divided, read_answers
 from twomind.datasets.bah_splits import Answer
+from twomind.datasets.own import Own
 from twomind.datasets.people import people_around
+from twomind.datasets.surroundings import TABLE
 from twomind.evaluation import machine, shortcuts
 from twomind.evaluation.breakdown import GROUPS
 from twomind.evaluation.runs import save_run
@@ -189,9 +191,14 @@ def store_words_run(
 
 def is_drawn(data: Path) -> bool:
     """Whether the data's folder, or one of the three above it, says that its people are synthetic, as
-    data sets do.
+    data sets do; or a film that its table lists says so of itself.
     """
     folder = data if data.is_dir() else data.parent
     folder = folder.resolve()
     places = [folder, *list(folder.parents)[:3]]
-    return any(checking.is_drawn(place) for place in places)
+    if any(checking.is_drawn(place) for place in places):
+        return True
+    if not (data / TABLE).is_file():
+        return False
+    listed = Own(data)
+    return any(checking.film_header(listed.media(row)).drawn for row in listed.rows.values())

@@ -255,6 +255,12 @@ def _first_frame(
     return None
 
 
+def is_tagged_drawn(container: av.container.InputContainer) -> bool:
+    """Whether a film says of itself that its person is synthetic."""
+    comments = (v for k, v in container.metadata.items() if k.lower() == "comment")
+    return any(DRAWN_COMMENT in comment for comment in comments)
+
+
 def probe(path: Path) -> MediaInfo:
     """What the container declares; decodes one picture to know its size and rotation.
 
@@ -274,7 +280,6 @@ def probe(path: Path) -> MediaInfo:
                 f"{path}: expected moving pictures or sound, but the {container.format.name} file "
                 f"holds {kinds}."
             )
-        comment = next((v for k, v in container.metadata.items() if k.lower() == "comment"), "")
         problems = _stream_problems(container)
         width_px = height_px = rotation_deg = 0
         if video is not None:
@@ -303,7 +308,7 @@ def probe(path: Path) -> MediaInfo:
             height_px=height_px,
             rotation_deg=rotation_deg,
             origin_s=origin_s(container),
-            drawn=DRAWN_COMMENT in comment,
+            drawn=is_tagged_drawn(container),
             problems=tuple(problems),
         )
 

@@ -29,8 +29,9 @@ def plain(text: str) -> str:
     return " ".join(words)
 
 
-#: "7", "Q7", "question 7", and as tables write it: "7.0".
+#: "7", "Q7", "question 7", and as tables write it: "7.0"; without what may stand around it.
 _NUMBER = re.compile(r"(?:(?:q|question)[\s_.:#-]*|#)?([+-]?\d+(?:[.,]\d+)?)")
+_AROUND = " \t\n()[].:;?!"
 
 
 def is_number(question: str | int | None) -> bool:
@@ -40,7 +41,7 @@ def is_number(question: str | int | None) -> bool:
 
 def _number(question: str) -> str:
     """The number that names a question, without zeros that say nothing; empty where none does."""
-    found = _NUMBER.fullmatch(question.strip().lower())
+    found = _NUMBER.fullmatch(question.strip(_AROUND).lower())
     if found is None:
         return ""
     number = float(found[1].replace(",", "."))

@@ -28,6 +28,7 @@ from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 from twomind.reporting.harm_page import HarmSettings, write_harm
 from twomind.reporting.leaderboard import report
 from twomind.reporting.leaderboard_top import Origin
+from twomind.reporting.messages import Language, Texts
 from twomind.training import clip_au_folds, dsfda_folds
 from twomind.training.described import Described, fitted
 from twomind.types import Access, Adapter, Fold, Run, Task
@@ -133,12 +134,11 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         if models.fixed:
             notes = fixed_model.notes_on(settings.compare.model, settings.compare.allow_drawn)
             fixed_model.note_on_runs(_runs_of(place, order), models.name, notes)
-        stream = order.replace("_", "-")
-        title = f"{dataset.name}, {settings.data.protocol}, {stream} stream"
+        language = settings.report.language
+        title = _title(dataset.name, settings.data.protocol, order, language)
         pages = place.out / order
         origin = Origin(_command(place), SCHEMA.changed(settings), "harm.html")
         folders = [_runs_of(place, order)]
-        language = settings.report.language
         board = report(
             folders, pages, metric="macro_f1", title=title, origin=origin, language=language
         )
@@ -146,6 +146,12 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         how = HarmSettings(title, board="leaderboard.html", language=language)
         harms.append(write_harm(runs, pages, how))
     return Compared(n_runs, left_out, models.cards, boards, harms, models.unread)
+
+
+def _title(dataset: str, protocol: str, order: str, language: Language) -> str:
+    """Of the pages of one order of the stream."""
+    stream = Texts(language).name("stream", order)
+    return f"{dataset}, {protocol}, {stream}"
 
 
 def _command(place: Place) -> str:

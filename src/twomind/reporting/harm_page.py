@@ -80,6 +80,11 @@ def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, Plain]:
     Args:
         runs: of all methods, without adaptation and guarded ones too.
         tolerance: points of macro-F1 from which on somebody is harmed.
+
+    Returns:
+        By method: ``saw`` (in words), ``level`` (what is judged), ``walked`` (what it answers one by
+        one), ``means`` (:class:`twomind.evaluation.harm.HarmReport`) and ``seeds`` (person → seed →
+        :class:`twomind.evaluation.harm.PersonHarm`).
     """
     found: dict[str, Plain] = {}
     for method, (mine, partners) in by_method(runs).items():
@@ -170,8 +175,8 @@ def _blocks(found: _Found, s: HarmSettings, drawn: bool, t: Texts) -> list[Block
     if s.board:
         links.insert(0, Link(t("harm.board"), s.board))
     blocks.append(Links(tuple(links)))
-    for one in list(found.values())[:1]:
-        told = _units(one, t)
+    if found:
+        told = _units(next(iter(found.values())), t)
         blocks.append(Text(t("harm.how_to_read", tolerance=f"{s.tolerance:g}", **told)))
     for method, one in found.items():
         blocks.append(Text(method, "h2"))

@@ -17,7 +17,11 @@ from twomind.server import audit, coding, reviewing
 from twomind.server.coding_agreement import agreement_of
 from twomind.server.place import Place, stamp
 from twomind.server.refused import Refused, not_found
-from twomind.server.tables import Coder, Coding, Gold
+from twomind.server.tables import Audit, Coder, Coding, Gold
+
+#: What the audit log says of a coder.
+_LET_IN = "admitted a coder"
+_SENT_BACK = "admission taken back"
 
 
 def gold(reading: Transaction) -> list[str]:
@@ -133,11 +137,21 @@ def judge(place: Place, coder_id: str) -> None:
 
 
 def judge_all(place: Place) -> None:
-    """The same for every coder: what they are measured by has changed."""
+    """The same for every coder: what they are measured by has changed. Whom a researcher sent back
+    comes in by what they code, not by what the team does.
+    """
     with place.database.reading() as reading:
         coders = list(reading.scalars(select(Coder.id).where(Coder.revoked.is_(False))))
-    for coder_id in coders:
+        waiting = [coder_id for coder_id in coders if not _was_sent_back(reading, coder_id)]
+    for coder_id in waiting:
         judge(place, coder_id)
+
+
+def _was_sent_back(reading: Transaction, coder_id: str) -> bool:
+    """Whether the last that was decided about a coder is that they go back to the gold clips."""
+    lines = select(Audit.what).where(Audit.about == coder_id, Audit.what.in_((_LET_IN, _SENT_BACK)))
+    last = reading.scalars(lines.order_by(Audit.id.desc()).limit(1)).first()
+    return last == _SENT_BACK
 
 
 def admit(place: Place, by: str, coder_id: str, yes: bool) -> None:
@@ -154,8 +168,7 @@ def admit(place: Place, by: str, coder_id: str, yes: bool) -> None:
         if coder is None or coder.revoked:
             raise not_found()
         coder.admitted = place.now() if yes else None
-        what = "admitted a coder" if yes else "admission taken back"
-        audit.note(place, writing, by, what, coder_id)
+        audit.note(place, writing, by, _LET_IN if yes else _SENT_BACK, coder_id)
 
 
 def drift(place: Place, coder_id: str) -> list[dict[str, Any]]:

@@ -105,6 +105,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
     times_at = _times_at(lines)
     first = min(times_at, default=0)
     before = [line for line in lines[:first] if line.strip() and not line.strip().isdigit()]
+    is_numbered = any(line.strip().isdigit() for line in lines[:first])
     if before and kind != "WebVTT":
         yield Cue(math.nan, math.nan, before)
     for i, following in pairwise([*times_at, len(lines)]):
@@ -116,7 +117,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
             unplaced = _unplaced(body[shown_until:], following < len(lines))
             body = body[:shown_until]
         elif following < len(lines):
-            body = _without_next_number(body)
+            body = _without_next_number(body, is_numbered)
         start_s, end_s = times_at[i]
         mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
         beside = _beside(lines[i])
@@ -125,15 +126,17 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
 
 
-def _without_next_number(body: list[str]) -> list[str]:
-    """A SubRip cue's lines without the number of the next one, whatever blank lines are below it."""
+def _without_next_number(body: list[str], is_numbered: bool) -> list[str]:
+    """A SubRip cue's lines without the number of the next one; in a file that has numbers, whatever
+    blank lines are below it.
+    """
     filled = [k for k, line in enumerate(body) if line.strip()]
     if not filled or not body[filled[-1]].strip().isdigit():
         return body
     last = filled[-1]
     is_above = last + 1 == len(body)  # right above the times
     stands_alone = len(filled) > 1 and filled[-2] + 1 < last
-    return body[:last] if is_above or stands_alone else body
+    return body[:last] if is_above or (is_numbered and stands_alone) else body
 
 
 def _with_milliseconds(lines: list[str]) -> list[str]:

@@ -41,12 +41,19 @@ def parse(text: str, suffix: str, duration_s: float = math.nan) -> Parsed:
     Raises:
         BadInput: the text is not what its suffix promises.
     """
-    # Where a word may be parted at the end of a line: not a part of how it is written.
-    parsed = _parse(text.replace("\u00ad", ""), suffix, duration_s)
-    texts = [span.text for span in parsed.spans]
+    parsed = _parse(_unparted(text), suffix, duration_s)
+    # Once more: JSON and YAML may write a character by its number.
+    spans = tuple(span.saying(_unparted(span.text)) for span in parsed.spans)
+    parsed = replace(parsed, spans=spans)
+    texts = [span.text for span in spans]
     if not all(map(_is_whole, [*texts, parsed.language or ""])):
         raise BadInput("expected text, got halves of characters (lone surrogates) in it")
     return parsed
+
+
+def _unparted(text: str) -> str:
+    """A text without soft hyphens, where a word may be parted at the end of a line."""
+    return text.replace("\N{SOFT HYPHEN}", "")
 
 
 #: How files begin that are read under their own ending, or not at all → what they are.

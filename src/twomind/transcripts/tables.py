@@ -234,8 +234,9 @@ def _is_time(cell: str) -> bool:
 
 def _span(row: Sequence[str], columns: _Columns) -> Span:
     """One row; without text where it has none."""
-    start_s = _time_s(_cell(row, columns.start))
-    end_s = _time_s(_cell(row, columns.end))
+    per_s = 1000 if columns.milliseconds else 1
+    start_s = _time_s(_cell(row, columns.start), per_s)
+    end_s = _time_s(_cell(row, columns.end), per_s)
     times = _cell(row, columns.times)
     marked = MARKED.fullmatch(times)
     free = at_start(times)
@@ -245,11 +246,9 @@ def _span(row: Sequence[str], columns: _Columns) -> Span:
     elif free is not None and not free[1]:
         start_s, end_s = free[0].start_s, free[0].end_s
     elif times:
-        start_s = _time_s(times)
+        start_s = _time_s(times, per_s)
     if math.isnan(end_s):
-        end_s = start_s + _time_s(_cell(row, columns.length))
-    if columns.milliseconds:
-        start_s, end_s = start_s / 1000, end_s / 1000
+        end_s = start_s + _time_s(_cell(row, columns.length), per_s)
     speaker = _cell(row, columns.speaker).rstrip(":")
     return Span(_cell(row, columns.text), start_s, end_s, speaker=speaker)
 
@@ -259,9 +258,11 @@ def _cell(row: Sequence[str], k: int) -> str:
     return row[k] if 0 <= k < len(row) else ""
 
 
-def _time_s(cell: str) -> float:
-    """Seconds of a number or of a time on a clock; nan where it is neither."""
+def _time_s(cell: str, per_s: int) -> float:
+    """Seconds of a number, of which so many are a second, or of a time on a clock; nan where it is
+    neither.
+    """
     if _is_number(cell):
-        return _number(cell)
+        return _number(cell) / per_s
     free = at_start(cell)
     return free[0].start_s if free is not None else math.nan

@@ -222,17 +222,23 @@ def _cut(text: str) -> list[Stamp | str]:
     pieces: list[Stamp | str] = []
     begin = 0
     for match in MARKED.finditer(text):
-        before = text[begin : match.start()].strip()
+        before = _without_colon(text[begin : match.start()], pieces)
         if before:
             pieces.append(before)
         pieces.append(stamp_of(match, sure=True))
         begin = match.end()
-    rest = text[begin:].strip()
-    if pieces and isinstance(pieces[-1], Stamp) and rest.startswith(":"):
-        rest = rest[1:].strip()
+    rest = _without_colon(text[begin:], pieces)
     if rest:
         pieces.append(rest)
     return pieces
+
+
+def _without_colon(text: str, pieces: list[Stamp | str]) -> str:
+    """What follows the pieces of a line, without the colon that may stand behind a time."""
+    said = text.strip()
+    if pieces and isinstance(pieces[-1], Stamp) and said.startswith(":"):
+        return said[1:].strip()
+    return said
 
 
 def _with_name(pieces: list[Stamp | str], free: bool, colon: bool) -> _Line:

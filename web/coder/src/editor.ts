@@ -24,7 +24,7 @@ import {
   twice,
   withEdge,
 } from "./marks.js";
-import { refusalText } from "./refusals.js";
+import { refusalAndAdvice } from "./refusals.js";
 import { isRefusal, Saver } from "./saver.js";
 import { Timeline } from "./timeline.js";
 import type { Choice, Clip, Codebook, Desk, Mark, State, Tier } from "./types.js";
@@ -309,7 +309,7 @@ export class Editor {
     this.area.dataset.revision = String(state.revision);
     const done = this.clip.others === undefined ? t("is_done") : t("team_done");
     let told = saving === "refused" ? "" : t(saving);
-    if (refusal !== null) told = `${refusalText(refusal, this.codebook)} ${t("load_again")}`;
+    if (refusal !== null) told = refusalAndAdvice(refusal, true, this.codebook);
     else if (this.told !== "" && saving === "saved") told = this.told;
     this.status.textContent = state.done === null ? told : done;
     this.status.className = saving === "unsaved" || saving === "refused" ? "saving warning" : "saving";
@@ -738,7 +738,7 @@ export class Editor {
     try {
       this.saver.state = await ask();
     } catch (error) {
-      this.say(isRefusal(error) ? refusalText(error, this.codebook) : t("offline"));
+      this.say(isRefusal(error) ? refusalAndAdvice(error, false, this.codebook) : t("offline"));
       return false;
     }
     const before = this.chosen;

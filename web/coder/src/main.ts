@@ -1,5 +1,6 @@
 import { button, el, show } from "../../participant/src/dom.js";
 import { Left, Turn } from "../../participant/src/turn.js";
+import { forgetLanguage, keepLanguage, keptLanguage } from "../../language.js";
 import { Api, ApiError } from "./api.js";
 import { bench, forgetDesks } from "./bench.js";
 import { refusalText } from "./refusals.js";
@@ -20,6 +21,7 @@ function frame(app: App | null): void {
     NAMES[other],
     () => {
       setLanguage(other);
+      keepLanguage(() => sessionStorage, other);
       if (app === null) void main();
       else void page(app);
     },
@@ -137,6 +139,7 @@ async function main(): Promise<void> {
     else {
       // Who comes by a link may be somebody else.
       forgetDesks();
+      forgetLanguage(() => sessionStorage);
       await api.enter(token);
       // What opens the door is not left in the address.
       if (isLink()) history.replaceState(null, "", location.pathname);
@@ -162,5 +165,5 @@ window.addEventListener("hashchange", () => {
     void main();
   } else if (running !== null) void page(running);
 });
-setLanguage(firstLanguage(location.pathname, navigator.languages));
+setLanguage(keptLanguage(() => sessionStorage) ?? firstLanguage(location.pathname, navigator.languages));
 void main();

@@ -17,6 +17,12 @@ export function refusalText(refusal: Refusal, codebook?: Codebook): string {
   return currentLanguage() === "en" ? message : t("refused_other", { message });
 }
 
+/** The same, and what to do where this page can save nothing more. */
+export function refusalAndAdvice(refusal: Refusal, isOver: boolean, codebook?: Codebook): string {
+  const why = refusalText(refusal, codebook);
+  return isOver || refusal.code === "differs" ? `${why} ${t("load_again")}` : why;
+}
+
 /** What the gaps of a sentence are filled with. */
 function values(said: Record<string, unknown>, codebook: Codebook | undefined): Record<string, string> {
   const found: Record<string, string> = {};

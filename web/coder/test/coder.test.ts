@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import messages from "../src/messages.json" with { type: "json" };
 import { Film } from "../src/film.js";
+import { forgetLanguage, keepLanguage, keptLanguage } from "../../language.js";
 import { forget, keep, type Kept, kept } from "../src/kept.js";
 import {
   appeared,
@@ -22,7 +23,7 @@ import {
   twice,
   withEdge,
 } from "../src/marks.js";
-import { refusalText } from "../src/refusals.js";
+import { refusalAndAdvice, refusalText } from "../src/refusals.js";
 import { Saver } from "../src/saver.js";
 import type { Clip, Codebook, Desk, Mark, State, Tier } from "../src/types.js";
 import { clock, useLanguage } from "../src/words.js";
@@ -366,18 +367,43 @@ describe("the line of time", () => {
   });
 });
 
-describe("a place on a recording", () => {
-  class Memory {
-    private readonly all = new Map<string, string>();
-    getItem = (name: string): string | null => this.all.get(name) ?? null;
-    setItem = (name: string, text: string): void => void this.all.set(name, text);
-    removeItem = (name: string): void => void this.all.delete(name);
-    key = (k: number): string | null => [...this.all.keys()][k] ?? null;
-    get length(): number {
-      return this.all.size;
-    }
+class Memory {
+  private readonly all = new Map<string, string>();
+  getItem = (name: string): string | null => this.all.get(name) ?? null;
+  setItem = (name: string, text: string): void => void this.all.set(name, text);
+  removeItem = (name: string): void => void this.all.delete(name);
+  key = (k: number): string | null => [...this.all.keys()][k] ?? null;
+  get length(): number {
+    return this.all.size;
   }
+}
 
+describe("the language that was chosen", () => {
+  it("is kept until it is forgotten", () => {
+    const tab = new Memory();
+    const store = (): Memory => tab;
+    expect(keptLanguage(store)).toBe(null);
+    keepLanguage(store, "fr");
+    expect(keptLanguage(store)).toBe("fr");
+    forgetLanguage(store);
+    expect([keptLanguage(store), tab.length]).toEqual([null, 0]);
+  });
+
+  it("is none where something else is kept, or nothing may be", () => {
+    const tab = new Memory();
+    keepLanguage(() => tab, "fr");
+    tab.setItem(tab.key(0) ?? "", "de");
+    expect(keptLanguage(() => tab)).toBe(null);
+    const forbidden = (): Memory => {
+      throw new Error("SecurityError");
+    };
+    keepLanguage(forbidden, "fr");
+    forgetLanguage(forbidden);
+    expect(keptLanguage(forbidden)).toBe(null);
+  });
+});
+
+describe("a place on a recording", () => {
   const here: Kept = { frame: 7, speed: 2, zoom: 1.5, chosen: mark(0, 9), begun: { tier: "ah", frame: 4 } };
 
   it("is kept for each desk, and forgotten for another coder", () => {
@@ -401,6 +427,13 @@ describe("a place on a recording", () => {
 
 describe("a refusal", () => {
   const refused = { code: "incomplete", message: "cue: the mark at 1.500 s has no label.", said: { why: "no_label", tier: "cue", at_ms: 1500 } };
+
+  it("says what to do where nothing more can be saved", () => {
+    const advice = "load the page again";
+    expect(refusalAndAdvice(refused, false, BOOK)).not.toContain(advice);
+    expect(refusalAndAdvice(refused, true, BOOK)).toContain(advice);
+    expect(refusalAndAdvice({ code: "differs", message: "" }, false)).toContain(advice);
+  });
 
   it("is told in the language of the page", () => {
     expect(refusalText(refused, BOOK)).toBe("cue: the mark at 0:01.500 has no label.");

@@ -1,5 +1,6 @@
 import { button, el, show } from "../../participant/src/dom.js";
 import { Left, Turn } from "../../participant/src/turn.js";
+import { keepLanguage, keptLanguage } from "../../language.js";
 import { Api, ApiError } from "./api.js";
 import type { App } from "./app.js";
 import { adjudicate } from "./pages/adjudicate.js";
@@ -89,6 +90,7 @@ function languages(api: Api, app: App | null): HTMLElement {
     NAMES[other],
     () => {
       setLanguage(other);
+      keepLanguage(() => sessionStorage, other);
       if (app === null) ask(api);
       else void app.again();
     },
@@ -130,5 +132,5 @@ window.addEventListener("unhandledrejection", (event) => {
   const retry = button(t("retry"), () => location.reload());
   show(t("problem"), el("p", {}, problemText(event.reason)), retry);
 });
-setLanguage(firstLanguage(location.pathname, navigator.languages));
+setLanguage(keptLanguage(() => sessionStorage) ?? firstLanguage(location.pathname, navigator.languages));
 void main();

@@ -496,7 +496,8 @@ class MeshFinder:
 
     def close(self) -> None:
         if self._sent is not None:
-            collect(self._graphs["one"])
+            with contextlib.suppress(RuntimeError):  # it broke over the picture
+                collect(self._graphs["one"])
         self._packed = self._sent = None
         for name, graph in self._graphs.items():
             _SPARE.give(self._kind(name), graph)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from twomind.media.probe import DRAWN_COMMENT
+from twomind.media.probe import DRAWN_COMMENT, is_tagged_drawn
 from twomind.server.sealed import Film
 
 _FORMATS = {".webm": "webm", ".mp4": "mp4"}
@@ -48,7 +48,7 @@ def _remux(film: Film, path: Path) -> None:
         av.open(film, "r") as source,
         av.open(str(path), "w", format=format, container_options=options) as target,
     ):
-        if DRAWN_COMMENT in str(source.metadata):
+        if is_tagged_drawn(source):
             # Synthetic people stay told apart; nothing else of what the browser wrote is kept.
             target.metadata["comment"] = DRAWN_COMMENT
         streams = {}
