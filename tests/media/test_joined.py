@@ -112,6 +112,25 @@ def test_where_the_second_film_is_cut_the_first_is_whole(name: str, tmp_path: Pa
     assert ending(path).sentence == ""
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "of-a-browser.webm"])
+def test_a_film_that_was_cut_and_one_behind_it(name: str, tmp_path: Path) -> None:
+    """As a recorder that broke down and began again leaves it."""
+    first, second = content(name, N_FIRST), content(name, N_SECOND)
+    path = tmp_path / name
+    silent = 0
+    for end in np.linspace(0.5 * len(first), 0.98 * len(first), 25).astype(int):
+        path.write_bytes(first[:end] + second)
+        found = ending(path)
+        assert found.next_at == end
+        silent += not found.sentence
+    assert silent <= 1, "a cut that falls just before a block does not show"
+    times_s, _, told = read(path)
+    assert len(times_s) <= N_FIRST
+    assert {JOINED, found.sentence} <= {*told.problems}
+    path.write_bytes(first + bytes(300) + second)
+    assert ending(path).next_at in (len(first), len(first) + 300)
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "of-a-browser.webm", "a.wav", "a.ogg", "a.flac"])
 def test_three_joined_films_and_one_of_another_kind(name: str, tmp_path: Path) -> None:
     first, second = content(name, N_FIRST), content(name, N_SECOND)

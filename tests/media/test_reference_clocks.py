@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from twomind.core.errors import BadInput
 from twomind.media import stream as media
 from twomind.media.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
-from twomind.media.clock import PictureClock
+from twomind.media.clock import PictureClock, Restart
 from twomind.media.endings import missing_bytes
 from twomind.media.probe import Orientation, declared_s, orientation, origin_s
 from twomind.media.stream import MediaStream
@@ -744,6 +744,7 @@ def test_the_report_ends_with_the_later_of_pictures_and_sound(tmp_path: Path) ->
             nan,
             0.0,
         )
+        one._restart = Restart()
         one._video = one._audio = object()
         one._done, one._broke_off = True, False
         one._n_frames, one._n_samples = 2, 8

@@ -31,6 +31,9 @@ _OF_A_FILM = {
 }
 #: Elements of a Matroska file that hold others, and stand in one row with a cluster.
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+#: The first bytes of a head, how many hold what is written in it, and what kind of document it says.
+_EBML_BEGIN, _HEAD = b"\x1a\x45\xdf\xa3", 80
+_DOCUMENTS = (b"\x42\x82\x84webm", b"\x42\x82\x88matroska")
 _BESIDE_A_CLUSTER = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1043A770)
 _CUES = 0x1C53BB6B
 #: How far a cluster is looked for behind an element that claims more bytes than there are: where
@@ -105,7 +108,7 @@ def _of_start(file: BinaryIO, size: int) -> Ending | None:
     head = file.read(3 * _TS_PACKET)
     if head[:4] in (b"RIFF", b"RF64"):
         return _of_riff(file, size)
-    if head[:4] == b"\x1a\x45\xdf\xa3":
+    if head[:4] == _EBML_BEGIN:
         return _of_matroska(file, size)
     if head[:4] == b"OggS":
         return _of_ogg(file, size)
@@ -302,6 +305,27 @@ def _vint(file: BinaryIO, keep_marker: bool) -> tuple[int, int] | None:
 
 
 def _of_matroska(file: BinaryIO, size: int) -> Ending:
+    found = _walk(file, size)
+    next_at = found.next_at
+    if not next_at and (found.sentence or not found.told):
+        # Where a film is cut or damaged, the walk may have run past the head of the next.
+        next_at = _head_behind(file, 1)
+    return replace(_walk(file, next_at), next_at=next_at) if next_at else found
+
+
+def _head_behind(file: BinaryIO, start: int) -> int:
+    """Where a head stands in the file, from a byte on; 0 where none does."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(_EBML_BEGIN, start)
+        while at > 0:
+            head = content[at : at + _HEAD]
+            if any(kind in head for kind in _DOCUMENTS):
+                return at
+            at = content.find(_EBML_BEGIN, at + 1)
+    return 0
+
+
+def _walk(file: BinaryIO, size: int) -> Ending:
     """Walk the elements to the end of the file. One of unknown size is entered, others are passed
     over.
     """
@@ -319,9 +343,11 @@ def _of_matroska(file: BinaryIO, size: int) -> Ending:
         if name == _SEGMENT and length is not None:
             # What a file of known size lacks is known; what it holds need not be looked at.
             end = body + length
+            if end >= size:
+                return Ending(end - size)
             following = _element(file, end)
             is_head = following is not None and following[0] == _EBML
-            return Ending(max(0, end - size), next_at=end if is_head else 0)
+            return Ending(next_at=end if is_head else _head_behind(file, 1))
         if name in (_SEGMENT, _CLUSTER) and length is None:
             at = body
             continue
@@ -329,7 +355,7 @@ def _of_matroska(file: BinaryIO, size: int) -> Ending:
             return Ending(told=False)
         if body + length > size:
             claimed = body + length - size
-            return Ending(told=False) if _cluster_after(file, body) else Ending(claimed)
+            return Ending(told=False) if _cluster_within(file, body, size) else Ending(claimed)
         bounded = name in _BESIDE_A_CLUSTER
         at = body + length
     return Ending(told=has_index and bounded)
@@ -354,15 +380,15 @@ def _cut_element(file: BinaryIO, at: int, size: int) -> Ending:
     else damage.
     """
     file.seek(at)
-    rest = file.read(12)
+    rest = file.read(min(12, size - at))
     if at + len(rest) == size and rest[:1] != b"\0":
         return Ending(why="the last block is not whole")
     return Ending(told=False)
 
 
-def _cluster_after(file: BinaryIO, at: int) -> bool:
+def _cluster_within(file: BinaryIO, at: int, size: int) -> bool:
     file.seek(at)
-    return _CLUSTER.to_bytes(4, "big") in file.read(_SEARCH)
+    return _CLUSTER.to_bytes(4, "big") in file.read(min(_SEARCH, size - at))
 
 
 # --- Ogg

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import getincrementaldecoder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,8 @@ def _why_unreadable(path: Path) -> str:
         )
     if b"\0" not in head:
         try:
-            head[:-4].decode("utf-8")
+            # A letter may be cut at the end of what was read.
+            getincrementaldecoder("utf-8")().decode(head)
         except UnicodeDecodeError:
             pass
         else:
