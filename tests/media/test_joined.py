@@ -199,6 +199,11 @@ def test_fragments_that_go_on_behind_a_repeated_head_are_one_film(tmp_path: Path
     assert ending(path).next_at == 0
     path.write_bytes(whole[: heads[1]] + head + whole[heads[0] :])
     assert ending(path).next_at == heads[1]
+    # A program that counts the fragments from one again behind each head.
+    again = bytearray(whole[heads[1] :])
+    again[20:24] = whole[heads[0] + 20 : heads[0] + 24]
+    path.write_bytes(whole[: heads[1]] + head + again)
+    assert ending(path).next_at == 0
 
 
 def test_an_index_without_a_head_is_of_another_film_too(tmp_path: Path) -> None:

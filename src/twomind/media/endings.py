@@ -29,6 +29,8 @@ _OF_A_FILM = {
     *("ftyp", "styp", "moov", "moof", "mdat", "mfra"),
     *("sidx", "free", "skip", "wide", "uuid"),
 }
+#: How much of a fragment's head is looked at for its time, which stands among the first entries.
+_MOST_OF_A_HEAD = 4096
 #: Elements of a Matroska file that hold others, and stand in one row with a cluster.
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 #: The first bytes of a head, how many hold what is written in it, and what kind of document it says.
@@ -165,7 +167,7 @@ def _next_of_iso(path: Path, boxes: list[tuple[str, int, int]]) -> int:
     """Where another film begins: at a second head (ftyp) or, in files of before heads were written, a
     second index (moov), behind the content of the first.
 
-    A film in fragments may repeat both before fragments that go on: these count on.
+    A film in fragments may repeat both before fragments that go on: their times go on too.
     """
     kinds = [kind for kind, _, _ in boxes]
     has_head = "ftyp" in kinds
@@ -183,15 +185,21 @@ def _next_of_iso(path: Path, boxes: list[tuple[str, int, int]]) -> int:
 
 
 def _first_number(path: Path, boxes: list[tuple[str, int, int]]) -> int | None:
-    """The number of the first fragment among boxes; None where there is none."""
-    at = next((at for kind, at, _ in boxes if kind == "moof"), None)
-    if at is None:
+    """When the first fragment among boxes begins, in units of its own; its number where it does not say
+    when; None where there is none.
+    """
+    found = next(((at, length) for kind, at, length in boxes if kind == "moof"), None)
+    if found is None:
         return None
+    at, length = found
     with open(path, "rb") as file:
         file.seek(at + 8)
-        head = file.read(16)
-    is_head = len(head) == 16 and head[4:8] == b"mfhd"
-    return int.from_bytes(head[12:], "big") if is_head else None
+        content = file.read(min(length, _MOST_OF_A_HEAD))
+    begin = content.find(b"tfdt")
+    if begin >= 0:
+        n_bytes = 8 if content[begin + 4 : begin + 5] == b"\1" else 4
+        return int.from_bytes(content[begin + 8 : begin + 8 + n_bytes], "big")
+    return int.from_bytes(content[12:16], "big") if content[4:8] == b"mfhd" else None
 
 
 def _of_iso(boxes: list[tuple[str, int, int]], size: int) -> Ending:
