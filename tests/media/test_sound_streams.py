@@ -24,20 +24,23 @@ SOUNDS = {
     "silence": np.zeros(len(_TIMES_S)),
     "dither": (_RNG.random(len(_TIMES_S)) - _RNG.random(len(_TIMES_S))) * _STEP,
     "speech": 0.3 * np.sin(2 * np.pi * 440 * _TIMES_S) * (_TIMES_S > 2.0),
+    "short speech": 0.3 * np.sin(2 * np.pi * 440 * _TIMES_S[: RATE_HZ // 2]),
     "whisper": 0.001 * np.sin(2 * np.pi * 440 * _TIMES_S) * (_TIMES_S > 2.5),
     "constant": np.full(len(_TIMES_S), 0.1),
     "no numbers": np.full(len(_TIMES_S), np.nan),
 }
 
 
-def film(path: Path, sounds: tuple[str, ...], codec: str = "pcm_s16le") -> Path:
+def film(
+    path: Path, sounds: tuple[str, ...], codec: str = "pcm_s16le", pictures_s: float = LENGTH_S
+) -> Path:
     """A film with these sounds, each in a stream of two channels."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
         streams = [out.add_stream(codec, rate=RATE_HZ, layout="stereo") for _ in sounds]
         packets: list[av.Packet] = []
-        for k in range(int(10 * LENGTH_S)):
+        for k in range(int(10 * pictures_s)):
             picture = np.full((64, 64, 3), 3 * k, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = k, Fraction(1, 10)
@@ -49,6 +52,14 @@ def film(path: Path, sounds: tuple[str, ...], codec: str = "pcm_s16le") -> Path:
         for packet in packets:
             out.mux(packet)
     return path
+
+
+def test_a_longer_stream_that_is_not_heard_is_no_missing_end(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mkv", ("silence", "short speech"), pictures_s=1.0)
+    source = stream(path)
+    assert sum(1 for _ in source) > 10
+    assert source.info.sound_index == 2
+    assert not source.report.truncated
 
 
 def encoded(stream_: av.AudioStream, values: np.ndarray) -> list[av.Packet]:

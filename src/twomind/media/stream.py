@@ -132,6 +132,8 @@ class MediaStream:
                 or "nothing"
             )
             raise BadInput(f"{path}: asked for {asked}, and the file has none.")
+        # Streams beside the two that can be read; their ends are not known.
+        self._has_more = _n_timed(self._container) > self.info.has_video + self.info.has_audio
         if self._video is not None:
             # Frame threads would hold back errors and pictures to later packets; slices keep them
             # where they belong.
@@ -347,11 +349,11 @@ class MediaStream:
             return told
         if self._broke_off:
             return "truncated: the end of the file could not be read"
-        # A stream that was not asked for may be the longer one, so only a full pass can be held to
-        # the declaration.
-        full = (self._video is not None or not self.info.has_video) and (
-            self._audio is not None or not self.info.has_audio
-        )
+        # A stream that is not read may be the longer one, so only a full pass can be held to the
+        # declaration.
+        has_seen = self._video is not None or not self.info.has_video
+        has_heard = self._audio is not None or not self.info.has_audio
+        full = has_seen and has_heard and not self._has_more
         if full and not math.isnan(duration_s) and self._declared_s - duration_s > TRUNCATED_S:
             return (
                 f"truncated: ends at {duration_s:.2f} s, its container declares "
@@ -362,6 +364,15 @@ class MediaStream:
 
 def _sound_of(container: av.container.InputContainer, index: int) -> av.AudioStream:
     return next(stream for stream in container.streams.audio if stream.index == index)
+
+
+def _n_timed(container: av.container.InputContainer) -> int:
+    """How many streams have a length: all but cover art and attached files."""
+    import av
+
+    picture = av.stream.Disposition.attached_pic
+    timed = [s for s in container.streams if s.type != "attachment" and not s.disposition & picture]
+    return len(timed)
 
 
 def _threads_for(video: av.VideoStream) -> int:
