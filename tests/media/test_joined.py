@@ -4,6 +4,7 @@ else stands behind a film is no film.
 
 from __future__ import annotations
 
+import io
 import struct
 from fractions import Fraction
 from functools import cache
@@ -16,6 +17,7 @@ import pytest
 
 import media_files as make
 from media.test_endings import tone, without_sizes
+from twomind.media import endings
 from twomind.media.endings import ending, iso_boxes
 from twomind.media.probe import JOINED
 from twomind.media.stream import Samples, StreamReport, stream
@@ -139,6 +141,16 @@ def test_three_joined_films_and_one_of_another_kind(name: str, tmp_path: Path) -
     assert ending(path).next_at == len(first)
     path.write_bytes(first + content("index-last.mp4", N_FIRST))
     assert JOINED not in read(path)[2].problems
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 100])
+def test_bytes_are_found_wherever_pieces_of_the_file_end(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "_PIECE", size)
+    content = b"fLaC" + b"fLaCfLaX" * 20 + b"fLaC"
+    expected = [at for at in range(3, len(content)) if content[at:].startswith(b"fLaC")]
+    assert [*endings._places(io.BytesIO(content), b"fLaC", 3)] == expected
 
 
 def box(kind: bytes, inner: bytes) -> bytes:

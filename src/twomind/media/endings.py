@@ -12,7 +12,6 @@ container tells, the second begins at a known byte, and what is judged is the en
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -46,6 +45,8 @@ _OGG_PAGE, _OGG_BEGIN, _OGG_END = 27, 0x02, 0x04
 _FLAC = (b"fLaC\0\0\0\x22",)
 _FLV = tuple(b"FLV\x01" + bytes([kinds]) + b"\0\0\0\x09" for kinds in (1, 4, 5))
 _TS_PACKET, _TS_SYNC = 188, 0x47
+#: Bytes that are searched at a time.
+_PIECE = 1 << 20
 #: Files of which the answer is kept.
 _KEPT = 64
 
@@ -126,9 +127,29 @@ def _of_start(file: BinaryIO, size: int) -> Ending | None:
 
 def _again(file: BinaryIO, begins: tuple[bytes, ...]) -> int:
     """Where in the file one of these begins stands once more; 0 where none does."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        places = [content.find(begin, 1) for begin in begins]
-    return min((at for at in places if at > 0), default=0)
+    places = [next(_places(file, begin, 1), 0) for begin in begins]
+    return min((at for at in places if at), default=0)
+
+
+def _places(file: BinaryIO, wanted: bytes, start: int) -> Iterator[int]:
+    """Where these bytes stand in the file, from a byte on. It is read and not mapped to memory: a file
+    that shrinks meanwhile would end the process.
+    """
+    at = start
+    kept = b""
+    while True:
+        file.seek(at + len(kept))
+        new = file.read(_PIECE)
+        content = kept + new
+        found = content.find(wanted)
+        while found >= 0:
+            yield at + found
+            found = content.find(wanted, found + 1)
+        if not new:
+            return
+        # What may be the beginning of these bytes is looked at again.
+        kept = content[-(len(wanted) - 1) :]
+        at += len(content) - len(kept)
 
 
 def _next_form(file: BinaryIO, declared: int) -> int:
@@ -323,13 +344,11 @@ def _of_matroska(file: BinaryIO, size: int) -> Ending:
 
 def _head_behind(file: BinaryIO, start: int) -> int:
     """Where a head stands in the file, from a byte on; 0 where none does."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        at = content.find(_EBML_BEGIN, start)
-        while at > 0:
-            head = content[at : at + _HEAD]
-            if any(kind in head for kind in _DOCUMENTS):
-                return at
-            at = content.find(_EBML_BEGIN, at + 1)
+    for at in _places(file, _EBML_BEGIN, start):
+        file.seek(at)
+        head = file.read(_HEAD)
+        if any(kind in head for kind in _DOCUMENTS):
+            return at
     return 0
 
 
