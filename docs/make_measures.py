@@ -80,7 +80,11 @@ visit (one of 0.1 counts as `energy`): the voice of a visit with another one is 
 `summary.voice.remarks`. A fusion model keeps the one of its training (a card of 0.1 counts as `energy`): `predict`
 measures with it, and asking for another one by name is refused.
 
-**Which channels.** A single channel is taken as it is. Several are judged over the whole recording. A channel that is
+**Which stream, which channels.** Of a file with several sound streams (a recorder of screens writes one for each
+source) the first that carries sound is heard, everywhere: one that is silent over the whole file, or carries nothing
+beyond dither (-78 dB under full scale), gives way. The report and `media.problems` in `summary.json` say which. The
+player of the report is the browser's, which plays the stream that it likes.
+A single channel is taken as it is. Several are judged over the whole recording. A channel that is
 silent (40 dB under the loudest), steady noise (less than 6 dB between its quiet and loud parts) or clipped where
 another one holds the same sound is left out; so is that for the lowest tones. Where a layout has a centre, it carries
 the speech and is used alone, unless it is silent or 20 dB under the others. Where two cancel each other (correlation

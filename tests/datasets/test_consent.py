@@ -85,6 +85,30 @@ def test_a_file_of_that_name_that_is_none_states_nothing(tmp_path: Path, text: s
     assert not refused(tmp_path / "bo" / "film.mp4", "bo")
 
 
+_NO = "subject,consent_publication\nbo,no\n"
+#: Tables with a refusal that are written otherwise than the manual has it, and what is known then.
+_OTHERWISE = {
+    "semicolons": (_NO.replace(",", ";").encode(), "unreadable"),
+    "tabs": (_NO.replace(",", "\t").encode(), "unreadable"),
+    "UTF-16": (_NO.encode("utf-16"), "unreadable"),
+    "Latin-1": ((_NO + "rené,no\n").encode("latin-1"), "unreadable"),
+    "capitals above": (_NO.replace("s", "S").encode(), "unreadable"),
+    "twice, with two consents": ((_NO + "bo,yes\n").encode(), "unreadable"),
+    "lines of a Mac": (_NO.replace("\n", "\r").encode(), "no"),
+    "a mark before it": (b"\xef\xbb\xbf" + _NO.encode(), "no"),
+    "blanks": (b"subject, consent_publication\n bo , no \n", "no"),
+    "a name in capitals": (_NO.replace("bo", "BO").encode(), "no"),
+    "a yes of another name": (b"subject,consent_publication\nBO,yes\n", "unknown"),
+}
+
+
+@pytest.mark.parametrize("kind", _OTHERWISE)
+def test_a_refusal_counts_however_its_table_is_written(kind: str, tmp_path: Path) -> None:
+    content, expected = _OTHERWISE[kind]
+    (tmp_path / "people.csv").write_bytes(content)
+    assert consent.publication(tmp_path / "bo_1.mp4", "bo") == expected
+
+
 def test_a_table_of_a_data_set_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:
     root = _study(tmp_path / "own", "name,phone\nbo,1\n")
     assert refused(root / "film 0.mp4", "ada")

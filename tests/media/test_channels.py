@@ -151,6 +151,15 @@ def test_a_later_run_of_one_channel_is_laid_in_both() -> None:
     assert len(found.gaps) == 1
 
 
+def test_what_cancels_behind_the_last_whole_second_counts() -> None:
+    """Of an answer of 2.9 s, the last 0.9 s."""
+    voice = talk(1, seconds=2.9)
+    other = voice.copy()
+    other[2 * RATE :] *= -1
+    found = mixed(STEREO, other, voice)
+    assert "cancel" in found.remark
+
+
 def test_the_judgement_does_not_depend_on_how_long_the_sound_is() -> None:
     short = np.zeros((10, 2), np.float32)
     assert judge_channels(short, RATE, STEREO).used == (0, 1)

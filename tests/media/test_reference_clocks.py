@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from twomind.core.errors import BadInput
 from twomind.media import stream as media
 from twomind.media.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
-from twomind.media.clock import PictureClock
+from twomind.media.clock import PictureClock, Restart
 from twomind.media.endings import missing_bytes
 from twomind.media.probe import Orientation, declared_s, orientation, origin_s
 from twomind.media.stream import MediaStream
@@ -703,6 +703,7 @@ def missing_of(tmp_path: Path, measured: float, declared: float, **change: Any) 
         "_video": object(),
         "_audio": object(),
         "_declared_s": declared,
+        "_has_more": False,
         **change,
     }
     return MediaStream._missing(SimpleNamespace(**values), measured)  # type: ignore[arg-type]
@@ -721,6 +722,7 @@ def test_a_file_is_truncated_when_more_than_half_a_second_of_it_is_missing(tmp_p
         "the sound, which was not asked for, may be the longer"
     )
     assert missing_of(tmp_path, 9.0, 10.0, _video=None) == ""
+    assert missing_of(tmp_path, 9.0, 10.0, _has_more=True) == "", "so may another stream"
     silent = SimpleNamespace(path=tmp_path / "whole", has_video=True, has_audio=False)
     assert missing_of(tmp_path, 9.0, 10.0, _audio=None, info=silent).startswith("truncated")
     assert "could not be read" in missing_of(tmp_path, 10.0, 10.0, _broke_off=True)
@@ -744,6 +746,7 @@ def test_the_report_ends_with_the_later_of_pictures_and_sound(tmp_path: Path) ->
             nan,
             0.0,
         )
+        one._restart, one._has_more = Restart(), False
         one._video = one._audio = object()
         one._done, one._broke_off = True, False
         one._n_frames, one._n_samples = 2, 8

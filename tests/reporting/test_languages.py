@@ -36,6 +36,8 @@ from twomind.reporting.sheets import TableSettings, book
 from twomind.types import Access, Cue
 
 FRENCH = Texts("fr")
+#: What speaks of media files.
+_OF_MEDIA = {"audio", "channels", "clock", "endings", "probe", "sound_streams", "stream"}
 #: What the library says of a recording, and a page shows.
 SAID_BY = (
     *READERS,
@@ -47,7 +49,7 @@ SAID_BY = (
     SOURCE / "models" / "change_talk" / "recogniser.py",
     SOURCE / "pipeline" / "answer.py",
     SOURCE / "pipeline" / "adapt.py",
-    SOURCE / "media" / "channels.py",
+    *(SOURCE / "media" / f"{name}.py" for name in sorted(_OF_MEDIA)),
 )
 #: Their sentences that stand on no page, by the file: what a clip is refused for at enrolment, what is
 #: asked of a language model, units of tables, pieces of other sentences.
@@ -59,6 +61,7 @@ ELSEWHERE = {
     "features/describe.py": ("\0; in place of these times: \0",),
     "features/inconsistency.py": (", on two sides of “\0”",),
     "features/profile.py": (", clip not neutral", "there is no \0"),
+    "media/probe.py": ("nothing readable (is its index damaged?)",),
     "models/synthetic.py": ("Train on real people",),
     "models/fusion/input.py": ("no named columns",),
     "models/fusion/recogniser.py": ("log-odds with less without it",),

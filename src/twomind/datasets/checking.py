@@ -17,14 +17,8 @@ from twomind.core.errors import BadInput
 from twomind.core.files import read_json
 from twomind.datasets.images import IMAGE_SUFFIXES, picture_fault
 from twomind.media.endings import missing_bytes
-from twomind.media.probe import (
-    declared_s,
-    is_tagged_drawn,
-    open_media,
-    origin_s,
-    probe,
-    video_stream,
-)
+from twomind.media.opening import open_media
+from twomind.media.probe import declared_s, is_tagged_drawn, origin_s, probe, video_stream
 from twomind.types import Progress
 
 Item = TypeVar("Item")

@@ -30,6 +30,8 @@ _KNOWN = {*TABLES, *METADATA}
 _UNREADABLE = (TwomindError, OSError, ValueError, csv.Error)
 #: Words in the name of a file that may state something of people.
 _OF_PEOPLE = re.compile("people|person|participant|subject|meta|consent", re.IGNORECASE)
+#: How much of a file is searched for that word.
+_MOST_LOOKED_AT = 1 << 20
 #: A folder that was changed less than this ago may be changed once more at the same time of its
 #: clock.
 _SETTLED_NS = 3_000_000_000
@@ -60,9 +62,10 @@ def publication(media: Path, subject: str) -> Consent:
 
     The person is ``subject``, whom the table of recordings names, a folder on the way to the film,
     or the beginning of its name, as the layouts have it; else the one whose film it is by the data
-    set's own list. All of them must have agreed. The nearest folder that states something of the
-    person decides. Where nothing is stated, synthetic people may be shown, and of others it is not
-    known.
+    set's own list. All of them must have agreed. A refusal counts however its person's name is
+    written, in capitals or not; an agreement as it is written. The nearest folder that states something
+    of the person decides. Where nothing is stated, synthetic people may be shown, and of others it is
+    not known.
 
     Args:
         media: the film.
@@ -79,7 +82,7 @@ def publication(media: Path, subject: str) -> Consent:
             names |= _owner(folder, file)
         except BadInput:
             return Consent.UNREADABLE
-        asked = names & stated.keys()
+        asked = (names & stated.keys()) | _refusing(names, stated)
         if not asked and not all(stated.values()):
             # Somebody here may not be shown, and the film's name does not say whose it is.
             asked = _films(folder).get(file, set()) & stated.keys()
@@ -89,6 +92,12 @@ def publication(media: Path, subject: str) -> Consent:
         names.add(folder.name)
         drawn = drawn or is_drawn(folder)
     return Consent.YES if drawn else Consent.UNKNOWN
+
+
+def _refusing(names: set[str], stated: Mapping[str, bool]) -> set[str]:
+    """Who refused, of people who are called like these but for capitals."""
+    alike = {name.casefold() for name in names}
+    return {name for name, may in stated.items() if not may and name.casefold() in alike}
 
 
 def _owner(folder: Path, file: Path) -> set[str]:
@@ -149,15 +158,32 @@ def _stated(folder: Path, stamps: _Stamps) -> Mapping[str, bool] | None:
     files = {name for name, _, _ in stamps}
     known = files & _KNOWN
     ask_reader = bool(files - known)
+    is_read = True
     try:
         found = _of_known_files(folder, known)
     except _UNREADABLE:
         found = {}
-        ask_reader = True  # a file of this name may be something else; a data set's reader knows
-    if ask_reader:
-        of_reader = _of_reader(folder)
-        return None if of_reader is None else {**of_reader, **found}
-    return found
+        # A file of this name may be something else; a data set's reader knows.
+        ask_reader = True
+        is_read = False
+    of_reader = _of_reader(folder) if ask_reader else {}
+    if of_reader is None:
+        return None
+    if not is_read and not of_reader and any(_on_consent(folder / name) for name in known):
+        return None
+    return {**of_reader, **found}
+
+
+def _on_consent(file: Path) -> bool:
+    """Whether a file that cannot be read as a table of people may state their consent: it has the word,
+    in whatever encoding and with whatever between its cells, or cannot be opened.
+    """
+    try:
+        with open(file, "rb") as opened:
+            content = opened.read(_MOST_LOOKED_AT)
+    except OSError:
+        return True
+    return b"consent" in content.replace(b"\0", b"").lower()
 
 
 def _of_known_files(folder: Path, names: set[str]) -> dict[str, bool]:

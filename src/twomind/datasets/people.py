@@ -54,7 +54,8 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     with csv_text.table(path) as file:
         reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
         if "subject" not in columns:
             got = ", ".join(columns) or "an empty file"
             raise BadInput(f"{path}: expected a column subject, got {got}")

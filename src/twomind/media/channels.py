@@ -217,8 +217,18 @@ def _powers(block: np.ndarray, length: int) -> np.ndarray:
 
 
 def _cancelled(block: np.ndarray, length: int) -> np.ndarray:
-    """How much sound two channels share in pieces in which they cancel, and in all: ``(2, C, C)``."""
-    pieces = _pieces(block, length)
+    """How much sound two channels share in pieces in which they cancel, and in all: ``(2, C, C)``. What
+    is left behind whole pieces counts as one of its own, since it may be a third of a short answer.
+    """
+    n_whole = len(block) // length * length
+    found = _cancelled_in(_pieces(block, length))
+    if 0 < n_whole < len(block):
+        found += _cancelled_in(block[None, n_whole:])
+    return found
+
+
+def _cancelled_in(pieces: np.ndarray) -> np.ndarray:
+    """The same of pieces ``(k, length, C)``."""
     centred = pieces - pieces.mean(axis=1, keepdims=True)
     covariance = centred.transpose(0, 2, 1) @ centred
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))

@@ -18,6 +18,42 @@ MAX_PAST_END_S = 10.0
 PICTURE_GAP_S = 1.0
 
 
+#: Stamps that step back further than this, to within as much of where they began, began anew.
+_ANEW_S = 0.5
+
+
+class Restart:
+    """Whether the stamps of a file have begun anew: behind one film stands another, where no byte of
+    the container tells it (MPEG streams that were joined).
+
+    Told stream by stream, by the stamps of decoding, which never step back within a film.
+    """
+
+    def __init__(self) -> None:
+        self._first_s: dict[int, float] = {}
+        self._last_s: dict[int, float] = {}
+        self._again: set[int] = set()
+
+    def is_past(self, packet: av.Packet) -> bool:
+        """Whether a packet, the next of its stream, belongs to another film than the first packet."""
+        index = packet.stream.index
+        if index in self._again or packet.dts is None or packet.time_base is None:
+            return index in self._again
+        time_s = float(packet.dts * packet.time_base)
+        first_s = self._first_s.setdefault(index, time_s)
+        last_s = self._last_s.get(index, time_s)
+        if last_s - time_s > _ANEW_S and abs(time_s - first_s) < _ANEW_S:
+            self._again.add(index)
+            return True
+        self._last_s[index] = max(last_s, time_s)
+        return False
+
+    @property
+    def n_streams(self) -> int:
+        """How many streams have begun anew."""
+        return len(self._again)
+
+
 class PictureClock:
     """Turns a decoded picture's stamps into its time, or into None when it has no usable one.
 
@@ -82,14 +118,14 @@ class PictureClock:
         counts = (
             (
                 self.n_derived,
-                "picture(s) without a presentation stamp: time derived from their neighbours",
+                "{n} picture(s) without a presentation stamp: time derived from their neighbours",
             ),
-            (self.n_backward, "picture(s) left out: stamped before the picture shown last"),
-            (self.n_absurd, "picture(s) left out: stamped far outside the recording"),
-            (self.n_unstamped, "picture(s) left out: no stamp at all"),
-            (self.n_corrupt, "picture(s) marked damaged by the decoder"),
+            (self.n_backward, "{n} picture(s) left out: stamped before the picture shown last"),
+            (self.n_absurd, "{n} picture(s) left out: stamped far outside the recording"),
+            (self.n_unstamped, "{n} picture(s) left out: no stamp at all"),
+            (self.n_corrupt, "{n} picture(s) marked damaged by the decoder"),
         )
         holes = [f"no picture from {start:.2f} s to {end:.2f} s" for start, end in self.holes[:10]]
         if len(self.holes) > 10:
             holes.append(f"and {len(self.holes) - 10} more stretches without a picture")
-        return [f"{n} {what}" for n, what in counts if n] + holes
+        return [what.format(n=n) for n, what in counts if n] + holes

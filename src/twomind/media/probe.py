@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.media.endings import ending, iso_boxes
+from twomind.media.endings import Ending, ending
+from twomind.media.opening import PICTURES, open_media
+from twomind.media.sound_streams import sound_stream
 
 if TYPE_CHECKING:
     import av
 
-#: Containers of one still picture.
-PICTURES = ("png_pipe", "jpeg_pipe", "gif", "bmp_pipe", "webp_pipe", "tiff_pipe")
-
-#: Containers of sound and moving pictures, and still pictures. Others that FFmpeg opens (play lists
-#: that fetch further files, numbered series of pictures, subtitles, plain text as a terminal film)
-#: are refused.
-CONTAINERS = (
-    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,"
-    "flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape," + ",".join(PICTURES)
+#: Said of a file in which another film follows the one that is read (:func:`open_media`).
+JOINED = (
+    "several films are joined in this file, and only the first is read; split it, or join the films "
+    "with ffmpeg (-f concat)"
 )
+
+#: Containers in which a film behind another is told by its stamps alone.
+STAMPED = ("mpegts", "mpeg", "nut")
 
 #: Said of a file without a length and without a mark at its end.
 NOT_DECLARED = "length not declared: whether the end is missing cannot be told"
@@ -50,6 +49,7 @@ class MediaInfo:
 
     ``duration_s`` is nan when undeclared (a browser's WebM); ``rotation_deg`` is counter-clockwise,
     0, 90, 180 or 270; ``origin_s`` is the container's own stamp that becomes zero on the clock;
+    ``sound_index`` is the number, in the container, of the stream that is heard, None without sound;
     ``problems`` are sentences for a reader.
     """
 
@@ -64,76 +64,7 @@ class MediaInfo:
     origin_s: float
     drawn: bool
     problems: tuple[str, ...] = ()
-
-
-#: From this version on PyAV does not ask how to read metadata that are not UTF-8.
-_REPLACES_ALWAYS = 19
-
-
-def open_media(path: Path) -> av.container.InputContainer:
-    """Open a file for reading.
-
-    Raises:
-        BadInput: missing, a folder, empty, not a media file, or without its index; the message says
-            which.
-    """
-    import av
-
-    path = Path(path)
-    if path.is_dir():
-        raise BadInput(f"{path}: expected a media file, got a folder. Name the files in it.")
-    if not path.exists():
-        raise BadInput(f"{path}: no such file. Check the path.")
-    if not path.is_file():
-        raise BadInput(f"{path}: expected a regular file. Copy the recording to a file first.")
-    if path.stat().st_size == 0:
-        raise BadInput(
-            f"{path}: the file is empty (0 bytes). The recording or the copy failed; record or "
-            "copy "
-            "it again."
-        )
-    # The absolute path keeps a name such as "concat:a|b" from being taken for a protocol.
-    name = os.path.abspath(path)
-    options = {"format_whitelist": CONTAINERS}
-    try:
-        if int(av.__version__.partition(".")[0]) >= _REPLACES_ALWAYS:
-            return av.open(name, container_options=options)
-        # Metadata in another encoding than UTF-8 must not make a good recording unreadable.
-        return av.open(name, container_options=options, metadata_errors="replace")
-    except PermissionError as error:
-        raise BadInput(f"{path}: not allowed to read this file. Change its permissions.") from error
-    except (av.error.FFmpegError, OSError) as error:
-        raise BadInput(f"{path}: {_why_unreadable(path)} ({error.strerror or error})") from error
-
-
-def _why_unreadable(path: Path) -> str:
-    with open(path, "rb") as file:
-        head = file.read(4096)
-    if not head.strip(b"\0"):
-        return "the file holds only zeros. The copy or the download failed; copy it again."
-    boxes = iso_boxes(path)
-    whole = {kind for kind, at, length in boxes if at + length <= path.stat().st_size}
-    if boxes and "moov" not in whole:
-        return (
-            "this MP4 or MOV has no index (moov): the recording was cut off before it was "
-            "finished. "
-            "A repair tool such "
-            "as untrunc may rebuild it from a whole file of the same camera."
-        )
-    if b"\0" not in head:
-        try:
-            head[:-4].decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        else:
-            return (
-                "expected a media file, got text. Give the recording itself (a transcript goes "
-                "in beside it)."
-            )
-    return (
-        "expected a video, sound or picture file (MP4, MOV, WebM, MKV, AVI, WAV, PNG, JPEG ...); "
-        "its content is not one, or is too damaged."
-    )
+    sound_index: int | None = None
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
@@ -147,11 +78,6 @@ def video_stream(container: av.container.InputContainer) -> av.VideoStream | Non
     return None
 
 
-def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The first sound stream that can be decoded."""
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
-
-
 def origin_s(container: av.container.InputContainer) -> float:
     """The container's own start stamp in seconds: the earliest stream start, which is zero on the
     clock.
@@ -159,13 +85,12 @@ def origin_s(container: av.container.InputContainer) -> float:
     return 0.0 if container.start_time is None else container.start_time / 1_000_000
 
 
-def late_sound_s(container: av.container.InputContainer) -> float:
-    """By how much all sound is stamped too late, in seconds; 0 where it is not.
+def late_sound_s(container: av.container.InputContainer, sound: av.AudioStream | None) -> float:
+    """By how much all sound of a stream is stamped too late, in seconds; 0 where it is not.
 
     Chromium stamps a recording's first packet of sound when it leaves the encoder, and counts on
     from there: all its sound is late by the stamp of the first packet (30 to 55 ms were seen).
     """
-    sound = audio_stream(container)
     made_by = {name.lower(): value for name, value in container.metadata.items()}.get("encoder")
     if made_by != "Chrome" or sound is None:
         return 0.0
@@ -270,8 +195,9 @@ def probe(path: Path) -> MediaInfo:
     """
     path = Path(path)
     with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
-        if video is None and audio is None:
+        video = video_stream(container)
+        sound = sound_stream(path, container)
+        if video is None and sound.index is None:
             kinds = (
                 ", ".join(sorted({s.type for s in container.streams}))
                 or "nothing readable (is its index damaged?)"
@@ -280,7 +206,7 @@ def probe(path: Path) -> MediaInfo:
                 f"{path}: expected moving pictures or sound, but the {container.format.name} file "
                 f"holds {kinds}."
             )
-        problems = _stream_problems(container)
+        problems = [*_on_pictures(container), *sound.remarks]
         width_px = height_px = rotation_deg = 0
         if video is not None:
             width_px, height_px = video.codec_context.width, video.codec_context.height
@@ -294,23 +220,31 @@ def probe(path: Path) -> MediaInfo:
                 width_px, height_px = shown[::-1] if turn.transpose else shown
             problems += _on_pixels(video)
         end = ending(path)
-        if end.sentence:
-            problems.append(end.sentence)
-        elif not end.told and math.isnan(declared_s(container)) and not is_picture(container):
-            problems.append(NOT_DECLARED)
+        problems += _on_ending(container, end)
         return MediaInfo(
             path=path,
             container=container.format.name,
             duration_s=declared_s(container),
             has_video=video is not None,
-            has_audio=audio is not None,
+            has_audio=sound.index is not None,
             width_px=width_px,
             height_px=height_px,
             rotation_deg=rotation_deg,
             origin_s=origin_s(container),
             drawn=is_tagged_drawn(container),
             problems=tuple(problems),
+            sound_index=sound.index,
         )
+
+
+def _on_ending(container: av.container.InputContainer, end: Ending) -> list[str]:
+    """What is said of the end of a film, and of a film behind it."""
+    found = [JOINED] if end.next_at else []
+    if end.sentence:
+        found.append(end.sentence)
+    elif not end.told and math.isnan(declared_s(container)) and not is_picture(container):
+        found.append(NOT_DECLARED)
+    return found
 
 
 def _on_pixels(video: av.VideoStream) -> list[str]:
@@ -344,15 +278,13 @@ def as_shown_px(width_px: int, height_px: int, pixel: float) -> tuple[int, int]:
     return round(width_px * max(pixel, 1.0)), round(height_px * max(1.0 / pixel, 1.0))
 
 
-def _stream_problems(container: av.container.InputContainer) -> list[str]:
+def _on_pictures(container: av.container.InputContainer) -> list[str]:
+    """What is said where there are several streams of moving pictures."""
     import av
 
     pictures = [
         s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
     ]
-    problems = []
-    if len(pictures) > 1:
-        problems.append(f"{len(pictures)} video streams; the first one is used")
-    if len(container.streams.audio) > 1:
-        problems.append(f"{len(container.streams.audio)} sound streams; the first one is used")
-    return problems
+    if len(pictures) < 2:
+        return []
+    return [f"{len(pictures)} video streams; the first one is used"]

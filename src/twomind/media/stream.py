@@ -20,16 +20,16 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.media.audio import AudioSpool, Resampling, Samples, Waveform
-from twomind.media.clock import MAX_JUMP_S, MAX_PAST_END_S, PictureClock
+from twomind.media.clock import MAX_JUMP_S, MAX_PAST_END_S, PictureClock, Restart
 from twomind.media.endings import ending
+from twomind.media.opening import open_media
 from twomind.media.probe import (
+    JOINED,
+    STAMPED,
     MediaInfo,
     Orientation,
     as_shown_px,
-    audio_stream,
-    declared_s,
     late_sound_s,
-    open_media,
     orientation,
     origin_s,
     pixel_shape,
@@ -120,7 +120,9 @@ class MediaStream:
         self._container = open_media(path)
         self._video = video_stream(self._container) if video else None
         self._n_threads = 0
-        self._audio = audio_stream(self._container) if audio else None
+        self._audio: av.AudioStream | None = None
+        if audio and self.info.sound_index is not None:
+            self._audio = _sound_of(self._container, self.info.sound_index)
         if self._video is None and self._audio is None:
             self._container.close()
             asked = (
@@ -130,6 +132,8 @@ class MediaStream:
                 or "nothing"
             )
             raise BadInput(f"{path}: asked for {asked}, and the file has none.")
+        # Streams beside the two that can be read; their ends are not known.
+        self._has_more = _n_timed(self._container) > self.info.has_video + self.info.has_audio
         if self._video is not None:
             # Frame threads would hold back errors and pictures to later packets; slices keep them
             # where they belong.
@@ -138,11 +142,12 @@ class MediaStream:
             self._video.codec_context.thread_count = self._n_threads
         origin = origin_s(self._container)
         # What the sound is counted from: the same, but for a browser's late stamps.
-        self._origin_s = origin + late_sound_s(self._container)
-        self._declared_s = declared_s(self._container)
+        self._origin_s = origin + late_sound_s(self._container, self._audio)
+        self._declared_s = self.info.duration_s
         self._pictures = PictureClock(
             origin, math.inf if math.isnan(self._declared_s) else self._declared_s
         )
+        self._restart = Restart()
         self._sound = Resampling(sample_rate_hz)
         self._reformatter = VideoReformatter()
         self._pixel = 1.0 if self._video is None else pixel_shape(self._video)
@@ -175,7 +180,7 @@ class MediaStream:
 
     def _run(self) -> Generator[Frame | Samples, None, None]:
         try:
-            for packet in self._packets():
+            for packet in self._of_first_film(self._packets()):
                 yield from self._decode(packet.stream, packet)
             for stream in (self._video, self._audio):
                 if stream is not None:
@@ -197,9 +202,8 @@ class MediaStream:
             try:
                 for packet in self._container.demux(streams):
                     errors_in_row = 0
-                    if (
-                        packet.size
-                    ):  # the empty ones at the end ask for a flush, which is done by _run
+                    # The empty ones at the end ask for a flush, which is done by _run.
+                    if packet.size:
                         yield packet
                 self._broke_off = errors_in_row > 0
                 return
@@ -207,6 +211,16 @@ class MediaStream:
                 errors_in_row += 1
                 self._n_read_errors += 1
         self._broke_off = True
+
+    def _of_first_film(self, packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+        """Packets to where another film begins, as far as stamps alone tell it."""
+        n_streams = (self._video is not None) + (self._audio is not None)
+        is_stamped = self._container.format.name in STAMPED
+        for packet in packets:
+            if not is_stamped or not self._restart.is_past(packet):
+                yield packet
+            elif self._restart.n_streams == n_streams:
+                return
 
     def _decode(
         self, stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
@@ -305,6 +319,8 @@ class MediaStream:
 
     def _problems(self) -> list[str]:
         gaps, found = self._sound.gaps, []
+        if self._restart.n_streams:
+            found.append(JOINED)
         if self._n_bad:
             found.append(f"{self._n_bad} damaged packet(s) could not be decoded")
         if self._n_read_errors:
@@ -333,17 +349,30 @@ class MediaStream:
             return told
         if self._broke_off:
             return "truncated: the end of the file could not be read"
-        # A stream that was not asked for may be the longer one, so only a full pass can be held to
-        # the declaration.
-        full = (self._video is not None or not self.info.has_video) and (
-            self._audio is not None or not self.info.has_audio
-        )
+        # A stream that is not read may be the longer one, so only a full pass can be held to the
+        # declaration.
+        has_seen = self._video is not None or not self.info.has_video
+        has_heard = self._audio is not None or not self.info.has_audio
+        full = has_seen and has_heard and not self._has_more
         if full and not math.isnan(duration_s) and self._declared_s - duration_s > TRUNCATED_S:
             return (
                 f"truncated: ends at {duration_s:.2f} s, its container declares "
                 f"{self._declared_s:.2f} s"
             )
         return ""
+
+
+def _sound_of(container: av.container.InputContainer, index: int) -> av.AudioStream:
+    return next(stream for stream in container.streams.audio if stream.index == index)
+
+
+def _n_timed(container: av.container.InputContainer) -> int:
+    """How many streams have a length: all but cover art and attached files."""
+    import av
+
+    picture = av.stream.Disposition.attached_pic
+    timed = [s for s in container.streams if s.type != "attachment" and not s.disposition & picture]
+    return len(timed)
 
 
 def _threads_for(video: av.VideoStream) -> int:

@@ -170,9 +170,17 @@ def _cues_line(t: Texts, result: Result) -> Line:
     return _line(t, what, "ok", t("measured.cues", n=cues, each=", ".join(each)))
 
 
+def _file_lines(t: Texts, problems: Sequence[str]) -> list[Line]:
+    """What is to be known of the media file; nothing of an ordinary one."""
+    if not problems:
+        return []
+    noted = t("page.joint").join(t.said(problem) for problem in problems)
+    return [_line(t, "file", "part", t("measured.file", noted=noted))]
+
+
 def measured(result: Result, words: Values, t: Texts = ENGLISH) -> list[Line]:
-    """One line for face, voice, words and cues: a state (``ok``, ``part``, ``no``) and a
-    sentence.
+    """One line for face, voice, words and cues, and one for the file where something is to be known of
+    it: a state (``ok``, ``part``, ``no``) and a sentence.
 
     Args:
         result: the answer.
@@ -184,7 +192,8 @@ def measured(result: Result, words: Values, t: Texts = ENGLISH) -> list[Line]:
     face = _face_line(t, tracks.get("face"), notes.get("face", ""))
     summary = result.summary.get("voice", {})
     voice = _voice_line(t, tracks.get("voice"), notes.get("voice", ""), summary)
-    return [face, voice, _words_line(t, words), _cues_line(t, result)]
+    file = _file_lines(t, result.media.get("problems", ()))
+    return [face, voice, _words_line(t, words), _cues_line(t, result), *file]
 
 
 # --- the score

@@ -40,7 +40,8 @@ def _middle(media: Path) -> np.ndarray | None:
     """The key frame before the middle ``(H, W, 3)``, as it is shown; the first where the film has
     no declared length.
     """
-    from twomind.media.probe import declared_s, open_media, orientation, video_stream
+    from twomind.media.opening import open_media
+    from twomind.media.probe import declared_s, orientation, video_stream
 
     with open_media(media) as container:
         stream = video_stream(container)

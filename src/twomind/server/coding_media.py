@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from twomind.media.sound_streams import first_heard
 from twomind.server import durable, uploads
 from twomind.server.export import ending
 from twomind.server.place import Place
@@ -117,9 +118,13 @@ def remuxed(source: Any, kind: str) -> bytes:
         source: A file of bytes that can be sought in.
         kind: ``webm`` or ``mp4``.
     """
+    with av.open(source, "r") as listened:
+        heard = first_heard(listened)
+    source.seek(0)
     target = io.BytesIO()
     with av.open(source, "r") as before, av.open(target, "w", format=kind) as after:
-        taken = [*before.streams.video[:1], *before.streams.audio[:1]]
+        sound = [stream for stream in before.streams.audio if stream.index == heard]
+        taken = [*before.streams.video[:1], *sound]
         new = {one.index: after.add_stream_from_template(one) for one in taken}
         for packet in before.demux(taken):
             if packet.dts is None:

@@ -222,13 +222,17 @@ class Chunks:
     def _decode(self) -> None:
         import av
 
-        options = {"probesize": "65536", "analyzeduration": "500000", "fflags": "nobuffer"}
+        options = {"probesize": "65536", "analyzeduration": "500000"}
         resampling = Resampling(_RATE_HZ)
         with av.open(self._pipe, "r", options=options) as container:
             origin_s: float | None = None
             clock = PictureClock(0.0, math.inf)
             n = 0
-            for packet in container.demux():
+            # Of several sound streams the first is heard: of what is still to come nobody knows
+            # which of them will carry sound (:mod:`twomind.media.sound_streams`).
+            streams = container.streams
+            taken = [*streams.video[:1], *streams.audio[:1]]
+            for packet in container.demux(taken):
                 for frame in _decoded(packet):
                     unit_s = float(packet.stream.time_base or 0)
                     if origin_s is None and frame.pts is not None:
