@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from twomind.cli.main import main
 from twomind.core.errors import BadInput, MissingWeights, TwomindError
 from twomind.datasets.talk import CLASSES, said_before
 from twomind.datasets.talk_files import read_talk
@@ -196,8 +198,11 @@ def test_train_score_and_use(encoder: Encoder, data: Path, tmp_path: Path) -> No
 
 
 def test_a_damaged_network_is_refused(encoder: Encoder, data: Path, tmp_path: Path) -> None:
-    asked = Training(tmp_path / "model", Path(encoder.model), fine_tune=True)
-    scoring.train_change_talk(data, asked, FEW)
+    asked = ["train", "change-talk", "--data", str(data), "--out", str(tmp_path / "model")]
+    asked += ["--encoder", encoder.model, "--fine-tune", "--bootstrap", "100"]
+    told = CliRunner().invoke(main, asked)
+    assert told.exit_code == 0, told.output
+    assert "gain of macro-F1 over the encoder as it came" in told.output
     folder = tmp_path / "model" / "fine_tuned"
     for path in sorted(folder.iterdir()):
         whole = path.read_bytes()

@@ -176,14 +176,18 @@ def _print_table(found: Mapping[str, Any], protocol: str) -> None:
     for title, row in rows.items():
         table.add_row(title, *(_cell(row, metric) for metric in _METRICS))
     screen(width=TABLE_WIDTH).print(table)
-    gain = found["gain_over_length_position"]
-    low, high = gain["interval"]
-    click.echo(
-        f"gain of macro-F1 over length + position: {gain['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
-    )
+    _print_gain("length + position", found["gain_over_length_position"])
+    over_encoder = found.get("gain_over_encoder_as_it_came")
+    if over_encoder:
+        _print_gain("the encoder as it came", over_encoder)
     outcome = found["outcome"]
     if outcome:
         _print_outcome(outcome)
+
+
+def _print_gain(over: str, gain: Mapping[str, Any]) -> None:
+    low, high = gain["interval"]
+    click.echo(f"gain of macro-F1 over {over}: {gain['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 
 def _print_outcome(outcome: Mapping[str, Any]) -> None:
