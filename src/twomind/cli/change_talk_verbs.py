@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from twomind.cli.progress import stages
 from twomind.cli.screen import TABLE_WIDTH, screen
 from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
 
@@ -35,6 +36,7 @@ _ROWS = {
     "length": "length alone",
     "length_position": "length + position",
     "model_without_position": "model, position withheld",
+    "encoder_as_it_came": "the encoder as it came",
     "between_humans": "one human against another",
 }
 _METRICS = {
@@ -50,6 +52,7 @@ class _Train(Common):
     data: Path
     out: Path | None
     encoder: Path | None
+    fine_tune: bool
     position: bool
     licence: str
     labels: tuple[str, ...]
@@ -64,6 +67,11 @@ class _Train(Common):
     "--encoder",
     type=PATH,
     help="A local folder of a sentence encoder, whose rows are read beside the words.",
+)
+@click.option(
+    "--fine-tune",
+    is_flag=True,
+    help="Fine-tune the encoder on the turns, each read with what was said before it.",
 )
 @click.option(
     "--position/--no-position",
@@ -90,9 +98,10 @@ def train_change_talk_verb(asked: _Train) -> int:
     from twomind.datasets.talk import codebook
     from twomind.evaluation.change_talk import Asked, Training, train_change_talk
 
-    training = Training(asked.out, asked.encoder, asked.position, asked.licence)
+    training = Training(asked.out, asked.encoder, asked.position, asked.licence, asked.fine_tune)
     how = Asked(asked.seed, asked.bootstrap, codebook(asked.labels))
-    found = train_change_talk(asked.data, training, how)
+    with stages() as progress:
+        found = train_change_talk(asked.data, training, how, progress)
     _print(found, asked.as_json, found["protocol"])
     model = found["model"]
     say(f"model: {model}; judge it on others with: twomind score change-talk --model {model}")
@@ -167,14 +176,18 @@ def _print_table(found: Mapping[str, Any], protocol: str) -> None:
     for title, row in rows.items():
         table.add_row(title, *(_cell(row, metric) for metric in _METRICS))
     screen(width=TABLE_WIDTH).print(table)
-    gain = found["gain_over_length_position"]
-    low, high = gain["interval"]
-    click.echo(
-        f"gain of macro-F1 over length + position: {gain['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
-    )
+    _print_gain("length + position", found["gain_over_length_position"])
+    over_encoder = found.get("gain_over_encoder_as_it_came")
+    if over_encoder:
+        _print_gain("the encoder as it came", over_encoder)
     outcome = found["outcome"]
     if outcome:
         _print_outcome(outcome)
+
+
+def _print_gain(over: str, gain: Mapping[str, Any]) -> None:
+    low, high = gain["interval"]
+    click.echo(f"gain of macro-F1 over {over}: {gain['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 
 def _print_outcome(outcome: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -28,7 +29,8 @@ _CALLED = {
 class Turn:
     """What a person said in one turn. ``group``: whom or what a fold keeps together (a person, a
     video); ``place``: where in the conversation it stands, 0 at its beginning and 1 at its end;
-    ``labels``: coder → class.
+    ``labels``: coder → class; ``before``: what somebody else (the counsellor) said right before it,
+    empty where nobody did or it is not known.
     """
 
     conversation: str
@@ -36,6 +38,7 @@ class Turn:
     place: float
     text: str
     labels: Mapping[str, str]
+    before: str = ""
 
     @property
     def label(self) -> str:
@@ -158,6 +161,27 @@ def codebook(pairs: Sequence[str]) -> dict[str, str]:
                 f"label {quoted(pair)}: expected CODE=CLASS with a class of {', '.join(CLASSES)}"
             )
         found[" ".join(code.lower().split())] = name.strip().lower()
+    return found
+
+
+def said_before(said: Iterable[tuple[float, str, str]]) -> dict[tuple[float, str], str]:
+    """What somebody else said right before each turn.
+
+    Args:
+        said: order, speaker and text of every turn of one conversation, in any sequence; of a turn
+            that comes more than once, as where several coders coded it, the first counts.
+
+    Returns:
+        (order, speaker) → the text of the turn before; empty where that is the speaker's own.
+    """
+    known: dict[tuple[float, str], str] = {}
+    for order, speaker, text in said:
+        known.setdefault((order, speaker), text)
+    turns = sorted(known)
+    found = dict.fromkeys(turns, "")
+    for last, turn in pairwise(turns):
+        if last[1] != turn[1]:
+            found[turn] = known[last]
     return found
 
 

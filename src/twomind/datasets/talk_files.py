@@ -3,7 +3,7 @@ packages), or a table of your own.
 
 The table is a CSV with the columns ``conversation,speaker,order,text,label``: one row per turn, and
 one more for each further coder of the same turn. Rows without a label (the counsellor's) only say
-where in the conversation a turn stands.
+where in the conversation a turn stands, and what was said before it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from twomind.core import csv_text, registry
 from twomind.core.errors import BadInput, quoted
-from twomind.datasets.talk import CLASSES, Talk, TalkSet, Turn, class_of, places
+from twomind.datasets.talk import CLASSES, Talk, TalkSet, Turn, class_of, places, said_before
 
 COLUMNS = ("conversation", "speaker", "order", "text", "label")
 #: Conversation, order and speaker: what a turn is known by.
@@ -75,6 +75,7 @@ class _Table:
     texts: dict[_Key, str]
     labels: dict[_Key, dict[str, str]]
     orders: dict[str, set[float]]
+    said: dict[str, list[tuple[float, str, str]]]
     problems: list[str]
 
     def add(self, number: int, row: Mapping[str, str], own_codes: Mapping[str, str] | None) -> None:
@@ -85,6 +86,8 @@ class _Table:
             self.problems.append(f"row {number}: the order {quoted(row['order'])} is not a number")
             return
         self.orders.setdefault(row["conversation"], set()).add(order)
+        said = self.said.setdefault(row["conversation"], [])
+        said.append((order, row["speaker"], row["text"]))
         if not row["label"].strip():
             return
         label = class_of(row["label"], own_codes)
@@ -102,11 +105,14 @@ class _Table:
     def turns(self) -> tuple[Turn, ...]:
         """The coded turns."""
         at = {name: places(known) for name, known in self.orders.items()}
+        before = {name: said_before(every) for name, every in self.said.items()}
         found = []
         for key, labels in self.labels.items():
-            conversation, order, _ = key
+            conversation, order, speaker = key
             place = at[conversation][order]
-            found.append(Turn(conversation, conversation, place, self.texts[key], labels))
+            heard = before[conversation][order, speaker]
+            text = self.texts[key]
+            found.append(Turn(conversation, conversation, place, text, labels, heard))
         return tuple(found)
 
 
@@ -120,7 +126,7 @@ def read_csv(path: Path, own_codes: Mapping[str, str] | None = None) -> Talk:
     Raises:
         BadInput: a column is missing.
     """
-    read = _Table({}, {}, {}, [])
+    read = _Table({}, {}, {}, {}, [])
     with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         there = reader.fieldnames or ()

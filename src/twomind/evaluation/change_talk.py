@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import permutations
 from pathlib import Path
 
@@ -31,11 +31,14 @@ from twomind.training.change_talk import (
     Recipe,
     Table,
     class_shares,
+    fit,
     fit_model,
+    folds,
     language_of,
     table,
-    without_place,
+    with_tuned,
 )
+from twomind.types import Progress
 from twomind.types.plain import Array, Plain, to_plain
 
 #: Fewest people with a rating for a correlation with it.
@@ -242,6 +245,9 @@ def _rows(data: Table, answers: Mapping[str, Answers], asked: Asked) -> Plain:
     beside["between_humans"] = humans or {"not_measured": "no turn was coded by several people"}
     by_shape = answers["length_position"]
     found["gain_over_length_position"] = gain_over(truth, answers["model"], by_shape)
+    as_it_came = answers.get("encoder_as_it_came")
+    if as_it_came is not None:
+        found["gain_over_encoder_as_it_came"] = gain_over(truth, answers["model"], as_it_came)
     found["rows"] = beside
     found["n"] = len(data)
     found["n_conversations"] = len(np.unique(data.conversation))
@@ -275,7 +281,7 @@ def score_change_talk(path: Path, model: Path | None = None, asked: Asked | None
             f"{path}: the turns are in {spoken!r} and the model knows {own!r} alone; train one with "
             "`twomind train change-talk`"
         )
-    data = table(talk, recogniser.sentences)
+    data = table(talk, recogniser.sentences, recogniser.fine_tuned)
     answers = _answers(recogniser, data)
     found = _rows(data, answers, how)
     even = answers["model"].even
@@ -293,9 +299,8 @@ def score_change_talk(path: Path, model: Path | None = None, asked: Asked | None
 
 
 def _answers(model: ChangeTalk, data: Table) -> dict[str, Answers]:
-    blind = without_place(data, data.x)
     found = {"model": _of_head(model.head, data, data.x)}
-    found["model_without_position"] = _of_head(model.head, data, blind)
+    found["model_without_position"] = _of_head(model.head, data, data.withheld)
     for name, head in model.shortcuts.items():
         found[name] = _of_head(head, data, data.x)
     return found
@@ -321,10 +326,14 @@ class Training:
     encoder: Path | None = None
     place: bool = True
     licence: str = NOT_STATED
+    fine_tune: bool = False  # the encoder, too, on the turns and what was said before each
 
 
 def train_change_talk(
-    path: Path, training: Training | None = None, asked: Asked | None = None
+    path: Path,
+    training: Training | None = None,
+    asked: Asked | None = None,
+    progress: Progress | None = None,
 ) -> Plain:
     """Train a change-talk model; its figures are of groups that were held out.
 
@@ -332,10 +341,11 @@ def train_change_talk(
         path: see :func:`twomind.datasets.talk_files.read_talk`.
         training: where the model goes, and what it reads.
         asked: how.
+        progress: is told how far fine-tuning is.
 
     Raises:
-        BadInput: the data cannot be read, or hold too little.
-        MissingExtra: scikit-learn is absent.
+        BadInput: the data cannot be read, or hold too little; there is no encoder to fine-tune.
+        MissingExtra: scikit-learn, or torch for fine-tuning, is absent.
         MissingWeights: the encoder's folder lacks a file.
     """
     how, training = asked or Asked(), training or Training()
@@ -346,21 +356,51 @@ def train_change_talk(
             f"{path}: the turns are in {language!r}, and the word groups are English alone; give a "
             "sentence encoder of that language (--encoder FOLDER)"
         )
+    if training.fine_tune and training.encoder is None:
+        raise BadInput("--fine-tune: expected an encoder to fine-tune; give --encoder FOLDER")
     sentences = None if training.encoder is None else Sentences.of_folder(training.encoder)
     data = table(talk, sentences)
     recipe = Recipe(place=training.place, seed=how.seed)
     card = _card(path, data, training, language)
-    model, fits = fit_model(data, card, recipe, sentences)
+    folder = training.out or default_folder()
+    if training.fine_tune:
+        assert sentences is not None
+        model, fits = _fine_tuned(data, card, recipe, sentences, folder, progress)
+    else:
+        model, fits = fit_model(data, card, recipe, sentences)
     held_out = _held_out(fits)
     found = _rows(data, held_out, how)
     card["figures"] = to_plain(_short(found))
-    folder = training.out or default_folder()
     saved = model.save(folder)
     found["card"] = dict(model.card)
     found["protocol"] = f"{recipe.n_folds}-fold cross-validation, groups kept together"
     found["model"] = str(saved)
     found["problems"] = list(talk.problems)
     return found
+
+
+def _fine_tuned(
+    data: Table,
+    card: Plain,
+    recipe: Recipe,
+    sentences: Sentences,
+    folder: Path,
+    progress: Progress | None,
+) -> tuple[ChangeTalk, dict[str, Fitted]]:
+    """The model with its encoder fine-tuned, and what it stands beside: the encoder as it came."""
+    from twomind.training.change_talk_tuned import Coded, FineTuning, Work
+
+    settings = FineTuning(seed=recipe.seed)
+    coded = Coded.of(data.talk, sentences.encoder)
+    work = Work(sentences.encoder, coded, settings, folder / "unfinished", progress)
+    columns = work.held_out(folds(data.group, recipe))
+    tuned = work.whole(folder)
+    card["fine_tuned"] = {**asdict(settings), "share": recipe.tuned_share}
+    whole = with_tuned(data, columns.heard, columns.alone)
+    model, fits = fit_model(whole, card, recipe, sentences, tuned)
+    fits["encoder_as_it_came"] = fit(data, np.arange(len(data)), recipe)
+    work.done()
+    return model, fits
 
 
 def default_folder() -> Path:

@@ -18,6 +18,7 @@ from twomind.datasets.talk import CLASSES, Talk
 from twomind.models.change_talk.head import LENGTH, PLACE, Head, Risk
 from twomind.models.change_talk.recogniser import ChangeTalk, column_names, columns
 from twomind.models.change_talk.sentences import Sentences
+from twomind.models.change_talk.tuned import NAMES, FineTuned
 from twomind.training.words import deal
 from twomind.transcripts.language import recognised_language
 from twomind.types.plain import Array
@@ -37,6 +38,8 @@ class Recipe:
     #: over the videos of AnnoMI
     penalty_beside_sentence: float = 300.0
     sentence_penalty: float = 7500.0
+    #: of a fine-tuned encoder in what is said; half, chosen before it was judged on anything
+    tuned_share: float = 0.5
     shortcut_penalty: float = 30.0  # of those of length and place alone
     place: bool = True  # the place in the conversation enters
     n_folds: int = 5  # groups are dealt into so many
@@ -46,16 +49,19 @@ class Recipe:
 @dataclass(frozen=True)
 class Table:
     """Coded turns as arrays: ``x (N, D)``, ``y (N,)`` indices of :data:`CLASSES`, ``group (N,)``,
-    ``conversation (N,)``.
+    ``conversation (N,)``. ``withheld (N, D)``: the same of the turn alone, without its place in the
+    conversation and what was said before it.
     """
 
     talk: Talk
     names: tuple[str, ...]
     x: Array
+    withheld: Array
     y: Array
     group: Array
     conversation: Array
-    n_sentence: int = 0  # columns of an encoder, the last ones
+    n_sentence: int = 0  # columns of an encoder, after the others
+    n_tuned: int = 0  # columns of a fine-tuned one, the last
 
     def __len__(self) -> int:
         return len(self.y)
@@ -65,24 +71,53 @@ class Table:
         return np.array([self.names.index(name) for name in names])
 
 
-def table(talk: Talk, sentences: Sentences | None = None) -> Table:
+def table(
+    talk: Talk, sentences: Sentences | None = None, fine_tuned: FineTuned | None = None
+) -> Table:
     """The numbers of every coded turn.
 
     Args:
         talk: coded conversations.
         sentences: an encoder whose rows are added.
+        fine_tuned: a fine-tuned one whose columns are added.
     """
     turns = talk.turns
     place = np.array([turn.place for turn in turns])
-    x = columns([turn.text for turn in turns], place, sentences)
-    return Table(
+    texts = [turn.text for turn in turns]
+    x = columns(texts, place, sentences)
+    names = column_names(sentences)
+    withheld = x.copy()
+    withheld[:, [names.index(name) for name in PLACE]] = np.nan
+    made = Table(
         talk=talk,
-        names=column_names(sentences),
+        names=names,
         x=x,
+        withheld=withheld,
         y=np.array([CLASSES.index(turn.label) for turn in turns]),
         group=np.array([turn.group for turn in turns]),
         conversation=np.array([turn.conversation for turn in turns]),
         n_sentence=0 if sentences is None else len(sentences.names),
+    )
+    if fine_tuned is None:
+        return made
+    before = [turn.before for turn in turns]
+    return with_tuned(made, fine_tuned.columns(texts, before), fine_tuned.columns(texts))
+
+
+def with_tuned(data: Table, heard: Array, alone: Array) -> Table:
+    """The table with the columns of a fine-tuned encoder.
+
+    Args:
+        data: without them.
+        heard: log-probabilities of every turn, read with what was said before ``(N, 3)``.
+        alone: the same without that ``(N, 3)``.
+    """
+    return replace(
+        data,
+        names=(*data.names, *NAMES),
+        x=np.concatenate([data.x, heard], axis=1),
+        withheld=np.concatenate([data.withheld, alone], axis=1),
+        n_tuned=len(NAMES),
     )
 
 
@@ -117,10 +152,13 @@ def _regression(x: Array, y: Array, penalty: float) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What enters a fit: indices of the columns ``(D,)``, and the penalty of each weight ``(D,)``."""
+    """What enters a fit: indices of the columns ``(D,)``, and the penalty of each weight ``(D,)``.
+    ``tuned_share``: how much a fine-tuned encoder has in the log-odds; the fit has the rest.
+    """
 
     columns: Array
     penalty: Array
+    tuned_share: float = 0.0
 
     @classmethod
     def of(cls, data: Table, recipe: Recipe, shortcut: str | None) -> _Plan:
@@ -128,14 +166,15 @@ class _Plan:
         if shortcut is not None:
             columns = data.columns(SHORTCUTS[shortcut])
             return cls(columns, np.full(len(columns), recipe.shortcut_penalty))
-        n = len(data.names)
+        n = len(data.names) - data.n_tuned
         beside = data.n_sentence > 0
         penalty = np.full(n, recipe.penalty_beside_sentence if beside else recipe.penalty)
         penalty[n - data.n_sentence :] = recipe.sentence_penalty
         enters = np.ones(n, bool)
         if not recipe.place:
             enters[data.columns(PLACE)] = False
-        return cls(np.flatnonzero(enters), penalty[enters])
+        share = recipe.tuned_share if data.n_tuned else 0.0
+        return cls(np.flatnonzero(enters), penalty[enters], share)
 
 
 def fit_plain(data: Table, rows: Array, plan: _Plan) -> Head:
@@ -157,6 +196,9 @@ def fit_plain(data: Table, rows: Array, plan: _Plan) -> Head:
     scale[plan.columns] = np.where(sd > _CONSTANT, sd, 1.0) * stretch
     z = (x - mean[plan.columns]) / scale[plan.columns]
     weight[:, plan.columns], bias = _regression(z, data.y[rows], lightest)
+    if plan.tuned_share:
+        weight, bias = (1 - plan.tuned_share) * weight, (1 - plan.tuned_share) * bias
+        weight[:, -data.n_tuned :] = plan.tuned_share * np.eye(len(CLASSES))
     return Head(data.names, mean, scale, weight, bias, 1.0, np.zeros(len(CLASSES)))
 
 
@@ -204,28 +246,36 @@ def fit(data: Table, rows: Array, recipe: Recipe, shortcut: str | None = None) -
 
 def _held_out_logits(data: Table, rows: Array, plan: _Plan, recipe: Recipe) -> tuple[Array, Array]:
     """Logits ``(n, 3)`` of each turn from a head that did not see its group; and the same where the
-    place in the conversation is withheld.
+    place in the conversation is withheld, and what was said before.
     """
-    group = data.group[rows]
-    n_groups = len(np.unique(group))
-    if n_groups < 2:
-        raise BadInput("expected at least two conversations, there is one")
-    fold = deal(group, min(recipe.n_folds, n_groups), recipe.seed)
+    fold = folds(data.group[rows], recipe)
     logits = np.zeros((len(rows), len(CLASSES)))
     blind = np.zeros_like(logits)
     for k in np.unique(fold):
         made = fit_plain(data, rows[fold != k], plan)
-        x = data.x[rows[fold == k]]
-        logits[fold == k] = made.logits(x)
-        blind[fold == k] = made.logits(without_place(data, x))
+        own = rows[fold == k]
+        logits[fold == k] = made.logits(data.x[own])
+        blind[fold == k] = made.logits(data.withheld[own])
     return logits, blind
 
 
-def without_place(data: Table, x: Array) -> Array:
-    """Numbers ``(N, D)`` with the place in the conversation unknown."""
-    blind = x.copy()
-    blind[:, data.columns(PLACE)] = np.nan
-    return blind
+def folds(group: Array, recipe: Recipe) -> Array:
+    """Whole groups are dealt into folds.
+
+    Args:
+        group: of every turn ``(N,)``.
+        recipe: how many folds there are, at most, and the seed of the deal.
+
+    Returns:
+        Fold of every turn ``(N,)``.
+
+    Raises:
+        BadInput: there is one group.
+    """
+    n_groups = len(np.unique(group))
+    if n_groups < 2:
+        raise BadInput("expected at least two conversations, there is one")
+    return deal(group, min(recipe.n_folds, n_groups), recipe.seed)
 
 
 def calibrated(made: Head, logits: Array, y: Array, talk: Array) -> Head:
@@ -278,7 +328,11 @@ def risk_of(even: Array, y: Array, min_told: int = 30) -> Risk:
 
 
 def fit_model(
-    data: Table, card: dict[str, Any], recipe: Recipe, sentences: Sentences | None = None
+    data: Table,
+    card: dict[str, Any],
+    recipe: Recipe,
+    sentences: Sentences | None = None,
+    fine_tuned: FineTuned | None = None,
 ) -> tuple[ChangeTalk, dict[str, Fitted]]:
     """The model on all turns, and what it and each shortcut say of held-out groups.
 
@@ -287,6 +341,8 @@ def fit_model(
         card: of the model.
         recipe: how to fit.
         sentences: the encoder whose rows the table holds.
+        fine_tuned: an encoder that was fine-tuned on all turns. The table holds what others like it
+            say of turns whose group they did not see.
 
     Returns:
         The model; the fits by name, its own as ``model``.
@@ -299,7 +355,7 @@ def fit_model(
     shortcuts = {name: fits[name].head for name in SHORTCUTS}
     encoder = None if sentences is None else sentences.card()
     risk = risk_of(whole.even, data.y)
-    model = ChangeTalk(whole.head, shortcuts, risk, card, encoder)
+    model = ChangeTalk(whole.head, shortcuts, risk, card, encoder, fine_tuned)
     return model, fits
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
-from twomind.datasets.talk import CLASSES, Talk, Turn, made_up, places
+from twomind.datasets.talk import CLASSES, Talk, Turn, made_up, places, said_before
 
 FILES = ("annomi_full.csv", "AnnoMI-full.csv", "AnnoMI-simple.csv", "annomi_simple.csv")
 LOOKS_FOR = "AnnoMI-full.csv or AnnoMI-simple.csv"
@@ -82,6 +82,7 @@ def _read(path: Path) -> Talk:
     assert found is not None
     problems: list[str] = []
     orders: dict[str, set[float]] = defaultdict(set)
+    said: dict[str, list[tuple[float, str, str]]] = defaultdict(list)
     texts: dict[tuple[str, float], tuple[str, str]] = {}
     labels: dict[tuple[str, float], dict[str, str]] = defaultdict(dict)
     with csv_text.table(found) as file:
@@ -94,6 +95,7 @@ def _read(path: Path) -> Talk:
                 continue
             conversation = row["transcript_id"]
             orders[conversation].add(order)
+            said[conversation].append((order, row["interlocutor"], row["utterance_text"]))
             if row["interlocutor"] != "client":
                 continue
             if row[_LABEL] not in CLASSES:
@@ -104,10 +106,13 @@ def _read(path: Path) -> Talk:
             coder = row.get("annotator_id") or str(len(labels[key]) + 1)
             labels[key][coder] = row[_LABEL]
     at = {name: places(known) for name, known in orders.items()}
+    before = {name: said_before(every) for name, every in said.items()}
     turns = []
     for (conversation, order), (video, text) in texts.items():
         place = at[conversation][order]
-        turns.append(Turn(conversation, video, place, text, labels[conversation, order]))
+        coded = labels[conversation, order]
+        heard = before[conversation][order, "client"]
+        turns.append(Turn(conversation, video, place, text, coded, heard))
     return Talk(
         name="AnnoMI",
         turns=tuple(turns),

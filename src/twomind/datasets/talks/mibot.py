@@ -25,6 +25,7 @@ from twomind.datasets.talk import (
     class_of,
     made_up,
     places,
+    said_before,
 )
 
 LOOKS_FOR = "data.csv beside transcripts/*.json or conversations.csv"
@@ -105,10 +106,12 @@ def _read(path: Path) -> Talk:
 
 def _turns(person: str, said: Sequence[_Said]) -> Iterator[Turn]:
     at = places(range(len(said)))
+    before = said_before((i, speaker, text) for i, (speaker, text, _) in enumerate(said))
     for i, (speaker, text, code) in enumerate(said):
         label = class_of(code)
         if speaker == "client" and label in CLASSES and text.strip():
-            yield Turn(person, person, at[i], text, {_CODER: label})
+            heard = before[i, speaker]
+            yield Turn(person, person, at[i], text, {_CODER: label}, heard)
 
 
 def _conversations(path: Path, problems: list[str]) -> Iterator[tuple[str, Sequence[_Said]]]:

@@ -21,7 +21,7 @@ from twomind.core.errors import BadInput, MissingWeights
 from twomind.core.seals import read_sealed, write_sealed
 from twomind.datasets.talk import CLASSES, NEUTRAL
 from twomind.features.words import change_words
-from twomind.models.base import BaseModel, write_card
+from twomind.models.base import BaseModel, read_card, refuse_damaged, write_card
 from twomind.models.change_talk.clauses import Clause, clauses
 from twomind.models.change_talk.head import (
     LENGTH,
@@ -33,6 +33,7 @@ from twomind.models.change_talk.head import (
     readable,
 )
 from twomind.models.change_talk.sentences import Sentences
+from twomind.models.change_talk.tuned import FineTuned
 from twomind.transcripts.language import recognised_language
 from twomind.types import Evidence, Features, Prediction, Task
 from twomind.types.plain import Array
@@ -80,6 +81,7 @@ class ChangeTalk(BaseModel):
     risk: Risk
     card: Mapping[str, Any]
     encoder: Mapping[str, Any] | None = None
+    fine_tuned: FineTuned | None = None  # reads a turn with what was said before it
     max_risk: float = MAX_RISK
     groups_sha256: str = field(default_factory=lambda: change_words.groups().sha256)
 
@@ -119,15 +121,21 @@ class ChangeTalk(BaseModel):
             )
         return replace(self, max_risk=max_risk)
 
-    def numbers(self, texts: Sequence[str], place: Array | None = None) -> Array:
+    def numbers(
+        self, texts: Sequence[str], place: Array | None = None, before: Sequence[str] | None = None
+    ) -> Array:
         """What the model reads of each text ``(N, D)``.
 
         Args:
             texts: turns or clauses.
             place: where in its conversation each stands, from 0 to 1 ``(N,)``; None: not known,
                 as for an answer to one question.
+            before: what others said right before each; None: not known.
         """
-        return columns(texts, place, self.sentences)
+        own = columns(texts, place, self.sentences)
+        if self.fine_tuned is None:
+            return own
+        return np.concatenate([own, self.fine_tuned.columns(texts, before)], axis=1)
 
     def cannot_tell(self, even: Array) -> Array:
         """Where nothing is told, ``(N,)``, from ``Head.even``'s probabilities ``(N, 3)``."""
@@ -200,9 +208,10 @@ class ChangeTalk(BaseModel):
         return load(path)
 
     def save(self, folder: Path) -> Path:
-        """Write ``change_talk.json`` and ``card.json``; gives the folder."""
+        """Write ``change_talk.json``, a fine-tuned encoder and ``card.json``; gives the folder."""
+        network = [] if self.fine_tuned is None else self.fine_tuned.save(folder)
         write_sealed(folder / FILE, to_dict(self))
-        write_card(folder, "change-talk", self.card, [FILE])
+        write_card(folder, "change-talk", self.card, [FILE, *network])
         return folder
 
 
@@ -246,6 +255,7 @@ def soft_share(probs: Array) -> float:
 def to_dict(model: ChangeTalk) -> dict[str, Any]:
     """Everything of a model as plain values; settings of use are not part of it."""
     risk = model.risk
+    tuned = {} if model.fine_tuned is None else {"fine_tuned": model.fine_tuned.to_dict()}
     return {
         "format": FORMAT,
         "classes": list(CLASSES),
@@ -258,6 +268,7 @@ def to_dict(model: ChangeTalk) -> dict[str, Any]:
             "error": list(risk.error),
         },
         "encoder": model.encoder,
+        **tuned,
         "card": dict(model.card),
     }
 
@@ -294,12 +305,17 @@ def load(path: Path | None = None) -> ChangeTalk:
             f"{path}: it was trained with another version of the word groups; train it again"
         )
     shortcuts = {name: Head.from_dict(head) for name, head in entry["shortcuts"].items()}
+    tuned = None
+    if "fine_tuned" in entry:
+        refuse_damaged(path.parent, read_card(path.parent))
+        tuned = FineTuned.from_dict(entry["fine_tuned"], path.parent)
     return ChangeTalk(
         head=Head.from_dict(entry["head"]),
         shortcuts=shortcuts,
         risk=_risk(entry["risk"]),
         card=entry["card"],
         encoder=entry["encoder"],
+        fine_tuned=tuned,
         groups_sha256=entry["groups_sha256"],
     )
 
