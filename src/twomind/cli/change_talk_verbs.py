@@ -35,7 +35,7 @@ _ROWS = {
     "majority": "commonest class for everybody",
     "length": "length alone",
     "length_position": "length + position",
-    "model_without_position": "model, position withheld",
+    "model_without_position": "model, of the turn alone",
     "encoder_as_it_came": "the encoder as it came",
     "between_humans": "one human against another",
 }
