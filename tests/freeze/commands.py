@@ -213,6 +213,7 @@ ADDED: dict[str, str] = {
     "files/*change_talk.csv": "0.2: which side of a change each clause speaks for",
     "files/*held-out.csv": "0.2: what a training said of its held-out people",
     "files/*store/index/*.json": "0.2: where a person's entries are, so that erasing finds them",
+    "files/*store/marks.json": "0.2: marks of source files, kept for the next start",
     "files/*store/features/words/*": "0.2: words that were put where they are heard",
 }
 
@@ -234,6 +235,9 @@ _CLIP = "0.2: what a clip is refused for is told with a digit more, and what to 
 _WORN = (
     "0.2: word cues are others, and in a folder without the mark of synthetic people Silero tells "
     "speech; so a fusion learns from other features"
+)
+_TAGGED = (
+    "0.2: films that say that their people are synthetic are told, also without the folder's mark"
 )
 _OPEN = "0.2: only an eye that was seen open can blink, which changes one clip of 990002"
 _CHANNELS = "0.2: channels of noise are left out, two others are averaged; Silero tells speech"
@@ -266,6 +270,8 @@ OTHER: dict[str, dict[str, str]] = {
         "files/store/features/voice/*": _WORN,
         "step-0.stdout": _WORN,
         "step-1.stdout": _WORN,
+        "step-0.stderr": _TAGGED,
+        "step-1.stderr": _TAGGED,
     },
     "12-describe": {
         "files/*/cues.csv": _CUES,
