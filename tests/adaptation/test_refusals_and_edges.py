@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,14 +35,14 @@ def test_a_step_or_batch_of_nothing_is_refused(name: str, setting: dict[str, flo
 
 
 def test_weights_that_a_model_lacks_are_named_beside_some_that_it_has() -> None:
-    model = SimpleNamespace(params=lambda: {f"w{k}": torch.zeros(1) for k in range(8)})
+    model: Any = SimpleNamespace(params=lambda: {f"w{k}": torch.zeros(1) for k in range(8)})
     with pytest.raises(
         BadInput, match=r"weights up, down, .* has w0, w1, w2, w3, w4, w5 and 2 oth"
     ):
-        tuning.copies(model, ["w1", "up", "down"])  # type: ignore[arg-type]
+        tuning.copies(model, ["w1", "up", "down"])
     model = SimpleNamespace(params=lambda: {"w0": torch.zeros(1)})
     with pytest.raises(BadInput, match=r"\(it has w0\)"):
-        tuning.copies(model, ["up"])  # type: ignore[arg-type]
+        tuning.copies(model, ["up"])
 
 
 def test_people_who_do_not_differ_have_no_offset() -> None:

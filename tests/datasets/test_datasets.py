@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,12 @@ def fakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: load_dataset(name).fake(tmp_path_factory.mktemp(name), seed=1) for name in KNOWN}
 
 
+#: Copies the fake folder of a data set by its name.
+Copy = Callable[[str], Path]
+
+
 @pytest.fixture
-def copy(fakes: dict[str, Path], tmp_path: Path):  # type: ignore[no-untyped-def]
+def copy(fakes: dict[str, Path], tmp_path: Path) -> Copy:
     """A copy of a fake folder that a test may damage."""
 
     def make(name: str) -> Path:
@@ -106,7 +111,7 @@ def test_every_protocol_that_is_offered_can_be_made(name: str, fakes: dict[str, 
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_the_layout_alone_says_which_data_set_it_is(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_the_layout_alone_says_which_data_set_it_is(name: str, copy: Copy) -> None:
     root = copy(name)
     assert open_dataset(root).name == name
     unmark_drawn(root)
@@ -121,7 +126,9 @@ def test_the_layout_alone_says_which_data_set_it_is(name: str, copy) -> None:  #
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN if name != "unbc"])  # that has no films
-def test_a_film_that_says_so_is_of_a_synthetic_person_in_whatever_folder(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_film_that_says_so_is_of_a_synthetic_person_in_whatever_folder(
+    name: str, copy: Copy
+) -> None:
     root = copy(name)
     (root / "study.json").unlink()
     assert all(r.drawn for r in open_dataset(root).recordings() if r.media.is_file())
@@ -136,7 +143,7 @@ def test_a_film_that_says_so_is_of_a_synthetic_person_in_whatever_folder(name: s
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_missing_extra_and_corrupted_files_are_listed(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_missing_extra_and_corrupted_files_are_listed(name: str, copy: Copy) -> None:
     root = copy(name)
     clean = open_dataset(root, name)
     first, second, third = (r for r in clean.recordings()[:3])
@@ -169,7 +176,7 @@ def test_missing_extra_and_corrupted_files_are_listed(name: str, copy) -> None: 
 
 
 @pytest.mark.parametrize("name", ["bah", "biovid", "stressid"])
-def test_a_hole_and_a_bad_picture_among_the_crops_are_found(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_hole_and_a_bad_picture_among_the_crops_are_found(name: str, copy: Copy) -> None:
     root = copy(name)
     recording = open_dataset(root).recordings()[0]
     folder = open_dataset(root).frame_folder(recording.id)
@@ -256,7 +263,7 @@ def test_bah_path_quirks_are_one_recording(fakes: dict[str, Path], tmp_path: Pat
     assert orders == sorted(orders)  # type: ignore[type-var]
 
 
-def test_bah_people_who_refused_are_never_shown(fakes: dict[str, Path], copy) -> None:  # type: ignore[no-untyped-def]
+def test_bah_people_who_refused_are_never_shown(fakes: dict[str, Path], copy: Copy) -> None:
     data = open_dataset(fakes["bah"])
     assert data.may_be_shown("90021")
     assert not data.may_be_shown("90022"), "refused"
@@ -306,7 +313,7 @@ def test_bah_annotation_is_read_once_and_kept(
     assert bah_files.read_annotations(path)[0] == entries
 
 
-def test_bah_annotation_with_a_broken_entry_loses_that_entry_only(copy) -> None:  # type: ignore[no-untyped-def]
+def test_bah_annotation_with_a_broken_entry_loses_that_entry_only(copy: Copy) -> None:
     root = copy("bah")
     path = root / "data" / "video_annotation_transcript.yaml"
     text = path.read_text()
@@ -359,7 +366,7 @@ def test_bah_annotation_forms(form: str, tmp_path: Path) -> None:
     assert entries["1_Question_2_2025-01-01_10-00-00_Video"]["frame_runs"] == [[0, 0, 0], [1, 1, 1]]
 
 
-def test_bah_frame_labels_follow_the_films_own_stamps(copy) -> None:  # type: ignore[no-untyped-def]
+def test_bah_frame_labels_follow_the_films_own_stamps(copy: Copy) -> None:
     """A film at another rate than the mean: labels go by its stamps, never by frame number / 24."""
     from twomind.datasets.fakes import tiny_film
 
@@ -377,7 +384,7 @@ def test_bah_frame_labels_follow_the_films_own_stamps(copy) -> None:  # type: ig
     assert between.tolist() == [1, 1], "a frame is on show until the next one"
 
 
-def test_bah_contradictions_are_named(copy) -> None:  # type: ignore[no-untyped-def]
+def test_bah_contradictions_are_named(copy: Copy) -> None:
     root = copy("bah")
     split = root / "data" / "split" / "val.txt"
     split.write_text(split.read_text().replace(".mp4,0,", ".mp4,1,", 1))
@@ -412,7 +419,7 @@ def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(
         _ = data.people() if part.startswith("meta") else data.recordings(), data.frame_splits  # type: ignore[attr-defined]
 
 
-def test_an_empty_split_file_is_a_fault_of_a_release(copy) -> None:  # type: ignore[no-untyped-def]
+def test_an_empty_split_file_is_a_fault_of_a_release(copy: Copy) -> None:
     root = copy("bah")
     (root / "data" / "split" / "val.txt").write_text("")
     assert open_dataset(root).check().corrupted == (), (
@@ -424,7 +431,7 @@ def test_an_empty_split_file_is_a_fault_of_a_release(copy) -> None:  # type: ign
     assert open_dataset(root).folds("official")[0].val == ()
 
 
-def test_a_release_without_one_of_its_parts_is_not_complete(copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_release_without_one_of_its_parts_is_not_complete(copy: Copy) -> None:
     root = copy("bah")
     for part in ("Videos", "cropped-aligned-faces", "transcription"):
         shutil.rmtree(root / "data" / part)
@@ -456,7 +463,7 @@ def test_biovid_names_say_person_level_and_time(fakes: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("name", ["biovid", "stressid"])
-def test_a_further_visit_is_another_environment(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_further_visit_is_another_environment(name: str, copy: Copy) -> None:
     """``visit-2/`` holds the same layout again; the same names there are other recordings of the
     same people.
     """
@@ -480,7 +487,7 @@ def test_a_further_visit_is_another_environment(name: str, copy) -> None:  # typ
         assert not any(i.endswith("~visit2") for i in (*fold.neutral, *fold.target, *fold.few))
 
 
-def test_biovid_crops_alone_are_enough(copy) -> None:  # type: ignore[no-untyped-def]
+def test_biovid_crops_alone_are_enough(copy: Copy) -> None:
     root = copy("biovid")
     shutil.rmtree(root / "video")
     data = open_dataset(root)
@@ -507,7 +514,7 @@ def test_stressid_is_sorted_by_number_and_labelled_by_task(fakes: dict[str, Path
     assert fold.neutral[0].split("_")[1] in ("Breathing", "Relax")
 
 
-def test_stressid_label_files_stand_in_for_the_table_and_disagreement_is_named(copy) -> None:  # type: ignore[no-untyped-def]
+def test_stressid_label_files_stand_in_for_the_table_and_disagreement_is_named(copy: Copy) -> None:
     root = copy("stressid")
     before = {
         r.id: open_dataset(root).label("stress", r.id) for r in open_dataset(root).recordings()
@@ -522,7 +529,7 @@ def test_stressid_label_files_stand_in_for_the_table_and_disagreement_is_named(c
     assert [f.path for f in open_dataset(root).check().conflicts] == ["aaa1_Relax"]
 
 
-def test_a_stressid_label_that_cannot_be_used_is_corrupted_and_not_replaced(copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_stressid_label_that_cannot_be_used_is_corrupted_and_not_replaced(copy: Copy) -> None:
     """Neither guessed from the laboratory's label file nor called missing; the same row twice is
     told as well.
     """
@@ -541,7 +548,7 @@ def test_a_stressid_label_that_cannot_be_used_is_corrupted_and_not_replaced(copy
     ]
 
 
-def test_unbc_scores_frames(fakes: dict[str, Path], copy) -> None:  # type: ignore[no-untyped-def]
+def test_unbc_scores_frames(fakes: dict[str, Path], copy: Copy) -> None:
     data = open_dataset(fakes["unbc"])
     folder = data.frame_folder("aa901t2aeaff")
     assert folder is not None
@@ -564,7 +571,7 @@ def test_unbc_scores_frames(fakes: dict[str, Path], copy) -> None:  # type: igno
     ]
 
 
-def test_own_reads_tables_marks_and_other_questions(copy) -> None:  # type: ignore[no-untyped-def]
+def test_own_reads_tables_marks_and_other_questions(copy: Copy) -> None:
     root = copy("own")
     data = open_dataset(root)
     first, *_, last = (r for r in data.recordings() if r.subject == "ada")
@@ -608,7 +615,7 @@ COUNTED = {
 
 
 @pytest.mark.parametrize("coders", COUNTED)
-def test_the_user_says_which_coders_count(coders: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_the_user_says_which_coders_count(coders: str, copy: Copy) -> None:
     """Three coders of one recording, and one of another; what the program marked is no coder's."""
     root = _coded(
         copy,
@@ -643,7 +650,7 @@ def test_the_user_says_which_coders_count(coders: str, copy) -> None:  # type: i
     ) == (-1 in lone)
 
 
-def test_a_coder_who_found_nothing_counts_and_two_are_a_majority_together_only(copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_coder_who_found_nothing_counts_and_two_are_a_majority_together_only(copy: Copy) -> None:
     root = _coded(copy, ["2,anna,0.1,0.3", "2,bo,,", "3,anna,0.1,0.3"])
     own = load_dataset("own")
     for coders, found in (("any", [1]), ("majority", [-1]), ("all", [-1]), ("bo", [-1])):
@@ -655,7 +662,7 @@ def test_a_coder_who_found_nothing_counts_and_two_are_a_majority_together_only(c
         assert any("none of them counts" in n for n in data.check().notes) == (coders != "any")
 
 
-def test_a_coder_who_is_not_there_is_refused_with_the_names_of_those_who_are(copy) -> None:  # type: ignore[no-untyped-def]
+def test_a_coder_who_is_not_there_is_refused_with_the_names_of_those_who_are(copy: Copy) -> None:
     root = _coded(copy, ["2,anna,0.1,0.3", "2,bo,0.1,0.3", "3,,0.1,0.3"])
     (root / "task.json").write_text(
         json.dumps({"name": "pain", "classes": ["neutral", "pain"], "coders": "ana"})
@@ -677,7 +684,7 @@ def test_a_coder_who_is_not_there_is_refused_with_the_names_of_those_who_are(cop
             open_dataset(root)
 
 
-def test_marks_without_usable_times_are_named_and_not_counted(copy) -> None:  # type: ignore[no-untyped-def]
+def test_marks_without_usable_times_are_named_and_not_counted(copy: Copy) -> None:
     data = open_dataset(
         _coded(copy, ["2,anna,0.3,0.1", "2,anna,soon,0.1", "2,anna,0.1,nan", "2,anna,0.1,0.2"])
     )
@@ -718,7 +725,7 @@ def test_the_drawn_people_of_today_are_read(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------
 
 
-def test_data_check_and_list_speak(fakes: dict[str, Path], copy) -> None:  # type: ignore[no-untyped-def]
+def test_data_check_and_list_speak(fakes: dict[str, Path], copy: Copy) -> None:
     runner = CliRunner()
     done = runner.invoke(main, ["data", "list", "--json"])
     assert done.exit_code == 0

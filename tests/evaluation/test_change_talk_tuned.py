@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,9 +126,9 @@ def test_columns_are_of_networks_that_did_not_see_the_group(
     seen: list[set[str]] = []
     real = change_talk_tuned.fine_tuned
 
-    def watched(start: Encoder, coded: Coded, rows: np.ndarray, *rest: object) -> object:
+    def watched(start: Encoder, coded: Coded, rows: np.ndarray, *rest: Any) -> object:
         seen.append(set(group[rows]))
-        return real(start, coded, rows, *rest)  # type: ignore[arg-type]
+        return real(start, coded, rows, *rest)
 
     monkeypatch.setattr(change_talk_tuned, "fine_tuned", watched)
     once = FineTuning(epochs=1)

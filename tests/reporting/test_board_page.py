@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reporting.test_report import CHROMIUM, FLAGS
+from reporting.test_report_in_browser import CHROMIUM, FLAGS
 from twomind.evaluation.board import Board, Line
 from twomind.evaluation.people import Paired
 from twomind.reporting import figures

@@ -12,20 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reporting.test_report import (
-    CHROMIUM,
-    FLAGS,
-    face_track,
-    made,
-    movie,
-    opened,
-    page_of,
-    ready,
-    scored,
-    until,
-    voice_track,
-    without_words,
-)
+from reporting.test_report import face_track, made, page_of, scored, voice_track, without_words
+from reporting.test_report_in_browser import CHROMIUM, FLAGS, movie, opened, ready, until
 from twomind.annotations import read_annotations
 from twomind.reporting.report import ReportSettings, shown, write_pages
 from twomind.reporting.result import Result

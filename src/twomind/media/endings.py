@@ -368,13 +368,7 @@ def _walk(file: BinaryIO, size: int) -> Ending:
             return Ending(told=has_index and bounded, next_at=at)
         has_index |= name == _CUES
         if name == _SEGMENT and length is not None:
-            # What a file of known size lacks is known; what it holds need not be looked at.
-            end = body + length
-            if end >= size:
-                return Ending(end - size)
-            following = _element(file, end)
-            is_head = following is not None and following[0] == _EBML
-            return Ending(next_at=end if is_head else _head_behind(file, 1))
+            return _behind_segment(file, body + length, size)
         if name in (_SEGMENT, _CLUSTER) and length is None:
             at = body
             continue
@@ -386,6 +380,15 @@ def _walk(file: BinaryIO, size: int) -> Ending:
         bounded = name in _BESIDE_A_CLUSTER
         at = body + length
     return Ending(told=has_index and bounded)
+
+
+def _behind_segment(file: BinaryIO, end: int, size: int) -> Ending:
+    """Of a film whose size is known: what it lacks is known, and what it holds need not be looked at."""
+    if end >= size:
+        return Ending(end - size)
+    following = _element(file, end)
+    is_head = following is not None and following[0] == _EBML
+    return Ending(next_at=end if is_head else _head_behind(file, 1))
 
 
 def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
