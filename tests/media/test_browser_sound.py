@@ -1,8 +1,9 @@
-"""A browser's recording: its sound is stamped too late, by the stamp of its first packet."""
+"""A browser's recording: all its sound is stamped too late, and some of it later still."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,19 +11,31 @@ import av
 import numpy as np
 import pytest
 
-from twomind.media.stream import AudioSpool, Frame, stream
+from twomind.media.stream import AudioSpool, Frame, Waveform, stream
 
 RATE = 48_000
+RATE_OUT = 16_000
 FLASH_S = 1.0
 
 
-def write(path: Path, late_ms: int, made_by: str) -> None:
-    """Two seconds whose picture turns white at 1 s, with a tone at the same moment; all sound is
-    stamped so much later."""
+PACKET_MS = 60
+
+
+def always(late_ms: int) -> Callable[[int], int]:
+    return lambda n: late_ms
+
+
+def write(
+    path: Path, late_ms: Callable[[int], int], made_by: str, packet_ms: int = PACKET_MS
+) -> None:
+    """Two seconds whose picture turns white at 1 s, with a tone at the same moment; the n-th packet
+    of sound is stamped so much later."""
     with av.open(str(path), "w") as film:
         pictures = film.add_stream("libvpx", rate=30)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
-        sound = film.add_stream("libopus", rate=RATE)
+        sound = film.add_stream(
+            "libopus", rate=RATE, layout="mono", options={"frame_duration": str(packet_ms)}
+        )
         for n in range(60):
             picture = np.full((48, 64, 3), 255 if n >= 30 else 0, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
@@ -31,13 +44,17 @@ def write(path: Path, late_ms: int, made_by: str) -> None:
         film.mux(pictures.encode())
         times = np.arange(2 * RATE) / RATE
         tone = np.where(times >= FLASH_S, 0.5 * np.sin(2 * np.pi * 1000 * times), 0)
+        packets = []
         for start in range(0, len(tone), 960):
             piece = (tone[None, start : start + 960] * 32767).astype(np.int16)
             samples = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
             samples.rate = RATE
-            samples.pts, samples.time_base = start + late_ms * RATE // 1000, Fraction(1, RATE)
-            film.mux(sound.encode(samples))
-        film.mux(sound.encode())
+            samples.pts, samples.time_base = start, Fraction(1, RATE)
+            packets += sound.encode(samples)
+        packets += sound.encode()
+        for n, packet in enumerate(packets):
+            packet.pts = packet.dts = packet.pts + late_ms(n) * RATE // 1000
+            film.mux(packet)
     # The program that wrote the file is named in it; FFmpeg lets nobody else be named.
     content = path.read_bytes()
     name = re.search(rb"Lavf[\d.]+", content)
@@ -45,16 +62,21 @@ def write(path: Path, late_ms: int, made_by: str) -> None:
     path.write_bytes(content.replace(name[0], made_by.encode().ljust(len(name[0]), b"\0")))
 
 
-def tone_after_flash_ms(path: Path) -> float:
+def heard(path: Path) -> tuple[float, Waveform]:
+    """When the picture turns white, in seconds, and the sound."""
     white, spool = [], AudioSpool()
     for item in stream(path):
         if isinstance(item, Frame):
             white += [item.time_s] * bool(item.rgb.mean() > 128)
         else:
             spool.push(item)
-    wave = spool.waveform()
+    return white[0], spool.waveform()
+
+
+def tone_after_flash_ms(path: Path) -> float:
+    white_s, wave = heard(path)
     loud = np.flatnonzero(np.abs(wave.values) > 0.1)[0]
-    return 1000 * (wave.start_s + loud / wave.sample_rate_hz - white[0])
+    return 1000 * (wave.start_s + loud / wave.sample_rate_hz - white_s)
 
 
 @pytest.mark.parametrize(
@@ -65,5 +87,76 @@ def test_what_is_heard_is_where_it_is_seen(
     tmp_path: Path, made_by: str, late_ms: int, want_ms: int
 ) -> None:
     path = tmp_path / "answer.webm"
-    write(path, late_ms, made_by)
+    write(path, always(late_ms), made_by)
     assert tone_after_flash_ms(path) == pytest.approx(want_ms, abs=10)
+
+
+@pytest.mark.parametrize("begins_ms", [-20, 0, 30])
+def test_sound_that_began_before_or_after_the_pictures_is_as_late(
+    tmp_path: Path, begins_ms: int
+) -> None:
+    # As Chromium stamps: by the last 10 ms of a packet, and 6.5 ms of the encoder's delay.
+    path = tmp_path / "answer.webm"
+    write(path, always(PACKET_MS - 10 + begins_ms), "Chrome")
+    assert tone_after_flash_ms(path) == pytest.approx(begins_ms + 6.5, abs=3)
+    _, wave = heard(path)
+    assert wave.start_s >= 0
+
+
+def test_short_packets_begin_with_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "answer.webm"
+    write(path, always(40), "Chrome", packet_ms=20)
+    assert tone_after_flash_ms(path) == pytest.approx(0, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "late"),
+    [
+        ("Chrome", [0]),
+        ("Chrome", [16]),
+        ("Chrome", [0, 9, 12, 15, 16, 17]),
+        ("Other", [15]),
+        ("Other", [9, 12, 15, 16, 17]),
+    ],
+)
+def test_packets_that_came_late_tear_no_hole(tmp_path: Path, made_by: str, late: list[int]) -> None:
+    in_time, path = tmp_path / "time.webm", tmp_path / "late.webm"
+    write(in_time, always(40), made_by)
+    # Of packets that were held together each is less late than the one before.
+    late_ms = {n: 35 if n - 1 in late else 55 for n in late}
+    write(path, lambda n: 40 + late_ms.get(n, 0), made_by)
+    _, wave = heard(path)
+    _, whole = heard(in_time)
+    assert wave.gaps == ()
+    assert wave.start_s == pytest.approx(whole.start_s, abs=0.001)
+    # Stamps are whole milliseconds, and the first samples may be before the recording.
+    n = min(len(wave.values), len(whole.values))
+    assert n / RATE_OUT == pytest.approx(len(whole.values) / RATE_OUT, abs=0.001)
+    assert np.array_equal(wave.values[-n:], whole.values[-n:])
+    assert stream_problems(path) == stream_problems(in_time)
+
+
+def stream_problems(path: Path) -> list[str]:
+    reading = stream(path)
+    for _ in reading:
+        pass
+    return [problem for problem in reading.report.problems if "sound" in problem]
+
+
+def test_sound_that_is_missing_stays_a_gap_behind_packets_that_came_late(tmp_path: Path) -> None:
+    path = tmp_path / "answer.webm"
+    # 200 ms are missing from the tenth packet on, which itself came 50 ms late.
+    write(path, lambda n: 40 + (0 if n < 10 else 250 if n == 10 else 200), "Chrome")
+    _, wave = heard(path)
+    (gap,) = wave.gaps
+    assert gap[1] - gap[0] == pytest.approx(0.2, abs=0.002)
+    assert gap[0] == pytest.approx(0.6, abs=0.01)
+    assert tone_after_flash_ms(path) == pytest.approx(200, abs=10)
+
+
+def test_a_late_stamp_at_the_end_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "answer.webm"
+    write(path, lambda n: 40 + 100 * (n >= 33), "Chrome")
+    _, wave = heard(path)
+    (gap,) = wave.gaps
+    assert gap[1] - gap[0] == pytest.approx(0.1, abs=0.002)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.media.test_reference_clocks import QUICK, nan, picture, ref
 
 from twomind.media import stream as media
-from twomind.media.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
+from twomind.media.arrivals import JITTER_S
+from twomind.media.audio import AudioSpool, Resampling, Samples, Waveform
 from twomind.media.clock import PictureClock, Restart
 from twomind.media.endings import missing_bytes
 from twomind.media.probe import Orientation, declared_s, orientation, origin_s

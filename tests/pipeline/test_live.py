@@ -22,7 +22,14 @@ from twomind.core.errors import BadInput
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.pipeline.live import LiveSession, LiveSettings, replay
-from twomind.pipeline.live_events import CueBegan, CueEnded, Event, NotMeasured, WindowScored
+from twomind.pipeline.live_events import (
+    CueBegan,
+    CueEnded,
+    Event,
+    Finished,
+    NotMeasured,
+    WindowScored,
+)
 from twomind.types import Features, Recording, Timing, Word
 from twomind.types.plain import to_plain
 
@@ -362,3 +369,14 @@ def test_sound_of_another_rate_is_measured_too(spoken: tuple[Recording, np.ndarr
     assert len(pauses) == 2
     assert [e.kind for e in told if isinstance(e, CueEnded)].count("long_pause") == 2
     assert [e.kind for e in told if isinstance(e, CueBegan)].count("long_pause") == 2
+
+
+@pytest.mark.parametrize("last_rate_hz", [48000, 44100])
+def test_the_last_block_is_heard_though_it_came_late(last_rate_hz: int) -> None:
+    live = session(using=("voice",))
+    list(live.push_sound(0.0, np.zeros(48000, np.float32), 48000))
+    list(live.push_sound(1.0, np.zeros(last_rate_hz, np.float32), last_rate_hz))
+    # Whether sound is missing before it, only more of it would tell.
+    list(live.push_sound(2.05, np.zeros(last_rate_hz // 10, np.float32), last_rate_hz))
+    (finished,) = [event for event in live.finish() if isinstance(event, Finished)]
+    assert finished.to_dict()["sound_s"] == pytest.approx(2.1, abs=0.001)

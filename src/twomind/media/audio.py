@@ -12,16 +12,12 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from twomind.core.scratch import scratch_file
+from twomind.media.arrivals import JITTER_S, Arrival, encoder_late_s, first_s, place
 from twomind.media.channels import judge_channels, mix_blocks, plain_mean
 from twomind.sound.remembered import BEFORE_S, LastSeconds, RowMemory
 
 if TYPE_CHECKING:
     import av
-
-#: A stamp may stray this far from where the samples before it end. Containers round stamps
-#: (Matroska to 1 ms) and recorders stamp packets by arrival; what strays farther is a real gap, an
-#: overlap, or a clock that drifted.
-JITTER_S = 0.010
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,14 @@ class Samples:
     values: np.ndarray
     channels: np.ndarray | None = None
     names: tuple[str, ...] = ()
+
+    def since(self, start_s: float, rate_hz: int) -> Samples:
+        """Without what sounds before a time."""
+        n = math.ceil((start_s - self.time_s) * rate_hz - 1e-6)
+        if n <= 0:
+            return self
+        channels = None if self.channels is None else self.channels[n:]
+        return Samples(self.time_s + n / rate_hz, self.values[n:], channels, self.names)
 
 
 @dataclass(frozen=True)
@@ -274,11 +278,20 @@ class Resampling:
 
     The resampler renumbers stamps and holds samples back, so it is only ever given unbroken sound:
     the stamp of the first frame of such a run anchors it, samples are counted from there, and a
-    jump of the stamps starts a new run.
+    jump of the stamps starts a new run. A stamp that is late and soon caught up with is no jump:
+    recorders stamp packets when they come, and on a busy machine some come late
+    (:mod:`twomind.media.arrivals`).
+
+    Args:
+        sample_rate_hz: of what comes out.
+        stamped_when_encoded: the recorder stamped sound when it had encoded it, all of it too late.
     """
 
-    def __init__(self, sample_rate_hz: int) -> None:
+    def __init__(self, sample_rate_hz: int, stamped_when_encoded: bool = False) -> None:
         self._rate_hz = sample_rate_hz
+        self._stamped_when_encoded = stamped_when_encoded
+        self._late_s = 0.0
+        self._waiting: list[Arrival[av.AudioFrame]] = []
         self._resampler: av.AudioResampler | None = None
         self._key: tuple[str, str, int] | None = None
         self._names: tuple[str, ...] = ()
@@ -318,8 +331,48 @@ class Resampling:
             return
         if time_s is None:
             self.n_without_stamp += 1
-            time_s = self._end_s
-        key = (frame.format.name, frame.layout.name, frame.sample_rate)
+        else:
+            time_s -= self._late_s
+        if self._waiting and _key(frame) != _key(self._waiting[0].item):
+            yield from self._settle(last=True)
+        self._waiting.append(Arrival(frame, time_s, frame.samples / frame.sample_rate))
+        yield from self._settle()
+
+    def flush(self) -> Iterator[Samples]:
+        """The samples that wait, and those that the resampler still holds; the run ends."""
+        yield from self._settle(last=True)
+        yield from self._end_run()
+
+    def _settle(self, last: bool = False) -> Iterator[Samples]:
+        """Place what waits, as far as its place is known; all of it where nothing more comes."""
+        while self._waiting:
+            if self._key is None and self._stamped_when_encoded:
+                begin_s = first_s(self._waiting, last)
+                if begin_s is None:
+                    return
+                yield from self._begin(begin_s)
+                continue
+            if _key(self._waiting[0].item) != self._key:
+                yield from self._place(self._waiting.pop(0))
+                continue
+            known = place(self._waiting, self._end_s, last)
+            if not known:
+                return
+            del self._waiting[: len(known)]
+            for one in known:
+                yield from self._place(one)
+
+    def _begin(self, begin_s: float) -> Iterator[Samples]:
+        """Place the very first frame, and take back by how much all sound is late."""
+        self._late_s = encoder_late_s(begin_s, self._waiting)
+        first, *others = self._waiting
+        self._waiting = [one.earlier(self._late_s) for one in others]
+        yield from self._place(Arrival(first.item, begin_s - self._late_s, first.length_s))
+
+    def _place(self, one: Arrival[av.AudioFrame]) -> Iterator[Samples]:
+        frame = one.item
+        time_s = self._end_s if one.time_s is None else one.time_s
+        key = _key(frame)
         stray_s = time_s - self._end_s
         if self._key is not None and abs(stray_s) > JITTER_S:
             if stray_s > 0:
@@ -327,7 +380,7 @@ class Resampling:
             else:
                 self.n_overlaps += 1
         if key != self._key or abs(stray_s) > JITTER_S:
-            yield from self.flush()
+            yield from self._end_run()
             self._start(frame, key, time_s)
         self._n_in += frame.samples
         assert self._resampler is not None
@@ -336,8 +389,7 @@ class Resampling:
         )
         yield from self._out(self._resampler.resample(frame))
 
-    def flush(self) -> Iterator[Samples]:
-        """The samples that the resampler still holds; the run ends."""
+    def _end_run(self) -> Iterator[Samples]:
         if self._resampler is not None:
             resampler, self._resampler = self._resampler, None
             yield from self._out(resampler.resample(None))
@@ -356,7 +408,12 @@ class Resampling:
                 continue
             time_s = self._anchor_s + self._n_out / self._rate_hz
             self._n_out += frame.samples
-            yield self._samples(time_s, self._finite(frame.to_ndarray()))
+            samples = self._samples(time_s, self._finite(frame.to_ndarray()))
+            if self._late_s:
+                # What was recorded before the recording's first stamp has no place on its clock.
+                samples = samples.since(0.0, self._rate_hz)
+            if len(samples.values):
+                yield samples
 
     def _finite(self, packed: np.ndarray) -> np.ndarray:
         """Samples of which those that are no numbers, as a program may write, are silence."""
@@ -371,6 +428,11 @@ class Resampling:
             return Samples(time_s, packed.reshape(-1))
         channels = packed.reshape(-1, len(self._names))
         return Samples(time_s, plain_mean(channels, self._names), channels, self._names)
+
+
+def _key(frame: av.AudioFrame) -> tuple[str, str, int]:
+    """What a resampler is made for."""
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _channel_names(frame: av.AudioFrame) -> tuple[str, ...]:

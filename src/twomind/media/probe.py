@@ -32,9 +32,6 @@ NOT_DECLARED = "length not declared: whether the end is missing cannot be told"
 #: The metadata comment that the project's own synthetic people carry.
 DRAWN_COMMENT = "twomind drawn person"
 
-#: A browser's first packet of sound that is later than this is late for another reason.
-_MOST_LATE_S = 0.1
-
 #: A pixel of a real film is at most so many times as wide as high, or as high as wide.
 _MOST_STRETCHED = 3.0
 
@@ -85,19 +82,12 @@ def origin_s(container: av.container.InputContainer) -> float:
     return 0.0 if container.start_time is None else container.start_time / 1_000_000
 
 
-def late_sound_s(container: av.container.InputContainer, sound: av.AudioStream | None) -> float:
-    """By how much all sound of a stream is stamped too late, in seconds; 0 where it is not.
-
-    Chromium stamps a recording's first packet of sound when it leaves the encoder, and counts on
-    from there: all its sound is late by the stamp of the first packet (30 to 55 ms were seen).
+def is_stamped_when_encoded(container: av.container.InputContainer) -> bool:
+    """Whether a recording's sound is stamped too late: by the moment at which it was encoded, as
+    Chromium does.
     """
-    made_by = {name.lower(): value for name, value in container.metadata.items()}.get("encoder")
-    if made_by != "Chrome" or sound is None:
-        return 0.0
-    if sound.start_time is None or sound.time_base is None:
-        return 0.0
-    late_s = float(sound.start_time * sound.time_base) - origin_s(container)
-    return late_s if late_s <= _MOST_LATE_S else 0.0
+    named = {name.lower(): value for name, value in container.metadata.items()}
+    return named.get("encoder") == "Chrome"
 
 
 def declared_s(container: av.container.InputContainer) -> float:

@@ -29,7 +29,7 @@ from twomind.media.probe import (
     MediaInfo,
     Orientation,
     as_shown_px,
-    late_sound_s,
+    is_stamped_when_encoded,
     orientation,
     origin_s,
     pixel_shape,
@@ -140,15 +140,13 @@ class MediaStream:
             self._video.thread_type = "SLICE"
             self._n_threads = _threads_for(self._video)
             self._video.codec_context.thread_count = self._n_threads
-        origin = origin_s(self._container)
-        # What the sound is counted from: the same, but for a browser's late stamps.
-        self._origin_s = origin + late_sound_s(self._container, self._audio)
+        self._origin_s = origin_s(self._container)
         self._declared_s = self.info.duration_s
         self._pictures = PictureClock(
-            origin, math.inf if math.isnan(self._declared_s) else self._declared_s
+            self._origin_s, math.inf if math.isnan(self._declared_s) else self._declared_s
         )
         self._restart = Restart()
-        self._sound = Resampling(sample_rate_hz)
+        self._sound = Resampling(sample_rate_hz, is_stamped_when_encoded(self._container))
         self._reformatter = VideoReformatter()
         self._pixel = 1.0 if self._video is None else pixel_shape(self._video)
         self._rotation: int | None = None

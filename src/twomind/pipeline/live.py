@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -220,13 +220,16 @@ class LiveSession:
         for first in range(0, max(len(block), 1), step):
             piece = block[first : first + step]
             at_s = time_s + first / sample_rate_hz
-            for samples in self._came.sound(at_s, piece, sample_rate_hz):
-                if self.keep and self._hears:
-                    self._measuring.push(samples)
+            self._hear(self._came.sound(at_s, piece, sample_rate_hz))
             if self._hears:
                 self._came.tail.listen()
             told += self._go_on()
         return told
+
+    def _hear(self, runs: Iterable[media.Samples]) -> None:
+        for samples in runs:
+            if self.keep and self._hears:
+                self._measuring.push(samples)
 
     def push_words(self, words: Sequence[Word], until_s: float | None = None) -> list[Event]:
         """Words that were recognised, in order of time.
@@ -252,6 +255,7 @@ class LiveSession:
         reader = self._reader()
         if reader is not None:
             reader.settle()
+        self._hear(self._came.last_sound())
         self._came.over = True
         end_s = self._came.end_s
         told = self._go_on()

@@ -72,7 +72,15 @@ class Came:
 
     def sound(self, time_s: float, block: np.ndarray, rate_hz: int) -> Iterator[media.Samples]:
         """A block of sound as runs of the rate at which it is measured."""
-        for samples in self._resampled(time_s, block, rate_hz):
+        yield from self._heard(self._resampled(time_s, block, rate_hz))
+
+    def last_sound(self) -> Iterator[media.Samples]:
+        """What waited for more sound: none comes."""
+        if self._resampling is not None:
+            yield from self._heard(self._resampling[1].flush())
+
+    def _heard(self, runs: Iterator[media.Samples]) -> Iterator[media.Samples]:
+        for samples in runs:
             if math.isnan(self._sound_start_s):
                 self._sound_start_s = samples.time_s
             self._n_samples += len(samples.values)
@@ -88,6 +96,8 @@ class Came:
         import av
 
         if self._resampling is None or self._resampling[0] != rate_hz:
+            if self._resampling is not None:
+                yield from self._resampling[1].flush()
             self._resampling = (rate_hz, Resampling(SOUND_HZ))
         if not len(block):
             return

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field
 from twomind.core.errors import BadInput
 from twomind.media.audio import Resampling, Samples
 from twomind.media.clock import PictureClock
+from twomind.media.probe import is_stamped_when_encoded
 from twomind.media.stream import Frame
 from twomind.server.participant_api import Body
 
@@ -223,8 +224,8 @@ class Chunks:
         import av
 
         options = {"probesize": "65536", "analyzeduration": "500000"}
-        resampling = Resampling(_RATE_HZ)
         with av.open(self._pipe, "r", options=options) as container:
+            resampling = Resampling(_RATE_HZ, is_stamped_when_encoded(container))
             origin_s: float | None = None
             clock = PictureClock(0.0, math.inf)
             n = 0
