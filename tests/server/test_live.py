@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import struct
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
+from anyio.from_thread import start_blocking_portal
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
@@ -192,7 +192,9 @@ def test_a_client_that_closes_first_is_no_fault_of_the_server() -> None:
         async def close(self, code: int) -> None:
             raise WebSocketDisconnect(code)
 
-    asyncio.run(live_api._close(Gone(), 1000))  # type: ignore[arg-type]
+    # In a thread of its own: a browser that another test opened may run a loop in this one.
+    with start_blocking_portal() as portal:
+        portal.call(live_api._close, Gone(), 1000)
 
 
 def test_a_session_moves_to_another_server(client: TestClient, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ whole; when none is, sound is missing, as much as the least late of them tells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -24,14 +25,13 @@ WAIT_S = 0.25
 MOST_S = 1.0
 MOST_PIECES = 64
 
-#: Chromium stamps a packet with the moment of its last 10 ms, and Opus delays sound by 312 samples
-#: of 48,000 that decoders leave out: packets of 60 ms stand 43.5 ms too late (43 to 46 were measured).
-_LAST_INPUT_S = 0.010
-_OPUS_DELAY_S = 312 / 48_000
-#: Its packets of sound are so long at least; of shorter ones nothing was measured.
-_LONG_PACKET_S = 0.05
+#: So much too late stands all sound of Chromium's recordings, whose packets last 60 ms: 43 to 46 ms were
+#: measured for sound that a page made, 45 to 47 from when a page got a microphone's
+#: (``benchmarks/browser_sound.py``).
+_ENCODED_LATE_S = 0.045
+_ENCODED_PACKET_S = 0.06
 #: A recording's first packet of sound that is later than this is late for another reason, and one
-#: that is earlier was not stamped so.
+#: that is earlier was not stamped when it was encoded.
 _MOST_LATE_S = 0.1
 _LEAST_LATE_S = 0.02
 
@@ -40,15 +40,80 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Arrival(Generic[Item]):
-    """A piece of sound: its stamp, None without one, and its length, in seconds."""
+    """A piece of sound: its stamp, None without one, and its length, in seconds; pieces of another
+    ``kind`` (rate, channels) are no continuation.
+    """
 
     item: Item
     time_s: float | None
     length_s: float
+    kind: Hashable = None
 
     def earlier(self, by_s: float) -> Arrival[Item]:
         """The piece with an earlier stamp."""
         return self if self.time_s is None else replace(self, time_s=self.time_s - by_s)
+
+
+class Arrivals(Generic[Item]):
+    """Pieces of sound in the order in which they stand in a file; out they come when it is known where
+    they go, each with its time, None where it follows the one before without a seam.
+
+    Args:
+        stamped_when_encoded: the recorder stamped sound when it had encoded it, all of it too late.
+    """
+
+    def __init__(self, stamped_when_encoded: bool = False) -> None:
+        self._stamped_when_encoded = stamped_when_encoded
+        self._waiting: list[Arrival[Item]] = []
+        self._kind: Hashable = None
+        self._end_s = math.nan
+        #: By how much all sound was stamped too late; known with the first piece that comes out.
+        self.late_s = 0.0
+
+    def push(self, one: Arrival[Item]) -> Iterator[Arrival[Item]]:
+        """The next piece."""
+        if self._waiting and one.kind != self._waiting[0].kind:
+            yield from self._settle(last=True)
+        self._waiting.append(one.earlier(self.late_s))
+        yield from self._settle()
+
+    def flush(self) -> Iterator[Arrival[Item]]:
+        """What waits: nothing more comes."""
+        yield from self._settle(last=True)
+
+    def _settle(self, last: bool = False) -> Iterator[Arrival[Item]]:
+        """What waits, as far as its place is known."""
+        while self._waiting:
+            is_first = math.isnan(self._end_s)
+            if is_first and self._stamped_when_encoded:
+                begin_s = first_s(self._waiting, last)
+                if begin_s is None:
+                    return
+                known = [self._begin(begin_s)]
+            elif is_first or self._waiting[0].kind != self._kind:
+                known = [self._waiting[0]]
+            else:
+                known = place(self._waiting, self._end_s, last)
+            if not known:
+                return
+            del self._waiting[: len(known)]
+            for one in known:
+                self._note(one)
+                yield one
+
+    def _begin(self, begin_s: float) -> Arrival[Item]:
+        """The very first piece, at its time; those that wait are as much earlier as all sound is late."""
+        self.late_s = encoder_late_s(begin_s, self._waiting)
+        self._waiting = [one.earlier(self.late_s) for one in self._waiting]
+        return replace(self._waiting[0], time_s=begin_s - self.late_s)
+
+    def _note(self, one: Arrival[Item]) -> None:
+        if one.time_s is not None:
+            self._end_s = one.time_s
+        elif math.isnan(self._end_s):
+            self._end_s = 0.0
+        self._end_s += one.length_s
+        self._kind = one.kind
 
 
 def place(
@@ -66,7 +131,9 @@ def place(
         Nothing while that is not known.
     """
     strays_s = _strays(waiting, end_s)
-    if strays_s[0] <= JITTER_S:
+    if abs(strays_s[0]) <= JITTER_S:
+        return [replace(waiting[0], time_s=None)]
+    if strays_s[0] < 0:
         return [waiting[0]]
     least = _least(strays_s)
     least_s = strays_s[least]
@@ -106,9 +173,8 @@ def encoder_late_s(begin_s: float, waiting: Sequence[Arrival[Item]]) -> float:
     if not 0 <= begin_s <= _MOST_LATE_S:
         return 0.0
     packet_s = max(one.length_s for one in waiting)
-    if packet_s < _LONG_PACKET_S or begin_s < _LEAST_LATE_S:
-        return begin_s
-    return packet_s - _LAST_INPUT_S - _OPUS_DELAY_S
+    is_measured = abs(packet_s - _ENCODED_PACKET_S) < _ROUNDED_S and begin_s >= _LEAST_LATE_S
+    return _ENCODED_LATE_S if is_measured else begin_s
 
 
 def _strays(waiting: Sequence[Arrival[Item]], end_s: float) -> list[float]:

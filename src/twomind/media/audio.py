@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from twomind.core.scratch import scratch_file
-from twomind.media.arrivals import JITTER_S, Arrival, encoder_late_s, first_s, place
+from twomind.media.arrivals import JITTER_S, Arrival, Arrivals
 from twomind.media.channels import judge_channels, mix_blocks, plain_mean
 from twomind.sound.remembered import BEFORE_S, LastSeconds, RowMemory
 
@@ -289,9 +289,7 @@ class Resampling:
 
     def __init__(self, sample_rate_hz: int, stamped_when_encoded: bool = False) -> None:
         self._rate_hz = sample_rate_hz
-        self._stamped_when_encoded = stamped_when_encoded
-        self._late_s = 0.0
-        self._waiting: list[Arrival[av.AudioFrame]] = []
+        self._arrivals: Arrivals[av.AudioFrame] = Arrivals(stamped_when_encoded)
         self._resampler: av.AudioResampler | None = None
         self._key: tuple[str, str, int] | None = None
         self._names: tuple[str, ...] = ()
@@ -331,63 +329,40 @@ class Resampling:
             return
         if time_s is None:
             self.n_without_stamp += 1
-        else:
-            time_s -= self._late_s
-        if self._waiting and _key(frame) != _key(self._waiting[0].item):
-            yield from self._settle(last=True)
-        self._waiting.append(Arrival(frame, time_s, frame.samples / frame.sample_rate))
-        yield from self._settle()
+        length_s = frame.samples / frame.sample_rate
+        for one in self._arrivals.push(Arrival(frame, time_s, length_s, _key(frame))):
+            yield from self._place(one)
 
     def flush(self) -> Iterator[Samples]:
         """The samples that wait, and those that the resampler still holds; the run ends."""
-        yield from self._settle(last=True)
+        for one in self._arrivals.flush():
+            yield from self._place(one)
         yield from self._end_run()
 
-    def _settle(self, last: bool = False) -> Iterator[Samples]:
-        """Place what waits, as far as its place is known; all of it where nothing more comes."""
-        while self._waiting:
-            if self._key is None and self._stamped_when_encoded:
-                begin_s = first_s(self._waiting, last)
-                if begin_s is None:
-                    return
-                yield from self._begin(begin_s)
-                continue
-            if _key(self._waiting[0].item) != self._key:
-                yield from self._place(self._waiting.pop(0))
-                continue
-            known = place(self._waiting, self._end_s, last)
-            if not known:
-                return
-            del self._waiting[: len(known)]
-            for one in known:
-                yield from self._place(one)
-
-    def _begin(self, begin_s: float) -> Iterator[Samples]:
-        """Place the very first frame, and take back by how much all sound is late."""
-        self._late_s = encoder_late_s(begin_s, self._waiting)
-        first, *others = self._waiting
-        self._waiting = [one.earlier(self._late_s) for one in others]
-        yield from self._place(Arrival(first.item, begin_s - self._late_s, first.length_s))
-
     def _place(self, one: Arrival[av.AudioFrame]) -> Iterator[Samples]:
-        frame = one.item
-        time_s = self._end_s if one.time_s is None else one.time_s
-        key = _key(frame)
-        stray_s = time_s - self._end_s
-        if self._key is not None and abs(stray_s) > JITTER_S:
-            if stray_s > 0:
-                self.gaps.append((self._end_s, time_s))
-            else:
-                self.n_overlaps += 1
-        if key != self._key or abs(stray_s) > JITTER_S:
-            yield from self._end_run()
-            self._start(frame, key, time_s)
+        frame, key = one.item, _key(one.item)
+        if one.time_s is not None or key != self._key:
+            time_s = self._end_s if one.time_s is None else one.time_s
+            yield from self._begin(frame, key, time_s)
         self._n_in += frame.samples
         assert self._resampler is not None
         frame.pts = (
             None  # a stamp that strays within the tolerance must not make the resampler pad or drop
         )
         yield from self._out(self._resampler.resample(frame))
+
+    def _begin(
+        self, frame: av.AudioFrame, key: tuple[str, str, int], time_s: float
+    ) -> Iterator[Samples]:
+        """A run begins here: what lies between it and the one before is told."""
+        stray_s = time_s - self._end_s
+        if self._key is not None and abs(stray_s) > JITTER_S:
+            if stray_s > 0:
+                self.gaps.append((self._end_s, time_s))
+            else:
+                self.n_overlaps += 1
+        yield from self._end_run()
+        self._start(frame, key, time_s)
 
     def _end_run(self) -> Iterator[Samples]:
         if self._resampler is not None:
@@ -409,7 +384,7 @@ class Resampling:
             time_s = self._anchor_s + self._n_out / self._rate_hz
             self._n_out += frame.samples
             samples = self._samples(time_s, self._finite(frame.to_ndarray()))
-            if self._late_s:
+            if self._arrivals.late_s:
                 # What was recorded before the recording's first stamp has no place on its clock.
                 samples = samples.since(0.0, self._rate_hz)
             if len(samples.values):

@@ -1,7 +1,7 @@
 """What a coder's page plays: a copy of a recording in which every picture can be found, when each picture
 is shown, and how loud it is. A browser writes recordings without a length and without an index.
 
-The copy holds the same packets, is made in memory, and is sealed with the person's key.
+The copy holds the same packets, the sound at its true times, is made in memory, and is sealed with the person's key.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from twomind.media.packets import timely
 from twomind.media.sound_streams import first_heard
 from twomind.server import durable, uploads
 from twomind.server.export import ending
@@ -28,7 +29,7 @@ FOLDER = "coding"
 #: Loudness values a second.
 PEAKS_PER_S = 100
 _KIND = "clip"
-_VERSION = {"clip": 1}
+_VERSION = {"clip": 2}
 _LOUDEST = 255
 
 
@@ -112,7 +113,8 @@ def _made(place: Place, recording: Recording) -> dict[str, Any]:
 
 
 def remuxed(source: Any, kind: str) -> bytes:
-    """The same packets in a container with a length and an index.
+    """The same packets in a container with a length and an index; sound that a browser stamped too late
+    at its true times.
 
     Args:
         source: A file of bytes that can be sought in.
@@ -126,7 +128,7 @@ def remuxed(source: Any, kind: str) -> bytes:
         sound = [stream for stream in before.streams.audio if stream.index == heard]
         taken = [*before.streams.video[:1], *sound]
         new = {one.index: after.add_stream_from_template(one) for one in taken}
-        for packet in before.demux(taken):
+        for packet in timely(before, before.demux(taken)):
             if packet.dts is None:
                 continue
             packet.stream = new[packet.stream.index]

@@ -4,10 +4,12 @@ index, and nothing else that the browser wrote into the file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import av
 
+from twomind.media.packets import timely
 from twomind.media.probe import DRAWN_COMMENT, is_tagged_drawn
 from twomind.server.sealed import Film
 
@@ -55,7 +57,7 @@ def _remux(film: Film, path: Path) -> None:
         for stream in source.streams:
             if stream.type in _KINDS:
                 streams[stream.index] = target.add_stream_from_template(stream)
-        for packet in source.demux():
+        for packet in timely(source, source.demux()):
             if packet.dts is None or packet.stream.index not in streams:
                 continue
             packet.stream = streams[packet.stream.index]
@@ -65,19 +67,19 @@ def _remux(film: Film, path: Path) -> None:
 def _same_times(film: Film, path: Path) -> bool:
     film.seek(0)
     with av.open(film, "r") as source:
-        before = _times_s(source)
+        before = _times_s(source, timely(source, source.demux()))
     with av.open(str(path), "r") as target:
-        after = _times_s(target)
+        after = _times_s(target, target.demux())
     if len(before) != len(after):
         return False
     pairs = zip(before, after, strict=True)
     return all(abs(one - other) <= _SLACK_S for one, other in pairs)
 
 
-def _times_s(container: av.container.InputContainer) -> list[float]:
+def _times_s(container: av.container.InputContainer, packets: Iterable[av.Packet]) -> list[float]:
     """When each packet is shown or heard, counted from the earliest; pictures first."""
     found: dict[str, list[float]] = {kind: [] for kind in _KINDS}
-    for packet in container.demux():
+    for packet in packets:
         if packet.pts is not None and packet.size and packet.stream.type in _KINDS:
             found[packet.stream.type].append(float(packet.pts * packet.time_base))
     times = [sorted(found[kind]) for kind in _KINDS]
