@@ -198,7 +198,7 @@ def errors_ms(path: Path) -> tuple[list[float], int]:
     sound = spool.waveform()
     loud_s = sound.start_s + np.flatnonzero(np.abs(sound.values) > 0.05) / sound.sample_rate_hz
     heard_s = loud_s[np.diff(loud_s, prepend=-np.inf) > SILENCE_S]
-    whole = clicked_s[(clicked_s > SILENCE_S) & (clicked_s < heard_s[-1])]
+    whole = clicked_s[(clicked_s > SILENCE_S) & (clicked_s < heard_s[-1] + SILENCE_S)]
     late = [1000 * float(min(heard_s - at, key=abs)) for at in whole]
     return late, len(reading.report.gaps)
 
