@@ -1,5 +1,6 @@
 """A film of the study as a file for others: the streams as they were recorded, with a length and an
-index, and nothing else that the browser wrote into the file.
+index, sound that the browser stamped too late at its true times, and nothing else that the browser wrote
+into the file.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def write(film: Film, path: Path) -> None:
 
 
 def _remux(film: Film, path: Path) -> None:
-    """The same packets in a new container; the same bytes whenever it is made."""
+    """The same packets in a new container, sound at its true times; the same bytes whenever it is made."""
     film.seek(0)
     options = {"fflags": "+bitexact"}
     format = _FORMATS[path.suffix]
