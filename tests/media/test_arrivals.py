@@ -82,6 +82,8 @@ def test_the_first_piece_begins_where_the_least_late_one_tells() -> None:
     assert first_s(pieces(0.04, 0.035, *[0.04] * n_more)) == pytest.approx(1.04)
     assert first_s(pieces(0.08, 0.04), last=True) == pytest.approx(1.04)
     assert first_s(pieces(None), last=True) == 0.0
+    # Nothing begins before the recording.
+    assert first_s(pieces(0.08, 0.0, start_s=-0.04), last=True) == 0.0
 
 
 def test_all_sound_of_long_packets_is_late_by_what_was_measured() -> None:

@@ -371,12 +371,27 @@ def test_sound_of_another_rate_is_measured_too(spoken: tuple[Recording, np.ndarr
     assert [e.kind for e in told if isinstance(e, CueBegan)].count("long_pause") == 2
 
 
-@pytest.mark.parametrize("last_rate_hz", [48000, 44100])
+@pytest.mark.parametrize("last_rate_hz", [48000, 44100, RATE_HZ])
 def test_the_last_block_is_heard_though_it_came_late(last_rate_hz: int) -> None:
     live = session(using=("voice",))
-    list(live.push_sound(0.0, np.zeros(48000, np.float32), 48000))
-    list(live.push_sound(1.0, np.zeros(last_rate_hz, np.float32), last_rate_hz))
+    live.push_sound(0.0, np.zeros(48000, np.float32), 48000)
     # Whether sound is missing before it, only more of it would tell.
-    list(live.push_sound(2.05, np.zeros(last_rate_hz // 10, np.float32), last_rate_hz))
+    live.push_sound(1.05, np.zeros(4800, np.float32), 48000)
+    live.push_sound(1.15, np.zeros(last_rate_hz, np.float32), last_rate_hz)
+    live.push_sound(2.2, np.zeros(last_rate_hz // 10, np.float32), last_rate_hz)
+    tail = live._came.tail
     (finished,) = [event for event in live.finish() if isinstance(event, Finished)]
-    assert finished.to_dict()["sound_s"] == pytest.approx(2.1, abs=0.001)
+    assert finished.to_dict()["sound_s"] == pytest.approx(2.2, abs=0.001)
+    assert tail.end_s == pytest.approx(2.3, abs=0.001)
+
+
+def test_a_session_that_moves_takes_along_what_came_late() -> None:
+    one = session(using=("voice",))
+    one.push_sound(0.0, np.zeros(2 * 48000, np.float32), 48000)
+    one.push_sound(2.05, np.zeros(9600, np.float32), 48000)
+    other = session(using=("voice",), state=one.export())
+    other.push_sound(2.25, np.zeros(4800, np.float32), 48000)
+    other.push_sound(2.35, np.zeros(14400, np.float32), 48000)
+    tail = other._came.tail
+    assert tail.between(0.0, 3.0).gaps == ()
+    assert tail.end_s == pytest.approx(2.65, abs=0.002)

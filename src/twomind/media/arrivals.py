@@ -149,7 +149,8 @@ def place(
 
 
 def first_s(waiting: Sequence[Arrival[Item]], last: bool = False) -> float | None:
-    """When the first of all sound begins; None while that is not known.
+    """When the first of all sound begins, which is not before the recording; None while that is not
+    known.
 
     Args:
         waiting: the first pieces.
@@ -160,7 +161,7 @@ def first_s(waiting: Sequence[Arrival[Item]], last: bool = False) -> float | Non
     least = _least(strays_s)
     if not last and not _is_told(waiting, least):
         return None
-    return start_s + strays_s[least] if strays_s[least] < -JITTER_S else start_s
+    return max(0.0, start_s + strays_s[least]) if strays_s[least] < -JITTER_S else start_s
 
 
 def encoder_late_s(begin_s: float, waiting: Sequence[Arrival[Item]]) -> float:
@@ -191,7 +192,7 @@ def _strays(waiting: Sequence[Arrival[Item]], end_s: float) -> list[float]:
 def _least(strays_s: Sequence[float]) -> int:
     """The first stamp of which no other is less late, as far as containers tell times apart."""
     most_s = min(strays_s) + _ROUNDED_S
-    return next(n for n, stray_s in enumerate(strays_s) if stray_s <= most_s)
+    return next((n for n, stray_s in enumerate(strays_s) if stray_s <= most_s), 0)
 
 
 def _is_told(waiting: Sequence[Arrival[Item]], least: int) -> bool:

@@ -20,9 +20,9 @@ def timely(
 ) -> Iterator[av.Packet]:
     """The packets of a recording, those of its sound at their true times.
 
-    Pictures come out as they go in. Sound from before the recording's first stamp, which has no place on
-    its clock, does not come out. Only recordings of a program that stamps too late are changed
-    (:func:`~twomind.media.probe.is_stamped_when_encoded`).
+    Pictures come out as they go in. Where sound began before the recording, its first packet, which can
+    not be cut, does not come out: some 50 ms. Only recordings of a program that stamps too late are
+    changed (:func:`~twomind.media.probe.is_stamped_when_encoded`).
 
     Args:
         container: from which they are read.
@@ -33,7 +33,7 @@ def timely(
         return
     sounds: dict[int, _Sound] = {}
     for packet in packets:
-        if packet.stream.type != "audio" or packet.pts is None or not packet.duration:
+        if packet.stream.type != "audio" or not packet.size:
             yield packet
             continue
         sound = sounds.setdefault(packet.stream.index, _Sound(origin_s(container)))
@@ -49,11 +49,11 @@ class _Sound:
         self._origin_s = origin_s
         self._arrivals: Arrivals[av.Packet] = Arrivals(stamped_when_encoded=True)
         self._end = 0
+        self._last = -(1 << 62)
 
     def push(self, packet: av.Packet) -> Iterator[av.Packet]:
-        assert packet.pts is not None
         unit_s = float(packet.time_base)
-        time_s = packet.pts * unit_s - self._origin_s
+        time_s = None if packet.pts is None else packet.pts * unit_s - self._origin_s
         one = Arrival(packet, time_s, (packet.duration or 0) * unit_s)
         yield from self._stamped(self._arrivals.push(one))
 
@@ -62,10 +62,14 @@ class _Sound:
 
     def _stamped(self, found: Iterator[Arrival[av.Packet]]) -> Iterator[av.Packet]:
         for one in found:
-            packet = one.item
+            packet, begin = one.item, round(self._origin_s / float(one.item.time_base))
+            time = self._end
             if one.time_s is not None:
-                self._end = round((one.time_s + self._origin_s) / float(packet.time_base))
-            packet.pts = packet.dts = self._end
-            self._end += packet.duration or 0
-            if one.time_s is None or one.time_s >= 0:
-                yield packet
+                time = begin + round(one.time_s / float(packet.time_base))
+            self._end = time + (packet.duration or 0)
+            if self._arrivals.late_s and time < begin:
+                continue
+            # No container takes stamps that go back.
+            self._last = max(time, self._last)
+            packet.pts = packet.dts = self._last
+            yield packet

@@ -156,7 +156,7 @@ class MediaStream:
         self._n_frames = self._n_samples = self._n_bad = self._n_read_errors = (
             self._n_sound_left_out
         ) = 0
-        self._sound_start_s = self._sound_end_s = math.nan
+        self._sound_start_s = self._sound_end_s = self._sound_taken_s = math.nan
         self._sizes: list[tuple[int, int]] = []
 
     def __iter__(self) -> Iterator[Frame | Samples]:
@@ -275,9 +275,15 @@ class MediaStream:
         )
         if time_s is not None:
             end_s = math.inf if math.isnan(self._declared_s) else self._declared_s + MAX_PAST_END_S
-            if time_s > end_s or time_s - self._sound_end_s > MAX_JUMP_S:
+            if time_s > end_s or time_s - self._sound_taken_s > MAX_JUMP_S:
                 self._n_sound_left_out += 1
                 return
+        # Not where what has come out ends: some of it waits.
+        length_s = frame.samples / frame.sample_rate
+        if time_s is not None:
+            self._sound_taken_s = max(time_s + length_s, self._sound_taken_s)
+        elif not math.isnan(self._sound_taken_s):
+            self._sound_taken_s += length_s
         yield from self._sound.push(frame, time_s)
 
     def _count(self, runs: Iterator[Samples]) -> Iterator[Samples]:

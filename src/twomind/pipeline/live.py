@@ -585,6 +585,7 @@ class LiveSession:
         both would see the same.
         """
         came = self._came
+        self._hear(came.last_sound())
         face = self._face_rows(self._looked_s - self.live.face_s, math.inf)
         sound = came.tail.between(-math.inf, math.inf)
         has_sound = bool(len(sound.values))

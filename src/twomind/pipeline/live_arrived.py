@@ -72,12 +72,16 @@ class Came:
 
     def sound(self, time_s: float, block: np.ndarray, rate_hz: int) -> Iterator[media.Samples]:
         """A block of sound as runs of the rate at which it is measured."""
+        if self._resampling is not None and self._resampling[0] != rate_hz:
+            yield from self.last_sound()
         yield from self._heard(self._resampled(time_s, block, rate_hz))
 
     def last_sound(self) -> Iterator[media.Samples]:
-        """What waited for more sound: none comes."""
+        """What waited for more sound of its rate: none comes."""
         if self._resampling is not None:
-            yield from self._heard(self._resampling[1].flush())
+            resampling = self._resampling[1]
+            self._resampling = None
+            yield from self._heard(resampling.flush())
 
     def _heard(self, runs: Iterator[media.Samples]) -> Iterator[media.Samples]:
         for samples in runs:
@@ -95,9 +99,7 @@ class Came:
             raise BadInput(f"live: expected 8000 to 192000 samples a second, got {rate_hz}")
         import av
 
-        if self._resampling is None or self._resampling[0] != rate_hz:
-            if self._resampling is not None:
-                yield from self._resampling[1].flush()
+        if self._resampling is None:
             self._resampling = (rate_hz, Resampling(SOUND_HZ))
         if not len(block):
             return

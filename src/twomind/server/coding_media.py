@@ -1,7 +1,8 @@
 """What a coder's page plays: a copy of a recording in which every picture can be found, when each picture
 is shown, and how loud it is. A browser writes recordings without a length and without an index.
 
-The copy holds the same packets, the sound at its true times, is made in memory, and is sealed with the person's key.
+The copy holds the same packets (:mod:`twomind.media.packets` puts sound at its true times), is made in
+memory, and is sealed with the person's key.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -21,6 +21,9 @@ from twomind.media.clock import PictureClock
 from twomind.media.probe import is_stamped_when_encoded
 from twomind.media.stream import Frame
 from twomind.server.participant_api import Body
+
+if TYPE_CHECKING:
+    import av
 
 #: A binary message: kind, a time in seconds, samples per second (of sound), then the bytes.
 HEAD = struct.Struct("<BdI")
@@ -226,31 +229,39 @@ class Chunks:
         options = {"probesize": "65536", "analyzeduration": "500000"}
         with av.open(self._pipe, "r", options=options) as container:
             resampling = Resampling(_RATE_HZ, is_stamped_when_encoded(container))
-            origin_s: float | None = None
-            clock = PictureClock(0.0, math.inf)
-            n = 0
-            # Of several sound streams the first is heard: of what is still to come nobody knows
-            # which of them will carry sound (:mod:`twomind.media.sound_streams`).
-            streams = container.streams
-            taken = [*streams.video[:1], *streams.audio[:1]]
-            for packet in container.demux(taken):
-                for frame in _decoded(packet):
-                    unit_s = float(packet.stream.time_base or 0)
-                    if origin_s is None and frame.pts is not None:
-                        origin_s = frame.pts * unit_s
-                        clock = PictureClock(origin_s, math.inf)
-                    if isinstance(frame, av.VideoFrame):
-                        time_s = clock.time(frame, unit_s)
-                        if time_s is None or time_s < 0:
-                            continue
-                        self._picture(Frame(n, time_s, frame.to_ndarray(format="rgb24")))
-                        n += 1
-                    elif isinstance(frame, av.AudioFrame) and frame.pts is not None:
-                        at_s = frame.pts * unit_s - (origin_s or 0.0)
-                        for samples in resampling.push(frame, at_s):
-                            self._sound(samples)
-            for samples in resampling.flush():
-                self._sound(samples)
+            try:
+                self._read(container, resampling)
+            finally:
+                # What waited for more sound is heard, also of a film that breaks off.
+                for samples in resampling.flush():
+                    self._sound(samples)
+
+    def _read(self, container: av.container.InputContainer, resampling: Resampling) -> None:
+        import av
+
+        origin_s: float | None = None
+        clock = PictureClock(0.0, math.inf)
+        n = 0
+        # Of several sound streams the first is heard: of what is still to come nobody knows
+        # which of them will carry sound (:mod:`twomind.media.sound_streams`).
+        streams = container.streams
+        taken = [*streams.video[:1], *streams.audio[:1]]
+        for packet in container.demux(taken):
+            for frame in _decoded(packet):
+                unit_s = float(packet.stream.time_base or 0)
+                if origin_s is None and frame.pts is not None:
+                    origin_s = frame.pts * unit_s
+                    clock = PictureClock(origin_s, math.inf)
+                if isinstance(frame, av.VideoFrame):
+                    time_s = clock.time(frame, unit_s)
+                    if time_s is None or time_s < 0:
+                        continue
+                    self._picture(Frame(n, time_s, frame.to_ndarray(format="rgb24")))
+                    n += 1
+                elif isinstance(frame, av.AudioFrame) and frame.pts is not None:
+                    at_s = frame.pts * unit_s - (origin_s or 0.0)
+                    for samples in resampling.push(frame, at_s):
+                        self._sound(samples)
 
 
 def _decoded(packet: Any) -> Iterator[Any]:
