@@ -187,26 +187,24 @@ def heard_at(
     out.
     """
     pushed: list[float | None] = []
-    ends = {"s": nan}
 
     class Sound:
         def push(self, frame: Any, time_s: float | None) -> list[Any]:
             pushed.append(time_s)
-            if time_s is not None:
-                ends["s"] = time_s + 0.125
             return []
 
     one: Any = SimpleNamespace(
         _audio=SimpleNamespace(time_base=Fraction(1, 8)),
         _origin_s=origin,
         _declared_s=declared,
-        _sound_end_s=nan,
+        _sound_taken_s=nan,
         _n_sound_left_out=0,
         _sound=Sound(),
     )
     for at in stamps:
-        one._sound_end_s = ends["s"]
-        list(MediaStream._hear(one, SimpleNamespace(pts=None if at is None else round(at * 8))))  # type: ignore[arg-type]
+        pts = None if at is None else round(at * 8)
+        frame: Any = SimpleNamespace(pts=pts, samples=1000, sample_rate=8000)
+        list(MediaStream._hear(one, frame))
     return pushed, one._n_sound_left_out
 
 
@@ -220,6 +218,9 @@ def test_sound_far_past_the_declared_end_or_far_ahead_is_left_out() -> None:
         "600 s after the end of what was heard"
     )
     assert heard_at([0.0, 600.25], 0.0, nan) == ([0.0], 1)
+    assert heard_at([0.0, None, 600.25], 0.0, nan) == ([0.0, None, 600.25], 0), (
+        "sound without a stamp goes on"
+    )
     assert heard_at([5000.0], 0.0, nan) == ([5000.0], 0), "the first sound may begin anywhere"
 
 
