@@ -105,7 +105,8 @@ class Arrivals(Generic[Item]):
         """The very first piece, at its time; those that wait are as much earlier as all sound is late."""
         self.late_s = encoder_late_s(begin_s, self._waiting)
         self._waiting = [one.earlier(self.late_s) for one in self._waiting]
-        return replace(self._waiting[0], time_s=begin_s - self.late_s)
+        # No trace of what floating numbers cannot say: 0 is 0.
+        return replace(self._waiting[0], time_s=round(begin_s - self.late_s, 9))
 
     def _note(self, one: Arrival[Item]) -> None:
         if one.time_s is not None:

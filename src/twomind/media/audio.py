@@ -40,7 +40,7 @@ class Samples:
         if n <= 0:
             return self
         channels = None if self.channels is None else self.channels[n:]
-        return Samples(self.time_s + n / rate_hz, self.values[n:], channels, self.names)
+        return Samples(round(self.time_s + n / rate_hz, 9), self.values[n:], channels, self.names)
 
 
 @dataclass(frozen=True)
