@@ -23,7 +23,7 @@ from patience import HANG_S
 # Before torch is imported: two test processes with two threads each on two cores wait for each
 # other (7 times as long was seen on a busy machine), and results should not hang on the number of
 # cores. Child processes inherit it.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault(
     "OMP_WAIT_POLICY", "passive"
 )  # where a test does ask for two threads, they do not spin

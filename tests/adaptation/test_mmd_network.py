@@ -21,11 +21,6 @@ from twomind.types import Example, Features, Given, Task, Track
 SETTINGS: dict[str, Any] = {"scope": "network", "kernels": "bank", "force": True}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def windows(rows: np.ndarray, y: np.ndarray, person: str) -> tuple[Example, ...]:
     tracks = [
         Track(row[None].astype(np.float32), np.array([0.5]), np.ones(1, bool)) for row in rows

@@ -28,11 +28,6 @@ METHODS: dict[str, dict[str, Any]] = {
 NETWORK = {"scope": "network", "network_lr": 1e-2, "batch": 32}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def world(seed: int) -> tuple[Any, Given, tuple[Example, ...]]:
     """A model that knows the source's blobs, what is handed over of the person, and her windows."""
     fresh, source, target = shifted(seed)

@@ -32,11 +32,6 @@ NEUTRAL = ("neutral-alignment", "neutral-threshold", "neutral-mmd")
 SEEDS = (1, 2, 3)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @cache
 def planted(seed: int, kind: str, **more: float) -> Any:
     return made.world(seed, kind, **more)

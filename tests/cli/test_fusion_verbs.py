@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch
 from click.testing import CliRunner
 
 from twomind import models as estimate
@@ -26,14 +25,6 @@ from twomind.types import AMBIVALENCE
 HERE = Path(__file__).parent.parent
 world = importlib.import_module("fusion_world")
 RECIPE = world.RECIPE
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _invoke(*arguments: object) -> tuple[int, str, str]:

@@ -44,14 +44,6 @@ TRAIN, VAL, TEST = range(8), range(100, 104), range(200, 208)
 NO_CONFLICT, OTHER_PEOPLE = "conflict, knob at zero", "conflict, paired across people"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @functools.cache
 def items(people: range, plant: str, n_each: int = 4) -> list[Item]:
     if plant == NO_CONFLICT:

@@ -50,14 +50,6 @@ HEADS = [
 ]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def agree(
     found: torch.Tensor, expected: np.ndarray, where: np.ndarray | None = None, atol: float = 1e-9
 ) -> None:

@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch
 
 import fusion_world as world
 from twomind import datasets
@@ -40,14 +39,11 @@ DATA = DataSettings(Path("data"), protocol="people")
 
 @pytest.fixture(autouse=True)
 def planted(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A data set in memory in place of every folder; one thread, for equal weights."""
+    """A data set in memory in place of every folder."""
     data = world.FakeSet("words", 9, 2)
     monkeypatch.setattr(datasets, "open_dataset", lambda root, name=None: data, raising=False)
     monkeypatch.setattr(fusion, "described", lambda recording, **_: data.describe(recording))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield data
-    torch.set_num_threads(before)
+    return data
 
 
 def test_settings_given_back_give_the_same_weights(tmp_path: Path) -> None:

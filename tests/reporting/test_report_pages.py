@@ -13,28 +13,17 @@ import numpy as np
 import pytest
 
 from reporting.test_report import face_track, made, page_of, scored, voice_track, without_words
-from reporting.test_report_in_browser import CHROMIUM, FLAGS, movie, opened, ready, until
+from reporting.test_report_in_browser import browser, movie, opened, ready, until
 from twomind.annotations import read_annotations
 from twomind.reporting.report import ReportSettings, shown, write_pages
 from twomind.reporting.result import Result
 from twomind.types import Cue, Word
 
 pytestmark = pytest.mark.slow
-__all__ = ["movie", "opened", "page_of"]
+__all__ = ["browser", "movie", "opened", "page_of"]
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 HALVES = "smile (1.0-2.4 s) against negative “hate it” (1.2-1.6 s)"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"needs {CHROMIUM}")
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -35,14 +35,6 @@ world = importlib.import_module("fusion_world")
 RECIPE = world.RECIPE
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # --- features on the grid
 # -------------------------------------------------------------------------------------------
 

@@ -24,15 +24,6 @@ from twomind.training.fusion import FitSettings, Objective
 from twomind.training.fusion_data import Item
 from twomind.types import Task
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 world = importlib.import_module("reference.random_networks").world
 
 

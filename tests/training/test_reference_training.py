@@ -41,14 +41,6 @@ MANY = settings(deadline=None, derandomize=True, max_examples=25, database=None)
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # --- the training loop
 # -----------------------------------------------------------------------------------------------
 

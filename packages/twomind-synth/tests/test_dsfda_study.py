@@ -32,7 +32,6 @@ pytestmark = pytest.mark.slow  # crops are drawn, and a model is trained
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> StudyCrops:
-    torch.set_num_threads(1)
     return StudyCrops(tmp_path_factory.mktemp("crops"), "biovid", n_people=2, seed=3)
 
 
