@@ -213,6 +213,32 @@ def test_each_fault_meets_the_tests_that_run_its_line(
     assert "0 faults to make" in capfd.readouterr().err
 
 
+def test_files_recorded_at_the_same_time_are_all_noted(toy: Path) -> None:
+    """Eight copies whose tests end at once."""
+
+    class AtOnce:
+        stopped = False
+
+        def stop(self) -> None:
+            self.stopped = True
+
+        def run(
+            self, arguments: list[str], tree: Path, more: dict, log: Path, seconds: float
+        ) -> int:
+            record = {"tests": [f"{arguments[-1]}::test"], "seconds": [1.0], "lines": {}}
+            Path(more["MUTATION_RECORD"]).write_text(json.dumps(record))
+            return 0
+
+    for at in range(200):
+        (toy / "tests" / f"test_{at}.py").write_text(f"at = {at}\n")
+    (toy / "mutants.toml").write_text(_settings({}))
+    given = settings.read(toy / "mutants.toml", toy)
+    covered = covering.record(given, [toy] * 8, AtOnce(), lambda _: None)
+    noted = json.loads((given.work / "seconds.json").read_text())
+    assert noted == {file.name: 1.0 for file in covering.test_files(given)}
+    assert len(covered.seconds) == len(noted) == 202
+
+
 def test_what_a_better_test_changes(toy: Path, run: Callable[..., tuple[int, dict]]) -> None:
     only = {"noticed by no test": FAULTS["noticed by no test"]}
     assert run(_settings(only))[0] == 1

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -272,7 +272,7 @@ def record(
     absent.sort(key=lambda file: (seconds.get(file.name, 30.0), file))
     free = list(trees)
 
-    def one(file: Path) -> None:
+    def one(file: Path) -> tuple[Path, dict | None]:
         tree = free.pop()
         out = wanted[file].with_suffix(".part")
         log = wanted[file].with_suffix(".log")
@@ -281,15 +281,21 @@ def record(
         status = children.run(["-m", "not slow", name], tree, more, log, seconds=3600)
         free.append(tree)
         if children.stopped:
-            return
+            return file, None
         # 1: some tests fail; they are simply not used. 5: no test is left.
         if status not in (0, 1, 5) or not out.is_file():
             say(f"  {name}: could not be recorded (exit {status}), see {log}")
-            return
+            return file, None
         out.replace(wanted[file])
-        made = json.loads(wanted[file].read_text())
+        return file, json.loads(wanted[file].read_text())
+
+    def note(file: Path, made: dict) -> None:
+        # By one thread alone, and whole: of two that write a file at once, neither's is left.
+        name = file.relative_to(settings.root).as_posix()
         seconds[file.name] = round(sum(made["seconds"]), 1)
-        known.write_text(json.dumps(seconds))
+        part = known.with_suffix(".part")
+        part.write_text(json.dumps(seconds))
+        part.replace(known)
         say(f"  {name}: {len(made['tests'])} tests, {seconds[file.name]:.0f} s")
 
     if absent and not make:
@@ -302,8 +308,12 @@ def record(
         say(f"recording what {len(absent)} test files cover")
     with ThreadPoolExecutor(len(trees)) as pool:
         try:
-            list(pool.map(one, absent))
+            for done in as_completed([pool.submit(one, file) for file in absent]):
+                file, made = done.result()
+                if made is not None:
+                    note(file, made)
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
             children.stop()
             raise
     covering = Covering()
