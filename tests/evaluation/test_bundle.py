@@ -24,9 +24,11 @@ from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.core.lab_key import lab_key, read_key
 from twomind.evaluation import board, bundle
+from twomind.evaluation.breakdown import members
 from twomind.evaluation.bundle import read_bundle, write_bundle
 from twomind.evaluation.merging import load_merged
-from twomind.evaluation.runs import save_run
+from twomind.evaluation.pseudonyms import LEFT_OUT
+from twomind.evaluation.runs import load_run, save_run
 from twomind.reporting.leaderboard import PageSettings, write_report
 from twomind.types import Fold, Rows, Run, Task
 
@@ -40,9 +42,9 @@ PEOPLE = ("82711", "071309_w_21", "n1b6", "064-ak064", "P017", "Zoë Müller", "
 def made_up(
     people: tuple[str, ...] = PEOPLE, seed: int = 0, model: str = "mine", n: int = 6, lost: int = 3
 ) -> Run:
-    """A run with scores, shortcuts and some rows that were not measured."""
+    """A run with scores, shortcuts and some rows that were not measured; labels go by the people."""
     rng = np.random.default_rng(seed)
-    labels = np.random.default_rng(99)
+    labels = np.random.default_rng(list(" ".join(people).encode()))
     subject = np.repeat(people, n)
     recording = [f"{who}_Question_{k % 7 + 1}" for k, who in enumerate(subject)]
     y = labels.integers(0, 2, len(subject))
@@ -177,6 +179,64 @@ def test_no_name_and_no_hash_of_a_name_is_in_a_bundle(
     )
 
 
+def of_one(person: str, dataset: str = "bah") -> Run:
+    """One person's fold, as leaving one out or personalising makes it."""
+    run = replace(made_up((person,)), dataset=dataset)
+    return replace(run, fold=replace(run.fold, name=person, protocol="leave-one-person-out"))
+
+
+def tokens(path: Path) -> set[bytes]:
+    """Long words and sums of its texts. Arrays hold none: their sum is over numbers."""
+    files = read_bundle(path).files
+    every = b"\n".join(text for name, text in files.items() if not name.endswith(".safetensors"))
+    return set(re.findall(rb"[a-z0-9]{16,}", every))
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_nothing_made_of_names_is_the_same_under_another_key(windows: bool, tmp_path: Path) -> None:
+    """Whatever is, somebody who tries all names and what goes with them can make too."""
+    runs = [of_one(who) for who in PEOPLE]
+    found = []
+    for name in "ab":
+        write_bundle(
+            runs, tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"), windows=windows
+        )
+        found.append(tokens(tmp_path / f"{name}.tar"))
+    assert found[0] & found[1] == {bundle.lettered(SUM).encode()}
+
+
+@pytest.mark.parametrize(
+    "person",
+    ["Anna Schmidt", "O'Brien", "Müller, Zoë", "x+12", "P(3)", "#0815", "a&b", "Zoe\u0308"],
+)
+def test_a_fold_and_a_remark_name_nobody(person: str, tmp_path: Path, key: Any) -> None:
+    run = of_one(person)
+    notes = (f"{person} was left out", f"{person}_Question_1: no face", "a remark")
+    write_bundle([replace(run, notes=notes)], tmp_path / "b.tar", key)
+    (read,) = read_bundle(tmp_path / "b.tar").runs
+    assert read.fold.name == key.name("fold", person)
+    assert read.notes == (LEFT_OUT, "a remark")
+    whole = b"\n".join(texts_of(tmp_path / "b.tar"))
+    for part in re.findall(r"\w{3,}", person):
+        assert part.encode() not in whole
+
+
+def test_no_folder_and_no_server_is_in_a_bundle(tmp_path: Path, key: Any) -> None:
+    config = {
+        "model": "../anna.schmidt/patients-2024/Video-LLaVA",
+        "server": "http://anna:pw@gpu07.clinic.local:8000/v1",
+        "encoder": r"C:\Users\anna.schmidt\resnet",
+    }
+    run = replace(made_up(), config=config, notes=("read from ~/anna.schmidt/x",))
+    write_bundle([run], tmp_path / "b.tar", key, tables={"recipe": {"models": [config]}})
+    (read,) = read_bundle(tmp_path / "b.tar").runs
+    assert read.config["model"] == "Video-LLaVA"
+    assert read.config["encoder"] == "resnet"
+    whole = b"\n".join(texts_of(tmp_path / "b.tar"))
+    for word in (b"anna.schmidt", b"patients", b"gpu07", b":pw@", b"Users"):
+        assert word not in whole
+
+
 def test_people_stand_in_no_order_that_tells_who_they_are(tmp_path: Path, key: Any) -> None:
     write_bundle([made_up()], tmp_path / "b.tar", key)
     (run,) = read_bundle(tmp_path / "b.tar").runs
@@ -245,11 +305,7 @@ def rebuilt(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
         files = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
     change(files)
     out = path.with_name("changed.tar")
-    with tarfile.open(out, "w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
+    bundle._write_tar(out, files)
     return out
 
 
@@ -361,6 +417,111 @@ def test_a_compressed_tar_and_other_files_are_refused(tar: Path, tmp_path: Path)
         read_bundle(tmp_path / "none.tar")
 
 
+def resealed(files: dict[str, bytes]) -> None:
+    """Sums that fit, as anybody can make them."""
+    about = json.loads(files["bundle.json"])
+    for name in about["files"]:
+        about["files"][name] = {"bytes": len(files[name]), "sha256": bundle._sum(files[name])}
+    about["content_sha256"] = bundle._content(about)
+    files["bundle.json"] = bundle._json(about)
+
+
+def _says(**other: Any) -> Callable[[dict[str, bytes]], None]:
+    """The list says something else."""
+
+    def change(files: dict[str, bytes]) -> None:
+        files["bundle.json"] = bundle._json({**json.loads(files["bundle.json"]), **other})
+        resealed(files)
+
+    return change
+
+
+def _table(content: bytes) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        files["tables/table.json"] = content
+        resealed(files)
+
+    return change
+
+
+def _run_says(**other: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        entry = json.loads(files["runs/0000/run.json"])
+        files["runs/0000/run.json"] = bundle._json({**entry, **other})
+        resealed(files)
+
+    return change
+
+
+NONSENSE = {
+    "more runs": (_says(n_runs=999), "says n_runs 999, and its runs 1"),
+    "fewer people": (_says(n_people=-4), "says n_people -4"),
+    "other scores": (_says(scores="per month"), "says scores 'per month'"),
+    "drawn": (_says(drawn="no"), "says drawn 'no'"),
+    "a table that is no JSON": (_table(b"{"), "table.json is not JSON"),
+    "a table that is a list": (_table(b"[]"), "expected an object"),
+    "a table that is deep": (_table(b"[" * 99999), "table.json"),
+    "a table that is no text": (_table(b"\xff\xfe\xff"), "table.json"),
+    "a seed that is a word": (_run_says(seed="x"), "seed: expected int"),
+    "versions that are a list": (_run_says(versions=[]), "versions: expected dict"),
+    "windows that are a list": (_run_says(windows=[]), "windows: expected dict"),
+}
+
+
+@pytest.mark.parametrize("what", NONSENSE)
+def test_nonsense_with_sums_that_fit_is_refused(what: str, tar: Path) -> None:
+    change, wanted = NONSENSE[what]
+    with pytest.raises(BadInput, match=wanted):
+        read_bundle(rebuilt(tar, change))
+
+
+@pytest.mark.parametrize("factor", [50.0, -1.0, np.inf])
+def test_what_is_no_probability_is_refused(factor: float, tmp_path: Path) -> None:
+    for name in ("probs", "beside"):
+        run = made_up()
+        rows = run.rows["recording"]
+        if name == "probs":
+            rows = replace(rows, probs=rows.probs * factor)
+        else:
+            rows = replace(
+                rows, beside={**rows.beside, "prevalence": np.full((len(rows), 2), factor)}
+            )
+        save_run(replace(run, rows={"recording": rows}), tmp_path / name)
+        with pytest.raises(BadInput, match="expected probabilities"):
+            load_run(tmp_path / name)
+
+
+@pytest.mark.parametrize("groups", [b"[]", b"{}", b'{"groups": null}', b'{"groups": [{}]}'])
+def test_groups_that_are_none_are_refused(groups: bytes, tmp_path: Path, key: Any) -> None:
+    from twomind.pipeline.bundle import verify
+
+    write_bundle([made_up()], tmp_path / "b.tar", key, tables={"groups": {"groups": []}})
+
+    def change(files: dict[str, bytes]) -> None:
+        files["tables/groups.json"] = groups
+        resealed(files)
+
+    assert verify(tmp_path / "b.tar")["groups"] == []
+    with pytest.raises(BadInput, match=r"groups\.json"):
+        verify(rebuilt(tmp_path / "b.tar", change))
+
+
+def test_no_byte_lies_beside_the_files(tar: Path) -> None:
+    whole = tar.read_bytes()
+    for name, changed in {
+        "tail.tar": whole + b"more" * 900,
+        "zeros.tar": whole + bytes(10240),
+        # The owner's name, in the header of the first file: its sum is put right below.
+        "owner.tar": whole[:265] + b"anna" + whole[269:],
+    }.items():
+        other = bytearray(changed)
+        total = sum(other[:148]) + sum(b" " * 8) + sum(other[156:512])
+        other[148:156] = f"{total:06o}\0 ".encode()
+        tar.with_name(name).write_bytes(other)
+        with pytest.raises(BadInput, match="bytes beside its files"):
+            read_bundle(tar.with_name(name))
+
+
 # --- several laboratories
 
 
@@ -413,6 +574,56 @@ def test_the_same_people_count_once_whatever_was_measured_of_them(tmp_path: Path
         assert any("same data" in note for note in one.notes)
 
 
+def test_two_of_three_laboratories_hold_the_same_data(tmp_path: Path) -> None:
+    other = replace(made_up(seed=3), fingerprint=hashlib.sha256(b"other features").hexdigest())
+    others = made_up(tuple(f"Q{k}" for k in range(8)), seed=2)
+    for name, run in zip("abc", (made_up(), other, others), strict=True):
+        official = replace(run, fold=replace(run.fold, name="official"))
+        write_bundle([official], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+    runs = load_merged([tmp_path / f"{name}.tar" for name in "abc"])
+    (one,) = board.boards(runs, n_bootstrap=50)
+    lines = [line for line in one.lines if line.kind == "base"]
+    assert sorted(len(line.per_person) for line in lines) == [8, 8, 8]
+    assert sum("(" in line.name for line in lines) == 2
+    assert any("same data" in note for note in one.notes)
+
+
+def test_studies_whose_people_all_have_the_same_labels_are_two_and_the_board_says_it(
+    tmp_path: Path,
+) -> None:
+    """Tasks that were set have the same labels in every study."""
+    for name in "ab":
+        run = made_up(tuple(f"{name}{k}" for k in range(8)), seed=3)
+        rows = run.rows["recording"]
+        y = np.arange(len(rows.y)) % 2
+        own = replace(run, dataset="own", rows={"recording": replace(rows, y=y)})
+        write_bundle([own], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+    (one,) = board.boards(load_merged([tmp_path / "a.tar", tmp_path / "b.tar"]), n_bootstrap=50)
+    (line,) = [line for line in one.lines if line.kind == "base"]
+    assert len(line.per_person) == 16
+    assert any("they count twice" in note for note in one.notes)
+
+
+def test_a_study_of_ones_own_in_two_laboratories_is_told(tmp_path: Path) -> None:
+    for name in "ab":
+        own = replace(made_up(), dataset="own")
+        write_bundle([own], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+    (one,) = board.boards(load_merged([tmp_path / "a.tar", tmp_path / "b.tar"]), n_bootstrap=50)
+    assert [line.kind for line in one.lines].count("base") == 2
+    assert any("same data" in note for note in one.notes)
+
+
+def test_of_one_person_there_is_no_interval(tmp_path: Path, key: Any) -> None:
+    write_bundle([of_one("P017")], tmp_path / "b.tar", key)
+    found = write_report(
+        load_merged([tmp_path / "b.tar"]), tmp_path / "page", PageSettings(n_bootstrap=50)
+    )
+    (one,) = found["boards"]
+    line = next(line for line in one["lines"] if line["kind"] == "base")
+    assert line["figures"]["macro_f1"]["value"] is not None
+    assert line["figures"]["macro_f1"]["ci"] == [None, None]
+
+
 def test_parts_of_a_public_data_set_may_be_the_same_people_and_the_board_says_so(
     tmp_path: Path,
 ) -> None:
@@ -450,8 +661,32 @@ def test_groups_leave_with_their_number_and_nothing_finer(tmp_path: Path, key: A
     assert "rare" not in json.dumps(found)
     assert "somewhere" not in json.dumps(found)
     # Of two groups of which one is too small, neither is told: the rest would be the small one.
-    few = {one["value"]: one for one in groups_of([with_groups(3, 9)]) if one["group"] == "sex"}
-    assert all(one["n_people"] is None and not one["lines"] for one in few.values())
+    (few,) = [one for one in groups_of([with_groups(3, 9)]) if one["group"] == "sex"]
+    assert (few["value"], few["n_people"], few["lines"]) == (None, None, {})
+
+
+def test_what_a_small_group_is_called_stays_here() -> None:
+    from twomind.pipeline.bundle import groups_of
+
+    run = with_groups(6, 7)
+    rare = {"P000": {"Sex": "rare, of ACME", "age": "1990-02-02"}, "P001": {"Sex": "other"}}
+    found = groups_of([replace(run, people={**run.people, **rare})])
+    of_sex = {one["value"]: one["n_people"] for one in found if one["group"] == "sex"}
+    # Six people stand behind the rest: four women and two groups of one.
+    assert of_sex == {"Male": 7, None: None}
+    assert "ACME" not in json.dumps(found)
+    assert "1990" not in json.dumps(found)
+
+
+def test_one_group_in_several_spellings_is_one() -> None:
+    known = {"a": "F", "b": "f", "c": " f ", "d": "m", "e": "M", "g": "", "h": "non  binary"}
+    people = {who: {"sex": value} for who, value in known.items()}
+    assert members("sex", people, people) == {
+        "M": ["d", "e"],
+        "f": ["a", "b", "c"],
+        "non binary": ["h"],
+        "not known": ["g"],
+    }
 
 
 def test_groups_are_of_each_task_for_itself() -> None:
@@ -465,18 +700,21 @@ def test_groups_are_of_each_task_for_itself() -> None:
 def test_no_attribute_of_a_person_is_in_a_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from twomind.pipeline.bundle import bundle_of, verify
+    from twomind.pipeline.bundle import Asked, bundle_of, verify
 
     monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
     run = with_groups(6, 7)
-    bundle_of([run], tmp_path / "b.tar")
+    bundle_of([run], Asked(tmp_path / "b.tar"))
     read = read_bundle(tmp_path / "b.tar")
     assert all(not one.people for one in read.runs)
+    assert verify(read.path)["groups"] == []
+    every = b"".join(read.files.values())
+    for name in (*run.people, "Female", "somewhere"):
+        assert name.encode() not in every
+    # Figures of groups leave when they are asked for.
+    bundle_of([run], Asked(tmp_path / "b.tar", groups=True))
     told = {(one["group"], one["value"]): one["n_people"] for one in verify(read.path)["groups"]}
     assert told["sex", "Female"] == 6
-    every = b"".join(read.files.values())
-    for name in run.people:
-        assert name.encode() not in every
 
 
 def test_the_same_bundle_twice_counts_once_and_another_one_of_the_run_is_an_error(
@@ -494,6 +732,45 @@ def test_the_same_bundle_twice_counts_once_and_another_one_of_the_run_is_an_erro
 
 
 # --- commands
+
+
+def test_a_bundle_is_written_over_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: Any
+) -> None:
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    save_run(made_up(), tmp_path / "runs" / "one")
+    foreign, plain, own = (tmp_path / name for name in ("theirs.tar", "train.tar", "mine.tar"))
+    write_bundle([made_up()], foreign, key)
+    plain.write_text("a split")
+
+    def ask(*words: str) -> Any:
+        return CliRunner().invoke(main, ["score", "report", str(tmp_path / "runs"), *words])
+
+    first = ask("--bundle", str(own))
+    assert first.exit_code == 0
+    assert "own.key, which was made now" in first.output
+    again = ask("--bundle", str(own), "--windows")
+    assert again.exit_code == 0
+    assert "made now" not in again.output
+    for path in (foreign, plain):
+        before = path.read_bytes()
+        done = ask("--bundle", str(path))
+        assert done.exit_code == 3
+        assert "is no bundle of this laboratory" in done.output
+        assert path.read_bytes() == before
+    done = ask("--bundle", str(tmp_path / "out.zip"))
+    assert "ends in .tar" in done.output
+    assert not (tmp_path / "out.zip").exists()
+    for flag in ("--windows", "--groups"):
+        done = ask("--out", str(tmp_path / "page"), flag)
+        assert done.exit_code == 2
+        assert "give --bundle" in done.output
+    # Whatever it is called on its way, it is read.
+    own.rename(tmp_path / "mine.TAR")
+    checked = CliRunner().invoke(main, ["reproduce", "verify", str(tmp_path / "mine.TAR")])
+    assert checked.exit_code == 0
+    page = ["score", "report", str(tmp_path / "mine.TAR"), "--out", str(tmp_path / "page")]
+    assert CliRunner().invoke(main, [*page, "--bootstrap", "100"]).exit_code == 0
 
 
 def test_commands_make_check_and_merge_bundles(

@@ -87,7 +87,8 @@ def with_labels(rows: Rows) -> Rows:
 
 def with_beside(rows: Rows) -> Rows:
     beside = dict(rows.beside)
-    beside["prevalence"] = beside["prevalence"] * 0.5
+    beside["prevalence"] = beside["prevalence"][:, ::-1] ** 2
+    beside["prevalence"] /= beside["prevalence"].sum(axis=1, keepdims=True)
     return replace(rows, beside=beside)
 
 

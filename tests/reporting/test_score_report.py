@@ -376,12 +376,28 @@ def test_runs_that_do_not_belong_together_are_refused(kept: Path) -> None:
     permuted = replace(run, task=replace(run.task, classes=run.task.classes[::-1]))
     with pytest.raises(BadInput, match="order of classes is a contract"):
         board.boards([run, permuted])
-    with pytest.raises(BadInput, match="make a page for each task"):
-        board.boards([run, replace(run, task=replace(run.task, name="other"))])
     with pytest.raises(BadInput, match=r"data, labels or features\s+changed"):
         board.boards([run, replace(run, fingerprint="0" * 64)])
     with pytest.raises(BadInput, match="two runs of"):
         board.boards([run, run])
+
+
+def test_every_task_has_a_board_of_its_own(kept: Path, tmp_path: Path) -> None:
+    run = runs.load_run(runs.find_runs([kept / "clip"])[0])
+    other = replace(
+        run,
+        task=replace(run.task, name="other", grain="window"),
+        fingerprint="0" * 64,
+        rows={"window": run.rows["window"]},
+    )
+    found = report.write_report([run, other], tmp_path, report.PageSettings(n_bootstrap=100))
+    assert [one["task"] for one in found["boards"]] == [run.task.name, "other"]
+    page = (tmp_path / "leaderboard.md").read_text()
+    assert page.count("Task other: ") == page.count(f"Task {run.task.name}: ") == 1
+    # A level that one task has: the other is left out, and that is said.
+    (one,) = board.boards([run, other], n_bootstrap=100, level="recording")
+    assert one.task == run.task
+    assert any(note.startswith("other (window): no rows per recording") for note in one.notes)
 
 
 def test_folders_without_a_whole_run_are_refused(kept: Path, tmp_path: Path) -> None:

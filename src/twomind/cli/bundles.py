@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from twomind.cli.verb import PATH, print_json, say
 
+if TYPE_CHECKING:
+    from twomind.pipeline.bundle import Asked
+
 
 def bundle_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options ``--bundle`` and ``--windows`` to a verb."""
+    """Add the options ``--bundle``, ``--windows`` and ``--groups`` to a verb."""
     windows = click.option(
         "--windows",
         is_flag=True,
         help="The bundle keeps every row with its time and question, not each person's scores "
         "alone.",
+    )
+    groups = click.option(
+        "--groups",
+        is_flag=True,
+        help="The bundle has figures of groups by sex and age band too; beside each person's "
+        "scores, they can tell who is in which group.",
     )
     bundle = click.option(
         "--bundle",
@@ -26,7 +35,38 @@ def bundle_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Write scores, settings and versions without names, media or words, to leave the "
         "laboratory.",
     )
-    return bundle(windows(function))
+    return bundle(windows(groups(function)))
+
+
+class _Options(Protocol):
+    """The options of a verb that can make a bundle."""
+
+    @property
+    def bundle(self) -> Path | None: ...
+
+    @property
+    def windows(self) -> bool: ...
+
+    @property
+    def groups(self) -> bool: ...
+
+
+def bundle_asked(options: _Options) -> Asked | None:
+    """The bundle that a command asks for; None: none. To be called before anything is made.
+
+    Raises:
+        BadInput: what is there is not written over.
+        click.UsageError: something is said of a bundle, and none is asked for.
+    """
+    if options.bundle is not None:
+        from twomind.pipeline.bundle import Asked, refuse_others
+
+        refuse_others(options.bundle)
+        return Asked(options.bundle, options.windows, options.groups)
+    for name, given in (("--windows", options.windows), ("--groups", options.groups)):
+        if given:
+            raise click.UsageError(f"{name} is about a bundle: give --bundle FILE.tar as well.")
+    return None
 
 
 def tell_bundle(about: Mapping[str, Any]) -> None:
@@ -35,7 +75,8 @@ def tell_bundle(about: Mapping[str, Any]) -> None:
         f"bundle: {about['bundle']}: {about['n_runs']} runs of {about['n_people']} people, scores "
         f"{about['scores']}, laboratory {about['laboratory']}; content {about['content_sha256']}"
     )
-    say(f"names are hidden under the key {about['key']}: it must stay here")
+    made = ", which was made now" if about["key_is_new"] else ""
+    say(f"names are hidden under the key {about['key']}{made}: it must stay here")
 
 
 def tell_verified(path: Path, as_json: bool) -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from twomind.cli.bundles import tell_bundle
 from twomind.cli.verb import print_json, say, tell
+
+if TYPE_CHECKING:
+    from twomind.pipeline.bundle import Asked
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,7 @@ class BahAsked:
     dry_run: bool
     offline: bool
     as_json: bool
-    bundle: Path | None
-    windows: bool
+    bundle: Asked | None
 
     @property
     def data(self) -> Path:
@@ -106,7 +108,7 @@ def _told(
     if asked.bundle is not None:
         from twomind.pipeline.bundle import bundle_of_runs_and_table
 
-        tell_bundle(bundle_of_runs_and_table(asked.where, table, asked.bundle, asked.windows))
+        tell_bundle(bundle_of_runs_and_table(asked.where, table, asked.bundle))
 
 
 def _tell(what: str, done: float, total: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twomind.cli.bundles import bundle_options, tell_bundle, tell_verified
+from twomind.cli.bundles import bundle_asked, bundle_options, tell_bundle, tell_verified
 from twomind.cli.verb import (
     PATH,
     Common,
@@ -47,6 +47,7 @@ class _Asked(Common):
     engine: str
     bundle: Path | None
     windows: bool
+    groups: bool
 
 
 @click.command("reproduce")
@@ -126,8 +127,7 @@ def _bah(asked: _Asked) -> int:
             dry_run=asked.dry_run,
             offline=asked.offline,
             as_json=asked.as_json,
-            bundle=asked.bundle,
-            windows=asked.windows,
+            bundle=bundle_asked(asked),
         )
     )
 
@@ -140,6 +140,7 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
 
     if asked.folder is None:
         raise click.UsageError("Missing argument 'FOLDER'.")
+    bundle = bundle_asked(asked)
     out = asked.out or Path(f"{asked.dataset}-{asked.table}")
     place = Place(
         asked.folder.resolve(),
@@ -163,10 +164,10 @@ def _made(asked: _Asked, recipe: Recipe) -> int:
     else:
         tell(markdown(table))
     say(f"table: {out / 'table.md'}, table.tex, table.json, people.csv")
-    if asked.bundle is not None:
+    if bundle is not None:
         from twomind.pipeline.bundle import bundle_of_table
 
-        tell_bundle(bundle_of_table(out, as_plain(table), asked.bundle, asked.windows))
+        tell_bundle(bundle_of_table(out, as_plain(table), bundle))
     return 0
 
 

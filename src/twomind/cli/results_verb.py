@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twomind.cli.bundles import bundle_options, tell_bundle
+from twomind.cli.bundles import bundle_asked, bundle_options, tell_bundle
 from twomind.cli.screen import TABLE_WIDTH, screen
 from twomind.cli.verb import PATH, Common, page_language, print_json, say, taking, verb
 
@@ -31,6 +31,7 @@ class _Asked(Common):
     out: Path | None
     bundle: Path | None
     windows: bool
+    groups: bool
     metric: str
     min_people: int
     bootstrap: int
@@ -85,6 +86,7 @@ def score_results_verb(asked: _Asked) -> int:
     The folder is one of `twomind predict` or `twomind train fusion`; NAME=PATH names a predictor.
     The same shortcuts, intervals, groups of people and board as for every other method.
     """
+    bundle = bundle_asked(asked)
     from twomind.evaluation.results import Asked
     from twomind.pipeline.results import Wanted, score_results
     from twomind.reporting.leaderboard import PageSettings
@@ -103,10 +105,10 @@ def score_results_verb(asked: _Asked) -> int:
     wanted = Wanted(asked.results, asked.data, asked.data_name, which, page)
     judged = score_results(wanted, asked.out)
     found = judged.found
-    if asked.bundle is not None:
+    if bundle is not None:
         from twomind.pipeline.bundle import bundle_of
 
-        found["bundle"] = bundle_of(judged.runs, asked.bundle, asked.windows)
+        found["bundle"] = bundle_of(judged.runs, bundle)
         tell_bundle(found["bundle"])
     if asked.as_json:
         print_json(found)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from twomind.cli.bundles import bundle_options, tell_bundle
+from twomind.cli.bundles import bundle_asked, bundle_options, tell_bundle
 from twomind.cli.verb import PATH, Common, page_language, print_json, say, taking, verb
 
 
@@ -19,6 +19,7 @@ class _Report(Common):
     out: Path | None
     bundle: Path | None
     windows: bool
+    groups: bool
     metric: str
     level: str | None
     title: str
@@ -71,10 +72,11 @@ def score_report_verb(asked: _Report) -> int:
     """
     if asked.out is None and asked.bundle is None:
         raise click.UsageError("Missing option '--out' (or '--bundle').")
-    if asked.bundle is not None:
+    bundle = bundle_asked(asked)
+    if bundle is not None:
         from twomind.pipeline.bundle import bundle_of_folders
 
-        about = bundle_of_folders(asked.runs, asked.bundle, asked.windows)
+        about = bundle_of_folders(asked.runs, bundle)
         tell_bundle(about)
         if asked.out is None:
             if asked.as_json:

@@ -104,18 +104,19 @@ def _key(run: Run) -> _Key:
 
 
 def check_alike(runs: Sequence[Run]) -> None:
-    """All runs are of one task with its classes in one order, and same-named folds hold the same
-    data.
+    """All runs of one task have its classes in one order, and same-named folds hold the same data.
 
     Raises:
-        BadInput: they are not; the message names the two runs.
+        BadInput: they do not; the message names the two runs.
     """
-    first = runs[0]
-    for run in runs[1:]:
-        _check_task(run, first)
+    first_of: dict[str, Run] = {}
+    for run in runs:
+        _check_task(run, first_of.setdefault(run.task.name, run))
     prints: dict[tuple[str, ...], Run] = {}
     for run in runs:
-        same = (run.dataset, run.fold.protocol, run.fold.name, str(run.windows))
+        # A bundle's fingerprint is under the key of its laboratory, and compares there alone.
+        where = (run.dataset, run.fold.protocol, run.fold.name, run.place)
+        same = (*where, str(run.windows), str(run.task))
         other = prints.setdefault(same, run)
         if other.fingerprint != run.fingerprint:
             raise BadInput(
@@ -134,12 +135,6 @@ def _check_task(run: Run, first: Run) -> None:
             f"{run.name} has the classes {task.classes}, {first.name} has "
             f"{wanted.classes}: {order}"
             "figures of the two cannot stand in one table"
-        )
-    if task != wanted:
-        raise BadInput(
-            f"{run.name} is about {task.name!r} ({task.grain}), {first.name} about "
-            f"{wanted.name!r} "
-            f"({wanted.grain}): make a page for each task"
         )
 
 
@@ -160,7 +155,7 @@ def boards(
     progress: Callable[[str, float, float], None] | None = None,
     level: str | None = None,
 ) -> list[Board]:
-    """One board per data set, protocol and way of cutting windows; synthetic people last.
+    """One board per data set, task, protocol and way of cutting windows; synthetic people last.
 
     Args:
         runs: of any number of folds, seeds, models and methods.
@@ -168,22 +163,19 @@ def boards(
         n_bootstrap: resamples behind each interval.
         seed: of the random numbers.
         progress: is told how far it is.
-        level: what is judged: recording, window or frame (default: the task's own).
+        level: what is judged: recording, window or frame (default: the task's own). A task of which
+            no run has such rows is left out where there are others, and a note says so.
 
     Raises:
         BadInput: the runs do not belong on one page, or a run is given twice.
     """
     check_alike(runs)
-    lacking = [r for r in runs if level is not None and level not in r.rows]
-    if lacking:
-        raise BadInput(
-            f"level {level}: {lacking[0].name} has rows per {', '.join(lacking[0].rows)} only"
-        )
-    groups: dict[tuple[str, str, str], list[Run]] = {}
+    runs, left_out = _of_level(runs, level)
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         how = {name: value for name, value in run.windows.items() if name != SCORES}
         windows = json.dumps(how, sort_keys=True)
-        together = (run.dataset, run.fold.protocol, windows)
+        together = (run.dataset, run.fold.protocol, windows, str(run.task))
         groups.setdefault(together, []).append(run)
     asked = _Asked(metric, n_bootstrap, seed)
     found = []
@@ -191,8 +183,26 @@ def boards(
         if progress:
             progress(f"figures of {group[0].dataset}", n, len(groups))
         own_level = level or group[0].level
-        found.append(_board(group, own_level, asked))
+        board = _board(group, own_level, asked)
+        found.append(replace(board, notes=(*board.notes, *left_out)))
     return sorted(found, key=lambda board: board.drawn)
+
+
+def _of_level(runs: Sequence[Run], level: str | None) -> tuple[Sequence[Run], list[str]]:
+    """The runs of tasks that are judged at this level, and what to say of the others.
+
+    Raises:
+        BadInput: one run of a task lacks it, or all do.
+    """
+    tasks = dict.fromkeys(run.task for run in runs)
+    without = [t for t in tasks if not any(level in r.rows for r in runs if r.task == t)]
+    if level is None or len(without) == len(tasks):
+        without = []
+    kept = [run for run in runs if run.task not in without]
+    for run in kept:
+        if level is not None and level not in run.rows:
+            raise BadInput(f"level {level}: {run.name} has rows per {', '.join(run.rows)} only")
+    return kept, [f"{t.name} ({t.grain}): no rows per {level}, so it is left out" for t in without]
 
 
 def _label(key: _Key, keys: Iterable[_Key]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,7 +34,7 @@ def group_of(key: str, value: object) -> str:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return "not known"
     if key != "age":
-        return str(value)
+        return " ".join(str(value).split()) or "not known"
     try:
         years = float(str(value))
     except ValueError:
@@ -42,6 +43,29 @@ def group_of(key: str, value: object) -> str:
         if low <= years < high:
             return f"{low}–{high - 1}" if high < 200 else f"{low}+"
     return "not known"
+
+
+def members(
+    key: str, subjects: Iterable[str], people: Mapping[str, Mapping[str, object]]
+) -> dict[str, list[str]]:
+    """Who belongs to each value of an attribute, the values in order. Of one value in several
+    spellings (``F``, ``f``), the commonest stands for all.
+
+    Args:
+        key: of the attribute.
+        subjects: whom to sort.
+        people: what is known of each, by name.
+    """
+    of_value: dict[str, list[tuple[str, str]]] = {}
+    for subject in subjects:
+        value = group_of(key, attribute(people.get(subject, {}), key))
+        of_value.setdefault(value.casefold(), []).append((value, subject))
+    found = {}
+    for own in of_value.values():
+        spellings = Counter(value for value, _ in own)
+        shown = min(spellings, key=lambda one: (-spellings[one], one))
+        found[shown] = [subject for _, subject in own]
+    return dict(sorted(found.items()))
 
 
 def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 1000) -> list[Plain]:
@@ -60,12 +84,7 @@ def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 100
     for key in GROUPS:
         if key not in known:
             continue
-        members: dict[str, list[str]] = {}
-        for subject in board.subjects:
-            value = attribute(board.people.get(subject, {}), key)
-            members.setdefault(group_of(key, value), []).append(subject)
-        for group in sorted(members):
-            own = members[group]
+        for group, own in members(key, board.subjects, board.people).items():
             entry: Plain = {"group": key, "value": group, "n_people": len(own), "lines": {}}
             entry["n"] = _n_rows(board, own)
             if len(own) < min_people:

@@ -21,13 +21,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from twomind.core.errors import BadInput, quoted
 from twomind.core.files import load_json, refuse_unreadable, replacing
 from twomind.core.lab_key import LabKey
-from twomind.evaluation.pseudonyms import Hider
+from twomind.evaluation.pseudonyms import SCORES, Hider
 from twomind.evaluation.runs import ARRAYS, JSON, load_run, save_run
 from twomind.types import Run
 from twomind.types.plain import Foreign, Plain
@@ -41,6 +42,7 @@ _NAMES = re.compile(
 MOST_FILES = 40_000
 MOST_BYTES = 4_000_000_000
 _MOST_LIST = 50_000_000
+_BLOCK = 1 << 20
 #: Keys of ``run.json`` that hold figures or a request, which can be computed again or are no
 #: business of others.
 _LEFT_OUT = ("figures", "key", "predictions_sha256")
@@ -64,6 +66,7 @@ class Bundle:
     about: Plain
     files: Mapping[str, bytes] = field(repr=False)
     runs: tuple[Run, ...] = field(repr=False)
+    tables: Mapping[str, Plain] = field(repr=False)
 
     @property
     def laboratory(self) -> str:
@@ -111,8 +114,6 @@ def _respelled(values: Plain, sums: re.Pattern[str], spelling: Mapping[int, int]
 def _with_digits(run: Plain, arrays: bytes) -> Plain:
     """What a run's JSON says, as it was before it was put into a bundle."""
     found = dict(run)
-    for name in ("fingerprint", "whose"):
-        found[name] = str(run.get(name, "")).translate(_IN_DIGITS)
     git = dict(run["git"])
     for name, value in git.items():
         if isinstance(value, str):
@@ -162,7 +163,7 @@ def write_bundle(
     for name, table in (tables or {}).items():
         hidden_table = _respelled(hider.plain(table), _SUM_IN_TEXT, _IN_LETTERS)
         files[f"tables/{name}.json"] = _json(hidden_table)
-    about = _about(hidden, files, key, windows)
+    about = _about(hidden, files, key)
     _write_tar(path, {MANIFEST: _json(about), **files})
     return {**about, "bundle": str(path), "key": str(key.path)}
 
@@ -180,8 +181,6 @@ def _run_files(run: Run) -> dict[str, bytes]:
         arrays = _with_spelled((place / ARRAYS).read_bytes(), _SUM, _IN_LETTERS)
     for name in _LEFT_OUT:
         entry.pop(name, None)
-    for name in ("fingerprint", "whose"):
-        entry[name] = lettered(entry[name])
     entry["git"] = {name: _lettered(value) for name, value in entry["git"].items()}
     entry["config"] = _respelled(entry["config"], _SUM_IN_TEXT, _IN_LETTERS)
     return {JSON: _json(entry), ARRAYS: arrays}
@@ -214,25 +213,30 @@ def _cell(text: str) -> str:
     return f'"{doubled}"' if re.search(r'[",\n\r]', safe) else safe
 
 
-def _about(runs: Sequence[Run], files: Mapping[str, bytes], key: LabKey, windows: bool) -> Plain:
+def _about(runs: Sequence[Run], files: Mapping[str, bytes], key: LabKey) -> Plain:
     """The list of a bundle."""
     listed = {}
     for name in sorted(files):
         content = files[name]
         listed[name] = {"bytes": len(content), "sha256": _sum(content)}
-    people = {str(name) for run in runs for name in np.unique(run.rows[run.level].subject)}
-    about: Plain = {"format": FORMAT, "laboratory": key.laboratory}
-    about["scores"] = "per window" if windows else "per person"
-    about["n_runs"], about["n_people"] = len(runs), len(people)
-    about["datasets"] = sorted({run.dataset for run in runs})
-    about["protocols"] = sorted({run.fold.protocol for run in runs})
-    about["fingerprints"] = sorted({lettered(run.fingerprint) for run in runs})
-    about["versions"] = dict(runs[0].versions)
-    about["drawn"] = any(run.drawn for run in runs)
+    about: Plain = {"format": FORMAT, "laboratory": key.laboratory, **_said_of(runs)}
     about["files"] = listed
     about["content_sha256"] = _content(about)
     about["seal"] = lettered(key.seal(about["content_sha256"].encode()))
     return about
+
+
+def _said_of(runs: Sequence[Run]) -> Plain:
+    """What the list of a bundle says of its runs."""
+    people = {str(name) for run in runs for name in np.unique(run.rows[run.level].subject)}
+    said: Plain = {"n_runs": len(runs), "n_people": len(people)}
+    said["scores"] = "per person" if SCORES in runs[0].windows else "per window"
+    said["datasets"] = sorted({run.dataset for run in runs})
+    said["protocols"] = sorted({run.fold.protocol for run in runs})
+    said["fingerprints"] = sorted({run.fingerprint for run in runs})
+    said["versions"] = dict(runs[0].versions)
+    said["drawn"] = any(run.drawn for run in runs)
+    return said
 
 
 def _content(about: Plain) -> str:
@@ -252,11 +256,13 @@ def _json(value: object) -> bytes:
 
 
 def _write_tar(path: Path, files: Mapping[str, bytes]) -> None:
+    with replacing(path) as temporary, open(temporary, "wb") as out:
+        _tar(files, out)
+
+
+def _tar(files: Mapping[str, bytes], out: IO[bytes]) -> None:
     """The same files make the same bytes: no times, no owners."""
-    with (
-        replacing(path) as temporary,
-        tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
-    ):
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size, member.mtime, member.mode = len(content), 0, 0o644
@@ -267,8 +273,8 @@ def _write_tar(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a path is meant as a bundle."""
-    return path.suffix == ".tar" and not path.is_dir()
+    """Whether a path is meant as a bundle: every file that is not the JSON of a run."""
+    return (path.is_file() and path.name != JSON) or (path.suffix == ".tar" and not path.is_dir())
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -286,9 +292,17 @@ def read_bundle(path: Path) -> Bundle:
             members = _members(tar, path, size)
             about = _list_of(tar, members, path)
             files = _checked(tar, members, about, path)
+            every = {MANIFEST: _bytes_of(tar, members[MANIFEST]), **files}
+            _refuse_more(path, {name: every[name] for name in members})
     except (tarfile.TarError, EOFError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise BadInput(f"{path}: expected a bundle that twomind wrote ({error})") from error
-    return Bundle(path, about, files, _runs_in(files, path, str(about["laboratory"])))
+    runs = _runs_in(files, path, str(about["laboratory"]))
+    for name, value in _said_of(runs).items():
+        if about.get(name) != value:
+            raise BadInput(
+                f"{path}: {MANIFEST} says {name} {quoted(about.get(name))}, and its runs {quoted(value)}"
+            )
+    return Bundle(path, about, files, runs, _tables_in(files, path))
 
 
 def _members(tar: tarfile.TarFile, path: Path, size: int) -> dict[str, tarfile.TarInfo]:
@@ -316,6 +330,27 @@ def _members(tar: tarfile.TarFile, path: Path, size: int) -> dict[str, tarfile.T
     if MANIFEST not in found:
         raise BadInput(f"{path}: expected a bundle with {MANIFEST}")
     return found
+
+
+def _refuse_more(path: Path, files: Mapping[str, bytes]) -> None:
+    """A bundle has no byte beside its files: none in a header, none behind the end.
+
+    Raises:
+        BadInput: its bytes are others than these files make.
+    """
+    with tempfile.TemporaryFile() as own:
+        _tar(files, own)
+        own.seek(0)
+        with open(path, "rb") as theirs:
+            same = own.seek(0, io.SEEK_END) == theirs.seek(0, io.SEEK_END)
+            own.seek(0)
+            theirs.seek(0)
+            while same and (block := own.read(_BLOCK)):
+                same = block == theirs.read(_BLOCK)
+    if not same:
+        raise BadInput(
+            f"{path}: holds bytes beside its files (in a header, or behind its end), which no bundle has"
+        )
 
 
 def _bytes_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -400,6 +435,26 @@ def _runs_in(files: Mapping[str, bytes], path: Path, laboratory: str) -> tuple[R
     if not found:
         raise BadInput(f"{path}: it holds no run")
     return tuple(found)
+
+
+def _tables_in(files: Mapping[str, bytes], path: Path) -> dict[str, Plain]:
+    """The tables of a bundle, by name.
+
+    Raises:
+        BadInput: one is no object of JSON.
+    """
+    found: dict[str, Plain] = {}
+    for name, content in files.items():
+        if not name.startswith("tables/"):
+            continue
+        try:
+            table = load_json(content, once=True)
+        except ValueError as error:
+            raise BadInput(f"{path}: {name} is not JSON ({error})") from error
+        if not isinstance(table, dict):
+            raise BadInput(f"{path}: {name}: expected an object of JSON")
+        found[Path(name).stem] = table
+    return found
 
 
 __all__ = ["Bundle", "is_bundle", "read_bundle", "write_bundle"]

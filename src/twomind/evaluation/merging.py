@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,12 @@ import numpy as np
 from twomind.core import registry
 from twomind.core.errors import BadInput
 from twomind.evaluation.bundle import is_bundle, read_bundle
-from twomind.evaluation.pseudonyms import whose
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.types import Rows, Run
 from twomind.types.plain import Foreign
 
 #: What two runs of one thing may differ in: where and when they were made, and what they cost.
-_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git", "place", "whose")
+_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git", "place")
 #: What this laboratory is called beside others.
 THIS_LABORATORY = "here"
 #: Layouts of one's own recordings, which no other laboratory holds.
@@ -27,6 +26,17 @@ PARTS_OF_ONE_SET = (
     "several laboratories hold parts of one public data set: whether some of their people are the same "
     "under other names cannot be told, so the intervals over people may be too narrow"
 )
+SAME_DATA = (
+    "several laboratories hold the same data, as far as their labels tell: their people are the same "
+    "under other names, so the number of people counts them once for each laboratory, and each "
+    "laboratory's lines stand for themselves"
+)
+ALL_ALIKE = (
+    "several laboratories have as many people with the same labels: where these are the same people, "
+    "they count twice, so give one of the bundles"
+)
+#: Shortcuts that are made of labels and questions alone.
+_OF_LABELS = ("prevalence", "question_only")
 #: Fields that are compared part by part, or said in other words.
 _IN_OTHER_WORDS = ("rows", "fold", "fingerprint")
 
@@ -73,44 +83,106 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
     """Runs of several laboratories, told apart.
 
     Of other data, a fold is named after its laboratory, so that a method's people of all
-    laboratories stand together in its line. Where two hold the same data, their people are the same
-    under other names, however differently their features were made; so each laboratory's lines stand
-    beside the other's, and nobody counts twice. Of parts of one public data set that are not the same
-    whole, nobody can tell: a note says so.
+    laboratories stand together in its line. Where several hold the same data, their people are the
+    same under other names, however differently their features were made; so each laboratory's lines
+    stand beside the others', and nobody counts twice.
+
+    Nothing in a bundle names the data, since whoever guesses all names could try them. The same are
+    those that look alike (:class:`_Look`). Of parts of one public data set that do not, nobody can
+    tell; neither of people of two studies who all have the same labels: a note says so.
     """
-    places = {run.place for run in runs}
+    if len({run.place for run in runs}) < 2:
+        return list(runs)
+    of_board: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        of_board.setdefault(_board_of(run), []).append(run)
+    apart: dict[int, Run] = {}
+    for own in of_board.values():
+        for run, named in zip(own, _apart(own), strict=True):
+            apart[id(run)] = named
+    return [apart[id(run)] for run in runs]
+
+
+def _apart(runs: Sequence[Run]) -> list[Run]:
+    """The runs of one board, told apart."""
+    places = sorted({run.place for run in runs})
     if len(places) < 2:
         return list(runs)
-    holders: dict[str, set[str]] = {}
-    for run in runs:
-        for mark in (run.fingerprint, whose(run)):
-            holders.setdefault(mark, set()).add(run.place)
-    shared = set()
-    for run in runs:
-        if any(len(holders[mark]) > 1 for mark in (run.fingerprint, whose(run))):
-            shared.add(_board_of(run))
-    public = set(registry.names("datasets")) - _NOT_PUBLIC
+    looks = {place: _Look.of([run for run in runs if run.place == place]) for place in places}
+    is_public = _is_public(runs[0])
+    holders: dict[str, list[str]] = {}
+    alike = False
+    for place in places:
+        same = [one for one in places if looks[one].is_same(looks[place], is_public)]
+        holders[place] = same
+        alike |= any(looks[one].labels == looks[place].labels for one in places if one not in same)
+    n_sets = len({tuple(same) for same in holders.values()})
     found = []
     for run in runs:
-        place = run.place or THIS_LABORATORY
-        if _board_of(run) in shared:
-            note = (
-                "several laboratories hold the same data: their people are the same under other "
-                "names, and each laboratory's lines stand for themselves"
-            )
-            model = f"{run.model} ({place})"
-            found.append(replace(run, model=model, notes=(*run.notes, note)))
-        else:
-            fold = replace(run.fold, name=f"{place}: {run.fold.name}")
-            notes = run.notes
-            if public & set(run.dataset.split()) and not run.drawn:
-                notes = (*notes, PARTS_OF_ONE_SET)
-            found.append(replace(run, fold=fold, notes=notes))
+        same = holders[run.place]
+        notes = list(run.notes)
+        model = run.model
+        if len(same) > 1:
+            notes.append(SAME_DATA)
+            model = f"{run.model} ({run.place or THIS_LABORATORY})"
+        if n_sets > 1:
+            notes += [PARTS_OF_ONE_SET] if is_public else []
+            notes += [ALL_ALIKE] if alike else []
+        fold = run.fold
+        if n_sets > 1:
+            where = "+".join(place or THIS_LABORATORY for place in same)
+            fold = replace(fold, name=f"{where}: {fold.name}")
+        found.append(replace(run, model=model, fold=fold, notes=tuple(notes)))
     return found
 
 
-def _board_of(run: Run) -> tuple[str, str]:
-    return run.dataset, run.fold.protocol
+@dataclass(frozen=True)
+class _Look:
+    """What a laboratory's people look like without their names: by what the same data are known.
+
+    ``labels`` is each person's number of answers of each class, sorted; ``beside`` adds what the
+    shortcuts say of them, which hangs on everybody's labels and questions.
+    """
+
+    labels: tuple[tuple[int, ...], ...]
+    beside: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> _Look:
+        once = {run.fold.name: run for run in reversed(runs)}
+        labels: list[tuple[int, ...]] = []
+        beside: list[tuple[float, ...]] = []
+        for run in once.values():
+            rows = run.rows[run.level]
+            rows = rows.take(rows.y >= 0)
+            for person in np.unique(rows.subject):
+                own = rows.take(rows.subject == person)
+                labels.append(tuple(np.bincount(own.y, minlength=len(run.task.classes)).tolist()))
+                said = [own.beside[name] for name in sorted(own.beside) if name in _OF_LABELS]
+                values = [np.sort(probs, axis=0).ravel() for probs in said]
+                beside.append(tuple(np.round(np.concatenate([[0.0], *values]), 6).tolist()))
+        return cls(tuple(sorted(labels)), tuple(sorted(beside)))
+
+    def is_same(self, other: _Look, is_public: bool) -> bool:
+        """Whether two laboratories hold the same data.
+
+        Of a public data set, equal labels are enough. Two studies may have equal ones by chance, and
+        people who all have the same labels look the same in every study.
+        """
+        if self is other:
+            return True
+        if is_public or self.labels != other.labels:
+            return self.labels == other.labels
+        return len(set(self.labels)) > 1 and self.beside == other.beside
+
+
+def _is_public(run: Run) -> bool:
+    public = set(registry.names("datasets")) - _NOT_PUBLIC
+    return bool(public & set(run.dataset.split())) and not run.drawn
+
+
+def _board_of(run: Run) -> tuple[str, ...]:
+    return run.dataset, run.fold.protocol, str(run.task)
 
 
 def _key(run: Run) -> tuple[str, ...]:

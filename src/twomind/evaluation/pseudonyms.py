@@ -8,15 +8,14 @@ so that no row can be followed from one line to another.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 import numpy as np
 
 from twomind.core.lab_key import LabKey
+from twomind.evaluation.hidden_text import KnownNames, has_path, without_paths
 from twomind.evaluation.runs import NOT_TOLD
 from twomind.types import Fold, Rows, Run
 from twomind.types.plain import Array, Foreign, Plain
@@ -25,7 +24,8 @@ from twomind.types.plain import Array, Foreign, Plain
 SCORES = "scores"
 PER_PERSON = "per person, in no order"
 LEFT_OUT = "a remark that named somebody or a file was left out"
-_WORD = re.compile(r"[\w.@-]+")
+#: Names of folds that protocols give, which say nothing of anybody; every other may be a person's.
+_FOLD = re.compile(r"official|train-val|group \d+|question \d+")
 _PARTS = ("train", "val", "neutral", "target", "few")
 
 
@@ -33,12 +33,12 @@ _PARTS = ("train", "val", "neutral", "target", "few")
 class Hider:
     """Takes names out of runs of one laboratory.
 
-    ``known`` are names that must not stand in any text, in one case, with what each is of.
+    ``known`` are names that must not stand in any text.
     """
 
     key: LabKey
     windows: bool
-    known: Mapping[str, str]
+    known: KnownNames
 
     @classmethod
     def of(cls, runs: Iterable[Run], key: LabKey, windows: bool = False) -> Hider:
@@ -49,12 +49,13 @@ class Hider:
             key: of the laboratory.
             windows: keep single rows, with their times and questions.
         """
-        known: dict[str, str] = {}
+        recordings: set[str] = set()
+        people: set[str] = set()
         for run in runs:
-            recordings, people = _names_in(run)
-            known |= dict.fromkeys(recordings, "recording")
-            known |= dict.fromkeys(people, "person")
-        return cls(key, windows, known)
+            of_run = _names_in(run)
+            recordings |= of_run[0]
+            people |= of_run[1]
+        return cls(key, windows, KnownNames(frozenset(recordings), frozenset(people), key.name))
 
     def hidden(self, run: Run) -> Run:
         """The run without names."""
@@ -71,7 +72,6 @@ class Hider:
             people.update(np.unique(rows.subject).tolist())
         kept["not_shown"] = tuple(sorted(people))
         kept["place"] = self.key.laboratory
-        kept["whose"] = whose(run)
         return Run(task=run.task, fold=fold, rows=levels, saw=run.saw, **kept)
 
     def _levels(self, run: Run) -> dict[str, Rows]:
@@ -91,8 +91,10 @@ class Hider:
             kept[name] = self.text(getattr(run, name))
         for name in ("config", "seen", "versions", "git"):
             kept[name] = self.plain(getattr(run, name))
-        for name in ("reset", "seed", "fill", "drawn", "fingerprint"):
+        for name in ("reset", "seed", "fill", "drawn"):
             kept[name] = getattr(run, name)
+        # A sum over names and labels, which somebody who guesses them all could make too.
+        kept["fingerprint"] = self.key.name("fingerprint", run.fingerprint)
         kept["seconds"] = self.plain(run.seconds)
         kept["peak_mb"] = self.value(run.peak_mb)
         kept["notes"] = self._notes(run.notes)
@@ -151,7 +153,7 @@ class Hider:
             tested.update(np.unique(rows.recording).tolist())
         source = self.key.name("source", repr((fold.train, fold.val)))
         name = fold.name
-        if self.text(name) != name:
+        if not _FOLD.fullmatch(name) or self.text(name) != name:
             name = self.key.name("fold", name)
         return Fold(
             name=name,
@@ -164,29 +166,14 @@ class Hider:
     def _notes(self, notes: Sequence[str]) -> tuple[str, ...]:
         kept: dict[str, None] = {}
         for note in notes:
-            safe = note == self.text(note) and not _has_path(note)
+            safe = note == self.text(note) and not has_path(note)
             kept[note if safe else LEFT_OUT] = None
         return tuple(kept)
 
     def text(self, text: str) -> str:
-        """A text with pseudonyms for names, and of a path its last part alone."""
-        last_part = PurePath(text).name if _has_path(text) else text
-        return _WORD.sub(self._other, last_part)
-
-    def _other(self, found: re.Match[str]) -> str:
-        """What stands for a word."""
-        word = found.group()
-        kind = self._kind_of(word)
-        return self.key.name(kind, word) if kind else word
-
-    def _kind_of(self, word: str) -> str:
-        """Of what a word is the name; empty where it is none."""
-        folded = word.casefold()
-        if folded in self.known:
-            return self.known[folded]
-        pieces = re.split(r"[._@-]+", folded)
-        holds_name = any(len(one) > 2 and one in self.known for one in pieces)
-        return "text" if holds_name else ""
+        """A text with pseudonyms for names, of a path its last part alone, and without addresses."""
+        # Names first: one may hold a slash.
+        return without_paths(self.known.hidden(text))
 
     def plain(self, values: Mapping[str, Foreign]) -> dict[str, Foreign]:
         """Plain values with the same done to every text."""
@@ -207,22 +194,8 @@ class Hider:
         return self.text(value) if isinstance(value, str) else value
 
 
-def whose(run: Run) -> str:
-    """A sum over the names of a run's test people and their recordings, all together: it tells that
-    two laboratories hold the same data, and names nobody. Of a run without names, what it says.
-    """
-    if run.whose:
-        return run.whose
-    pairs: set[str] = set()
-    for rows in run.rows.values():
-        for person, recording in zip(rows.subject.tolist(), rows.recording.tolist(), strict=True):
-            pairs.add(f"{person}|{recording}")
-    text = "\n".join([run.dataset, *sorted(pairs)])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _names_in(run: Run) -> tuple[set[str], set[str]]:
-    """Names of recordings and of people, in one case."""
+    """Names of recordings and of people."""
     recordings = set(run.fold.test)
     people = {str(name) for name in run.people} | set(run.not_shown)
     for part in _PARTS:
@@ -230,15 +203,7 @@ def _names_in(run: Run) -> tuple[set[str], set[str]]:
     for rows in run.rows.values():
         people |= {str(name) for name in np.unique(rows.subject)}
         recordings |= {str(name) for name in np.unique(rows.recording)}
-    return _folded(recordings), _folded(people)
-
-
-def _folded(names: set[str]) -> set[str]:
-    return {name.casefold() for name in names if name}
-
-
-def _has_path(text: str) -> bool:
-    return bool(re.search(r"(?:^|[\s'\"=(])(?:[A-Za-z]:)?[/\\][^\s/\\]", text))
+    return recordings - {""}, people - {""}
 
 
 def _sorted_in(probs: Array, pieces: Sequence[Array]) -> Array:

@@ -32,23 +32,25 @@ _TEXT = ("recording", "subject", "question")
 #: two classes count as answers to one question.
 NOT_TOLD = "not told"
 #: Fields of a run that stand in the JSON as they are.
-_PLAIN = (
-    "name",
-    "dataset",
-    "model",
-    "method",
-    "config",
-    "seen",
-    "reset",
-    "seed",
-    "fill",
-    "windows",
-    "people",
-    "drawn",
-    "fingerprint",
-    "versions",
-    "git",
-)
+_PLAIN: Mapping[str, type] = {
+    "name": str,
+    "dataset": str,
+    "model": str,
+    "method": str,
+    "config": dict,
+    "seen": dict,
+    "reset": str,
+    "seed": int,
+    "fill": str,
+    "windows": dict,
+    "people": dict,
+    "drawn": bool,
+    "fingerprint": str,
+    "versions": dict,
+    "git": dict,
+}
+#: How far the probabilities of a row may be from 1 together.
+_ROUNDING = 1e-3
 
 
 def folder_name(name: str) -> str:
@@ -190,7 +192,7 @@ def load_run(folder: Path) -> Run:
             )
         arrays, _ = read_arrays(folder / ARRAYS)
         return _from(entry, arrays)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise _unreadable(folder, error) from error
 
 
@@ -204,16 +206,33 @@ def _rows_from(level: str, about: _LevelEntry, arrays: Mapping[str, Array]) -> R
     texts = {}
     for name in _TEXT:
         names = np.array(about["texts"][name], dtype=str)
-        texts[name] = names[arrays[f"{level}/{name}"]]
-    beside = {name: arrays[f"{level}/beside/{name}"] for name in about["beside"]}
+        index = arrays[f"{level}/{name}"]
+        if len(index) and int(index.min()) < 0:
+            raise ValueError(f"{level}/{name}: an index below 0")
+        texts[name] = names[index]
+    beside = {name: _probs(f"{level}/beside/{name}", arrays) for name in about["beside"]}
     return Rows(
         **texts,
         span_s=arrays[f"{level}/span_s"],
         y=arrays[f"{level}/y"].astype(int),
-        probs=arrays[f"{level}/probs"],
+        probs=_probs(f"{level}/probs", arrays),
         beside=beside,
         reasons=about["reasons"],
     )
+
+
+def _probs(name: str, arrays: Mapping[str, Array]) -> Array:
+    """Probabilities ``(N, C)``, of which each row is 1 together, or all nan.
+
+    Raises:
+        ValueError: they are none.
+    """
+    probs = arrays[name]
+    known = probs[~np.isnan(probs).all(axis=1)]
+    is_share = (known >= -_ROUNDING) & (known <= 1 + _ROUNDING)
+    if not is_share.all() or (np.abs(known.sum(axis=1) - 1) > _ROUNDING).any():
+        raise ValueError(f"{name}: expected probabilities that are 1 together")
+    return probs
 
 
 def _number(value: float | None) -> float:
@@ -229,7 +248,11 @@ def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
     for name, value in entry["fold"].items():  # JSON has lists where a fold has tuples
         fold[name] = tuple(value) if isinstance(value, list) else value
     seconds = {what: _number(value) for what, value in entry["seconds"].items()}
-    plain: Plain = {name: entry[name] for name in _PLAIN}
+    plain: Plain = {}
+    for name, kind in _PLAIN.items():
+        plain[name] = entry[name]
+        if type(entry[name]) is not kind:
+            raise TypeError(f"{name}: expected {kind.__name__}, got {entry[name]!r:.80}")
     return Run(
         task=Task(task["name"], tuple(task["classes"]), task["grain"]),
         fold=Fold(**fold),
@@ -241,7 +264,6 @@ def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
         notes=tuple(entry["notes"]),
         events=tuple(entry.get("events", ())),
         place=str(entry.get("place", "")),
-        whose=str(entry.get("whose", "")),
         **plain,
     )
 

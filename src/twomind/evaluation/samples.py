@@ -134,8 +134,10 @@ def resampled(
         drawn: how often each person is drawn, ``(B, P)``.
 
     Returns:
-        ``(B,)``.
+        ``(B,)``; all nan of one person alone, who is the same in every resample.
     """
+    if len(subjects) < 2:
+        return np.full(len(drawn), np.nan)
     found = []
     for sample in samples:
         rows = sample.people(tuple(subjects))

@@ -15,7 +15,7 @@ from twomind.datasets.answers import EXPECTED, divided, read_answers
 from twomind.datasets.bah_splits import Answer
 from twomind.datasets.people import people_around
 from twomind.evaluation import metrics, shortcuts
-from twomind.evaluation.breakdown import GROUPS, MIN_PEOPLE, attribute, group_of
+from twomind.evaluation.breakdown import GROUPS, MIN_PEOPLE, group_of, members
 from twomind.evaluation.metrics import figures, gains
 from twomind.features.words.text import count
 from twomind.models.calibration import sigmoid
@@ -122,22 +122,19 @@ def _members(
     subject: Array, people: Mapping[str, Mapping[str, str]], key: str
 ) -> dict[str, list[str]]:
     """Who belongs to each value of an attribute; nobody where it is known of nobody."""
-    found: dict[str, list[str]] = {}
-    for person in np.unique(subject).tolist():
-        value = group_of(key, attribute(people.get(person, {}), key))
-        found.setdefault(value, []).append(person)
+    found = members(key, np.unique(subject).tolist(), people)
     return {} if set(found) == {group_of(key, None)} else found
 
 
-def _group_row(key: str, value: str, members: Sequence[str], own: tuple[Array, Array]) -> Plain:
-    if len(members) < MIN_PEOPLE:
+def _group_row(key: str, value: str, people: Sequence[str], own: tuple[Array, Array]) -> Plain:
+    if len(people) < MIN_PEOPLE:
         why = f"fewer than {MIN_PEOPLE} people"
         return {"group": key, "value": value, "n_people": None, "n": None, "suppressed": why}
     y, p = own
     return {
         "group": key,
         "value": value,
-        "n_people": len(members),
+        "n_people": len(people),
         "n": len(y),
         "observed": float(y.mean()),
         "macro_f1": metrics.macro_f1(y, p),

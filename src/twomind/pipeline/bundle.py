@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,34 +11,73 @@ from twomind.core.errors import BadInput
 from twomind.core.files import read_json
 from twomind.core.lab_key import default_path, lab_key, read_key
 from twomind.evaluation.board import Board, boards
-from twomind.evaluation.breakdown import subgroups
+from twomind.evaluation.breakdown import MIN_PEOPLE, subgroups
 from twomind.evaluation.bundle import Bundle, read_bundle, write_bundle
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.reporting.leaderboard import json_values
 from twomind.types import Run
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A bundle that is asked for.
+
+    Args:
+        path: the tar file.
+        windows: it keeps every row, with its time and question.
+        groups: it has the figures of groups by sex and by age band. Beside the scores of each
+            person, they can tell who is in which group.
+    """
+
+    path: Path
+    windows: bool = False
+    groups: bool = False
+
+
 def bundle_of(
-    runs: Sequence[Run], path: Path, windows: bool = False, tables: Mapping[str, Any] | None = None
+    runs: Sequence[Run], asked: Asked, tables: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """A bundle under this laboratory's key, which is made on first use.
 
     Args:
         runs: what goes into it.
-        path: the tar file.
-        windows: keep every row, with its time and question.
+        asked: where, and how much of them.
         tables: more plain values by name.
 
     Returns:
-        What its list says, without the files.
+        What its list says, without the files; ``key_is_new`` is whether the key was made for it.
 
     Raises:
-        BadInput: there is no run, or the key can be read by others.
+        BadInput: there is no run, the key can be read by others, or :func:`refuse_others`.
     """
-    groups = groups_of(runs)
+    is_new = not default_path().exists()
+    refuse_others(asked.path)
+    groups = groups_of(runs) if asked.groups else []
     more = {"groups": {"groups": groups}} if groups else {}
-    about = write_bundle(runs, path, lab_key(), windows=windows, tables={**more, **(tables or {})})
-    return _short(about)
+    every = {**more, **(tables or {})}
+    about = write_bundle(runs, asked.path, lab_key(), windows=asked.windows, tables=every)
+    return {**_short(about), "key_is_new": is_new}
+
+
+def refuse_others(path: Path) -> None:
+    """Nothing is written over but a bundle of this laboratory.
+
+    Raises:
+        BadInput: another file is there, or the name is not that of a bundle.
+    """
+    if path.suffix != ".tar":
+        raise BadInput(f"{path}: expected a name that ends in .tar")
+    if not path.exists():
+        return
+    try:
+        is_own = default_path().exists() and read_bundle(path).sealed_by(lab_key())
+    except BadInput:
+        is_own = False
+    if not is_own:
+        raise BadInput(
+            f"{path}: is there, and is no bundle of this laboratory; it is left as it is. Give "
+            "another name, or remove it"
+        )
 
 
 #: What of a person a group may be told by: nothing finer leaves the laboratory.
@@ -48,9 +87,9 @@ _RESAMPLES = 500
 
 
 def groups_of(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Figures of groups by sex and by age band, each with how many people it has; no attribute of a
-    person. A group of fewer than five carries no figure, and neither does the group from which it
-    could be told by taking the rest away.
+    """Figures of groups by sex and by age band, each with how many people it has. What a group of
+    fewer than five people is called is not told, nor its figures; and neither are those of a group
+    from which fewer than five people could be told by taking the rest away.
 
     Args:
         runs: with what is known of their people.
@@ -74,68 +113,65 @@ def _groups_of(board: Board) -> list[dict[str, Any]]:
     found = []
     for key in GROUPED_BY:
         own = [one for one in every if one["group"] == key]
-        found += [{**named, **json_values(one)} for one in _apart(own)]
+        found += [{**named, **json_values(one)} for one in _told(own, len(board.subjects))]
     return found
 
 
-def _apart(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The groups of one attribute. Where one alone is too small to be told, the smallest other is not
-    told either: else it would be the rest of everybody.
-    """
-    told = [one for one in groups if one["n_people"] is not None]
-    hidden = len(groups) - len(told)
-    left_out = None
-    if hidden == 1 and told:
-        left_out = min(told, key=lambda one: int(one["n_people"]))
-    found = []
-    for one in groups:
-        entry = dict(one)
-        if one is left_out:
-            entry |= {"n_people": None, "n": None, "lines": {}}
-            entry["suppressed"] = "the rest would tell of a smaller group"
-        found.append(entry)
-    return found
+def _told(groups: Sequence[Mapping[str, Any]], n_people: int) -> list[dict[str, Any]]:
+    """The groups of one attribute that may be told; of all others together, that there are some."""
+    if not groups:
+        return []
+    told = [dict(one) for one in groups if one["n_people"] is not None]
+    n_hidden = n_people - sum(int(one["n_people"]) for one in told)
+    # Else those who are hidden would be the rest of everybody.
+    while told and 0 < n_hidden < MIN_PEOPLE:
+        smallest = min(told, key=lambda one: int(one["n_people"]))
+        n_hidden += int(smallest["n_people"])
+        told.remove(smallest)
+    if n_hidden:
+        why = f"so that nothing is told of fewer than {MIN_PEOPLE} people"
+        rest: dict[str, Any] = {
+            "value": None,
+            "n_people": None,
+            "n": None,
+            "lines": {},
+            "suppressed": why,
+        }
+        told.append({"group": groups[0]["group"], **rest})
+    return told
 
 
-def bundle_of_folders(paths: Sequence[Path], path: Path, windows: bool = False) -> dict[str, Any]:
+def bundle_of_folders(paths: Sequence[Path], asked: Asked) -> dict[str, Any]:
     """The same of runs on disk; bundles of other laboratories are not passed on."""
     runs = [load_run(folder) for folder in find_runs(paths)]
-    return bundle_of(runs, path, windows)
+    return bundle_of(runs, asked)
 
 
-def bundle_of_table(
-    out: Path, table: Mapping[str, Any], path: Path, windows: bool = False
-) -> dict[str, Any]:
+def bundle_of_table(out: Path, table: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     """A bundle of the folder of a published table: its runs, its recipe and the table.
 
     Args:
         out: the folder that ``twomind reproduce`` wrote.
         table: as plain values.
-        path: the tar file.
-        windows: keep every row.
+        asked: where, and how much of the runs.
     """
-    recipe = read_json(out / "recipe.json")
-    return bundle_of_runs_and_table(out, table, path, windows, {"recipe": recipe})
+    recipe = read_json(out / "recipe.json")["recipe"]
+    return bundle_of_runs_and_table(out, table, asked, {"recipe": recipe})
 
 
 def bundle_of_runs_and_table(
-    out: Path,
-    table: Mapping[str, Any],
-    path: Path,
-    windows: bool = False,
-    more: Mapping[str, Any] | None = None,
+    out: Path, table: Mapping[str, Any], asked: Asked, more: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """A bundle of the runs below a folder and the table that was made of them.
 
     Args:
         out: the folder; runs lie in ``runs``.
         table: as plain values.
-        path: the tar file.
-        windows: keep every row.
+        asked: where, and how much of the runs.
         more: other plain values by name.
     """
     runs = [load_run(folder) for folder in find_runs([out / "runs"])]
-    return bundle_of(runs, path, windows, {"table": dict(table), **(more or {})})
+    return bundle_of(runs, asked, {"table": dict(table), **(more or {})})
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -158,13 +194,17 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def _groups_in(bundle: Bundle) -> list[dict[str, Any]]:
-    """Which groups its figures are told of, and how many people each has."""
-    content = bundle.files.get("tables/groups.json")
-    if content is None:
-        return []
+    """Which groups its figures are told of, and how many people each has.
+
+    Raises:
+        BadInput: they are not told as a bundle tells them.
+    """
+    found = bundle.tables.get("groups", {"groups": []})
     kept = ("dataset", "protocol", "level", "group", "value", "n_people")
-    groups = json.loads(content)["groups"]
-    return [{name: one[name] for name in kept} for one in groups]
+    try:
+        return [{name: one[name] for name in kept} for one in found["groups"]]
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{bundle.path}: tables/groups.json is no list of groups") from error
 
 
 def _short(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,10 +215,12 @@ def _short(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 __all__ = [
+    "Asked",
     "bundle_of",
     "bundle_of_folders",
     "bundle_of_runs_and_table",
     "bundle_of_table",
     "groups_of",
+    "refuse_others",
     "verify",
 ]

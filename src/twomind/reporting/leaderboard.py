@@ -95,7 +95,7 @@ def _board_blocks(board: Board, tag: str, s: PageSettings, results: Plain) -> li
     t = Texts(s.language)
     colours = line_colours(board)
     min_people = s.min_people
-    blocks: list[Block] = [Text(f"{board.dataset} · {board.protocol}", "h2")]
+    blocks: list[Block] = []
     if board.drawn:
         blocks.append(Text(t("board.drawn"), "banner"))
     blocks.append(Text(verdict(board, t), "verdict"))
@@ -193,18 +193,20 @@ def _contents(
     """What stands on a page, and what is in its JSON."""
     made = boards(runs, s.metric, s.n_bootstrap, s.seed, progress, s.level)
     found = [with_refusals(board, refusals) for board in made]
-    task = runs[0].task
     t = Texts(s.language)
     blocks: list[Block] = [Text(_title(s, t), "h1")]
-    classes_said = " / ".join(task.classes)
-    level = t.name("level", found[0].level)
-    blocks.append(Text(t("board.task", name=task.name, classes=classes_said, level=level)))
+    one_task = len({(board.task, board.level) for board in found}) == 1
+    if one_task:
+        blocks.append(_task_of(found[0], t))
     drawn = [b.drawn for b in found]
     if any(drawn) and not all(drawn):
         blocks.append(Text(t("board.part_drawn"), "sub"))
     tables = []
     for n, board in enumerate(found, 1):
         parts: Plain = {"moments": {}}
+        blocks.append(Text(f"{board.dataset} · {board.protocol}", "h2"))
+        if not one_task:
+            blocks.append(_task_of(board, t))
         blocks += _board_blocks(board, f"board{n}", s, parts)
         tables.append({**_plain_board(board), **parts})
     blocks += [Text(t("board.how_to_read"), "h2"), Bullets(_how_to_read(t))]
@@ -216,6 +218,13 @@ def _contents(
     plain["metric"] = s.metric
     plain["boards"] = tables
     return blocks, json_values(plain)
+
+
+def _task_of(board: Board, t: Texts) -> Text:
+    """What was asked, and what is judged."""
+    classes_said = " / ".join(board.task.classes)
+    level = t.name("level", board.level)
+    return Text(t("board.task", name=board.task.name, classes=classes_said, level=level))
 
 
 def _title(s: PageSettings, t: Texts) -> str:

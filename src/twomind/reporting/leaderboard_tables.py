@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -127,19 +126,18 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE, t: Texts = 
     """
     known = []
     for key in breakdown.GROUPS:
-        values = []
-        for subject in board.subjects:
-            value = breakdown.attribute(board.people.get(subject, {}), key)
-            if value not in (None, ""):
-                values.append(value)
-        if not values:
+        people = [
+            subject
+            for subject in board.subjects
+            if breakdown.attribute(board.people.get(subject, {}), key) not in (None, "")
+        ]
+        if not people:
             continue
-        sizes = Counter(breakdown.group_of(key, v) for v in values)
         large = []
-        for group, n in sorted(sizes.items()):
-            if n >= min_people:
-                large.append(f"{group} {n}")
-        said = t("board.known_of", key=t.name("attribute", key), n=len(values))
+        for group, own in breakdown.members(key, people, board.people).items():
+            if len(own) >= min_people:
+                large.append(f"{group} {len(own)}")
+        said = t("board.known_of", key=t.name("attribute", key), n=len(people))
         if large:
             said += f" ({', '.join(large)})"
         known.append(said)

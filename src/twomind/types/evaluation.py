@@ -171,8 +171,6 @@ class Run:
         notes: what a reader must know.
         events: what the log of the states (a guard's) says happened: subject, recording, time.
         place: the laboratory that it came from, under a pseudonym; empty: this one.
-        whose: a sum over the names of the test people and their recordings, where the names
-            themselves are gone: two laboratories that hold the same data have the same.
 
     Raises:
         ValueError: no rows, or another number of classes than the task has.
@@ -213,7 +211,6 @@ class Run:
     notes: tuple[str, ...] = ()
     events: tuple[Mapping[str, Foreign], ...] = ()
     place: str = ""
-    whose: str = ""
 
     def __post_init__(self) -> None:
         if not self.rows:
