@@ -621,7 +621,7 @@ def test_of_one_person_there_is_no_interval(tmp_path: Path, key: Any) -> None:
     (one,) = found["boards"]
     line = next(line for line in one["lines"] if line["kind"] == "base")
     assert line["figures"]["macro_f1"]["value"] is not None
-    assert line["figures"]["macro_f1"]["ci"] == [None, None]
+    assert line["figures"]["macro_f1"]["ci"] == line["per_person"]["ci"] == [None, None]
 
 
 def test_parts_of_a_public_data_set_may_be_the_same_people_and_the_board_says_so(

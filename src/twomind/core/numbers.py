@@ -223,9 +223,11 @@ def resampled_means(values: Array, n_bootstrap: int, seed: int) -> Array:
         seed: of the random numbers.
 
     Returns:
-        ``(B,)``.
+        ``(B,)``; all nan of one person alone, who is the same in every resample.
     """
     n = len(values)
+    if n < 2:
+        return np.full(n_bootstrap, np.nan)
     rng = np.random.default_rng(seed)
     picks = rng.integers(0, n, (n_bootstrap, n))
     means: Array = values[picks].mean(axis=1)
