@@ -220,6 +220,35 @@ def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(
         _ = data.people() if part.startswith("meta") else data.recordings(), data.frame_splits  # type: ignore[attr-defined]
 
 
+def test_people_are_told_by_the_files_around_the_release_too(copy: Copy) -> None:
+    root = copy("bah")
+    before = open_dataset(root).people()["90001"]
+    (root / "people.csv").write_text("subject,sex,age_band\n90001,x,20-29\nnobody,f,\n")
+    near = root / "data" / "split" / "people.csv"
+    near.write_text("subject,sex,consent_publication\n90001,y,no\n")
+    data = open_dataset(root)
+    found = data.people()
+    assert "nobody" not in found
+    # the nearer file goes before; consents are the release's own
+    assert found["90001"] == {**before, "sex": "y", "age_band": "20-29"}
+    near.write_text("subject;sex\n90001;y\n")
+    with pytest.raises(BadInput, match=r"people\.csv: expected commas .* got semicolons"):
+        open_dataset(root).people()
+    report = open_dataset(root).check()
+    (found_in,) = report.corrupted
+    assert (found_in.path, "semicolons" in found_in.reason) == ("split/people.csv", True)
+
+
+@pytest.mark.parametrize("part", ["split/train.txt", "split-frames/train.txt", "meta_data.yml"])
+def test_a_part_that_is_not_utf8_is_bad_input(part: str, copy: Copy) -> None:
+    path = copy("bah") / "data" / part
+    path.write_bytes(path.read_bytes() + b"\n\xe9t\xe9")
+    data = open_dataset(path.parents[len(Path(part).parts)])
+    assert isinstance(data, BAH)
+    with pytest.raises(BadInput, match=f"{part}: expected a text in UTF-8"):
+        _ = data.recordings(), data.frame_splits, data.people()
+
+
 def test_an_empty_split_file_is_a_fault_of_a_release(copy: Copy) -> None:
     root = copy("bah")
     (root / "data" / "split" / "val.txt").write_text("")

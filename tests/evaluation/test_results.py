@@ -107,13 +107,20 @@ def test_figures_are_those_of_the_scores_beside_shortcuts_of_training_people(
     assert fit["without_a_row"] == fit["unknown"] == fit["not_judged"] == 0
 
 
-@pytest.mark.parametrize("form", ["path", "blank", "p0p1", "classes", "tsv", "challenge"])
+FORMS = ["path", "beside", "blank", "capitals", "p0p1", "classes", "tsv", "challenge"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_every_way_of_writing_the_same_says_the_same(form: str, data: Path, tmp_path: Path) -> None:
     said = scores(data)
     rows: list[dict[str, object]] = [{"id": k, "score": v} for k, v in said.items()]
     path = tmp_path / "mine.csv"
     if form == "path":
         rows = [{"path": f"Videos/5/Visite_1/{k}.mp4", "p1": v} for k, v in said.items()]
+    elif form == "beside":
+        rows = [{"path": "my film.mp4", "id": k, "score": v} for k, v in said.items()]
+    elif form == "capitals":
+        rows = [{"ID": k, "Score ": v, "Reason": ""} for k, v in said.items()]
     elif form == "blank":
         rows = [{"video": k.replace("01_10", "01 10"), "prob": v} for k, v in said.items()]
     elif form == "p0p1":
@@ -337,9 +344,46 @@ def test_windows_and_moments_are_judged_where_coders_marked(tmp_path: Path) -> N
     (points,) = read_results(written(tmp_path / "m.csv", moments), TWO)
     again = judge.judge(points, FRAME).runs[0].rows["frame"]
     np.testing.assert_array_equal(again.probs, frames.probs)
+    # frames at the very end, and a window that reaches over it, are rounding
+    over = [{"id": rows[0]["id"], "start_s": s, "end_s": s + 2, "score": 0.5} for s in (-1, 5.5, 8)]
+    (accepted,) = read_results(written(tmp_path / "o.csv", over), TWO)
+    assert judge.matched(accepted)[1]["rows"] == 3
     # of a clip task, windows are pooled to recordings
     whole = judge.judge(windows, CLIP).runs[0].rows["recording"]
     assert np.isfinite(whole.probs).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "start_s", "told"),
+    [
+        ("start_s", 20, r"line 3: .* from 20 to 21 s lies outside '.*', which lasts 8 s"),
+        ("start_s", -5, "line 3: .* from -5 to -4 s lies outside"),
+        ("time_s", 20, "line 3: .* from 20 to 40 s lies outside"),
+    ],
+)
+def test_windows_outside_the_recording_are_refused(
+    column: str, start_s: float, told: str, tmp_path: Path
+) -> None:
+    toy = Moving()
+    name = next(one.id for one in toy.recordings() if one.subject[0] == "t")
+    rows = [{"id": name, column: s, "score": 0.5} for s in (0, start_s)]
+    if column == "start_s":
+        for row in rows:
+            row["end_s"] = row["start_s"] + 1
+    (windows,) = read_results(written(tmp_path / "w.csv", rows), TWO)
+    with pytest.raises(BadInput, match=told):
+        Judge(toy).matched(windows)  # type: ignore[arg-type]
+
+
+def test_where_the_length_is_not_known_windows_before_the_beginning_are_refused(
+    data: Path, tmp_path: Path
+) -> None:
+    far = [{"id": k, "start_s": 9e3, "end_s": 9.1e3, "score": 0.5} for k in truth(data)]
+    (late,) = read_results(written(tmp_path / "late.csv", far), TWO)
+    assert Judge(_bah(data)).matched(late)[1]["unknown"] == 0
+    early = [{"id": k, "start_s": -2, "end_s": -1, "score": 0.5} for k in truth(data)]
+    with pytest.raises(BadInput, match=r"lies outside '50_Question[^,]*'; expected seconds"):
+        judged(written(tmp_path / "early.csv", early), data)
 
 
 def test_frames_without_a_known_time_are_refused(data: Path, tmp_path: Path) -> None:
@@ -366,6 +410,20 @@ BAD: dict[str, tuple[str, str]] = {
     "backwards": ("id,start_s,end_s,score\nA,2,1,.4\n", "expected start_s < end_s"),
     "half a span": ("id,start_s,score\nA,2,.4\n", "expected start_s and end_s together"),
     "no time": ("id,time_s,score\nA,soon,.4\n", "time_s: expected seconds"),
+    "a decimal comma": ("id,score\nA,0.4\nB,0,137\n", "line 3: more cells .*a point .0.5, not 0,5"),
+    "a column twice": ("id,score,score\nA,.1,.9\n", "column 'score' is there twice"),
+    "two scores": ("id,prob,score\nA,.1,.9\n", "the score is there more than once: score and prob"),
+    "one of two and all": ("id,p0,p1,p\nA,.1,.9,.2\n", "more than once: p0,p1 and p"),
+    "numbers and names": ("id,p0,p1,absent,present\nA,.1,.9,.2,.8\n", "p0,p1 and absent,present"),
+    "two decisions": ("id,label,decision\nA,0,1\n", "decision is there more than once: label and"),
+    "two ids": ("video_id,recording,score\nA,B,.1\n", "id is there more than once: video_id and"),
+    "capitals": ("id,Score,SCORE\nA,.1,.2\n", "'Score' and 'SCORE' mean the same"),
+    "window and moment": (
+        "id,start_s,end_s,time_s,p\nA,0,1,0,.1\n",
+        "of a window .* or of a moment",
+    ),
+    "semicolons": ("id;score\nA;0,4\n", "expected commas between the columns, got semicolons"),
+    "tabs": ("id\tscore\nA\t.4\n", "expected commas between the columns, got tabs"),
     "latin-1": ("id,score\n\xe9,0.5\n", "UTF-8"),
 }
 
@@ -450,3 +508,35 @@ def test_groups_have_their_rows_with_n(tmp_path: Path) -> None:
     )
     assert "sex: f" in done.output
     assert "coverage 100 %" in done.output
+
+
+def test_people_beside_split_files_are_told_apart_as_by_score_words(
+    data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "split"
+    folder.mkdir()
+    for name in ("train.txt", "test.txt"):
+        (folder / name).write_text((data / name).read_text())
+    people = [{"subject": str(n), "sex": "f"} for n in range(50, 56)]
+    written(folder / "people.csv", people)
+    path = written(tmp_path / "mine.csv", [{"id": k, "score": v} for k, v in scores(data).items()])
+    (group,) = judged(path, folder)["boards"][0]["groups"]
+    assert (group["group"], group["value"], group["n_people"]) == ("sex", "f", 6)
+    done = CliRunner().invoke(
+        main, ["score", "words", "--data", str(folder), "--split", "test", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    (same,) = json.loads(done.stdout)["per_group"]
+    assert (same["group"], same["value"], same["n_people"]) == ("sex", "f", 6)
+
+
+def test_split_files_in_another_encoding_are_bad_input(data: Path, tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.csv", [{"id": video(50, 1), "score": 0.5}])
+    folder = tmp_path / "latin"
+    folder.mkdir()
+    (folder / "test.txt").write_text((data / "test.txt").read_text())
+    text = (data / "train.txt").read_text() + "\u00e9t\u00e9"
+    (folder / "train.txt").write_bytes(text.encode("latin-1"))
+    done = CliRunner().invoke(main, ["score", "results", str(path), "--data", str(folder)])
+    assert done.exit_code == 3
+    assert f"{folder / 'train.txt'}: expected a text in UTF-8" in done.output

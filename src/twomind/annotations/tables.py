@@ -89,7 +89,7 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
         except UNREADABLE as error:
             raise BadInput(f"{path}, row {number}: {shortened(error)}") from error
         tiers.setdefault(name, []).append(tier)
-        subject = csv_text.text_of(row.get("subject") or "")
+        subject = row.get("subject", "")
         before = subjects.setdefault(name, subject)
         if before != subject:
             raise BadInput(
@@ -107,9 +107,8 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        missing = [column for column in _NEEDED if column not in columns]
+        reader = csv_text.Reader(file, path)
+        missing = [column for column in _NEEDED if column not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}; missing: "
@@ -118,9 +117,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(reader)
 
 
-def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
+def _row(row: Mapping[str, str]) -> tuple[str, Tier]:
     """The recording that a row is about, and its tier with the one mark, or none."""
-    cell = {column: csv_text.text_of(row.get(column) or "") for column in COLUMNS}
+    cell = {column: row.get(column, "") for column in COLUMNS}
     name = cell["recording"]
     if not name or not cell["tier"].strip():
         raise ValueError("expected a recording and a tier")
@@ -258,7 +257,7 @@ def read_vtt(path: Path | str) -> Annotations:
     path = Path(path)
     try:
         text = text_of(path, "utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise BadInput(f"{path}: expected a WebVTT file: {error}") from error
     if not text.startswith("WEBVTT"):
         raise BadInput(

@@ -245,7 +245,7 @@ def _video_ids(path: Path) -> list[str]:
     """One id a line; empty lines do not count."""
     try:
         text = text_of(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise BadInput(
             f"{path}: expected a text file with one video id a line ({error})"
         ) from error

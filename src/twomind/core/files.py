@@ -138,10 +138,20 @@ def text_of(path: Path, encoding: str = "utf-8") -> str:
     """A text that people made, with the ends of its lines as ``\\n``.
 
     Raises:
-        BadInput: It is larger than :data:`MOST_TEXT_BYTES`.
+        BadInput: It is larger than :data:`MOST_TEXT_BYTES`, or not in this encoding.
         OSError: It cannot be read.
-        ValueError: It is not in this encoding.
     """
+    try:
+        return _decoded(path, encoding)
+    except UnicodeDecodeError as error:
+        called = encoding.upper().removesuffix("-SIG")
+        raise BadInput(
+            f"{path}: expected a text in {called} ({error}). Save it as {called}"
+        ) from error
+
+
+def _decoded(path: Path, encoding: str) -> str:
+    """The text of a file; ValueError where it is not in this encoding."""
     refuse_larger(path, MOST_TEXT_BYTES)
     return path.read_text(encoding=encoding)
 
@@ -210,9 +220,9 @@ def read_json(path: Path, once: bool = False) -> Foreign:
     Raises:
         BadInput: It is larger than :data:`MOST_TEXT_BYTES`.
         OSError: It cannot be read.
-        ValueError: see :func:`load_json`.
+        ValueError: It is not UTF-8; or see :func:`load_json`.
     """
-    return load_json(text_of(path), once)
+    return load_json(_decoded(path, "utf-8"), once)
 
 
 # --- writing

@@ -25,7 +25,7 @@ from twomind.datasets.bah_splits import read_split, video_id
 from twomind.datasets.base import Folder
 from twomind.datasets.checking import Finding, Report, film_header, film_stamps_s, is_drawn, shown
 from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
-from twomind.datasets.people import METADATA, read_metadata
+from twomind.datasets.people import METADATA, files_around, read_metadata, read_people
 from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, words_of_text
@@ -392,11 +392,25 @@ class Bah(Folder):
 
     def people(self) -> Mapping[str, Mapping[str, str]]:
         found: dict[str, dict[str, str]] = {v.subject: {} for v in self.videos.values()}
-        for subject, known in self.metadata.items():
-            if subject in found:
-                found[subject].update(known)
+        for told in (self.metadata, *self._told_of_people):
+            for subject, known in told.items():
+                if subject in found:
+                    found[subject].update(known)
         for subject, language in self._recordings[1].items():
             found[subject].setdefault("language", language)
+        return found
+
+    @cached_property
+    def _told_of_people(self) -> list[dict[str, dict[str, str]]]:
+        """What files of people around the release's own say, in each file; nothing of consents,
+        which the release alone states.
+        """
+        split_folder = bah_files.split_folder(self.base) or self.base
+        of_release = self.metadata_file and self.metadata_file.resolve()
+        found = []
+        for path in files_around(self.base, split_folder):
+            told = self.metadata if path == of_release else self._part(path, read_people, {})
+            found.append({subject: _without_consents(known) for subject, known in told.items()})
         return found
 
     @property
@@ -450,6 +464,10 @@ def _video(name: str, path: str, split: str) -> Video:
     match = bah_files.NAME.match(name)
     assert match is not None, name
     return Video(name, match["subject"], match["question"], path, split)
+
+
+def _without_consents(known: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in known.items() if not name.lower().startswith("consent")}
 
 
 def _paths_of(split_file: Path) -> dict[str, str]:

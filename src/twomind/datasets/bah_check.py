@@ -75,6 +75,8 @@ class Folder(Protocol):
 
     def recordings(self) -> tuple[Recording, ...]: ...
 
+    def people(self) -> Mapping[str, Mapping[str, str]]: ...
+
 
 #: Videos and people that the two releases are documented to hold.
 RELEASES = {"v1": (1118, 224), "v2": (1427, 300)}
@@ -113,8 +115,8 @@ def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
     _annotation(data, found)
     _metadata(data, found, people)
     _splits(data, found, len(people))
-    # Reads every transcript and list, collecting problems.
-    _ = (data.frame_splits, data.segments)
+    # Reads every transcript, list and file of people, collecting problems.
+    _ = (data.frame_splits, data.segments, data.people())
     found.remarks += common.remarks(data.recordings())
     named = {finding.path for finding in found.corrupted}
     found.corrupted += [f for f in dict.fromkeys(data.problems) if f.path not in named]

@@ -8,7 +8,6 @@ where the release has an underscore ("Visite 1", date and time), which is the sa
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,10 +93,7 @@ def read_split(path: Path, strict: bool = False) -> Split:
         raise BadInput(
             f"no split file {path}; expected a text file with path,label,transcript on each line"
         )
-    try:
-        lines = text_of(path, "utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
+    lines = text_of(path, "utf-8-sig").split("\n")
     answers: dict[str, Answer] = {}
     problems: list[str] = []
     for number, text in enumerate(lines, 1):
@@ -164,34 +160,31 @@ def read_table(path: Path) -> Split:
     that cannot be used are listed in ``problems`` with their line.
 
     Raises:
-        BadInput: the file is absent, not UTF-8, a column is missing, or no row can be used.
+        BadInput: the file is absent, not UTF-8, a column is missing, a row has more cells than
+            columns, or no row can be used.
     """
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"no file {path}; expected a CSV with the columns {', '.join(_COLUMNS)}")
     answers: list[Answer] = []
     problems: list[str] = []
-    try:
-        for line, row in _rows(path):
-            try:
-                answers.append(_answer(row, line))
-            except BadInput as error:
-                problems.append(str(error))
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
+    for line, row in _rows(path):
+        try:
+            answers.append(_answer(row, line))
+        except BadInput as error:
+            problems.append(str(error))
     if not answers:
         why = summary(problems) if problems else "there is only the header"
         raise BadInput(f"{path}: no usable row; {why}")
     return Split(tuple(answers), tuple(problems))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a table with their lines."""
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file, delimiter=delimiter)
-        columns = reader.fieldnames or ()
-        missing = [column for column in _COLUMNS if column not in columns]
+        reader = csv_text.Reader(file, path, delimiter)
+        missing = [column for column in _COLUMNS if column not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {', '.join(missing)}"
@@ -200,9 +193,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
             yield reader.line_num, row
 
 
-def _answer(row: Mapping[str, str | None], line: int) -> Answer:
+def _answer(row: Mapping[str, str], line: int) -> Answer:
     """The answer of one row of a table."""
-    subject, question, label, text = ((row[column] or "").strip() for column in _COLUMNS)
+    subject, question, label, text = (row[column].strip() for column in _COLUMNS)
     if label not in ("0", "1"):
         raise BadInput(f"line {line}: expected the label 0 or 1, got {label[:20]!r}")
     if not subject:

@@ -8,7 +8,6 @@ rule takes that coder's marks alone.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -44,17 +43,14 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
     """
     found: dict[str, list[dict[str, str]]] = {}
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        missing = [column for column in _NEEDED if column not in columns]
+        reader = csv_text.Reader(file, path)
+        missing = [column for column in _NEEDED if column not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
             )
         for row in reader:
-            cells = {}
-            for column in COLUMNS:
-                cells[column] = csv_text.text_of(row.get(column) or "").strip()
+            cells = {column: row.get(column, "").strip() for column in COLUMNS}
             found.setdefault(cells["recording"], []).append(cells)
     return found
 

@@ -8,7 +8,6 @@ nominal one says so.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -207,10 +206,7 @@ def read_frame_list(
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"no file {path}; expected one frame a line: <frame path>{separator}<label>")
-    try:
-        lines = text_of(path, "utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
+    lines = text_of(path, "utf-8-sig").splitlines()
     folders: dict[str, dict[int, int]] = {}
     problems: list[str] = []
     for line, text in enumerate(lines, 1):
@@ -272,9 +268,8 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
     segments: list[FrameSegment] = []
     problems: list[str] = []
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        missing = [column for column in _SEGMENT_COLUMNS if column not in columns]
+        reader = csv_text.Reader(file, path)
+        missing = [column for column in _SEGMENT_COLUMNS if column not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(_SEGMENT_COLUMNS)}; missing: "

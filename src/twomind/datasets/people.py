@@ -6,7 +6,6 @@ columns ``subject`` and ``consent_publication``, and the ``meta_data.yml`` of BA
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,14 +52,12 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        if "subject" not in columns:
-            got = ", ".join(columns) or "an empty file"
+        reader = csv_text.Reader(file, path)
+        if "subject" not in reader.columns:
+            got = ", ".join(reader.columns) or "an empty file"
             raise BadInput(f"{path}: expected a column subject, got {got}")
         for row in reader:
-            subject = (row.pop("subject") or "").strip()
+            subject = row.pop("subject").strip()
             if subject:
                 known = {k: v.strip() for k, v in row.items() if k and v}
                 _check_consent(path, subject, found.get(subject, known), known)
@@ -112,13 +109,12 @@ def people_around(
     Returns:
         By person, and what could not be read, in a sentence each.
     """
-    folder = data if data.is_dir() else data.parent
     found: dict[str, dict[str, str]] = {subject: {} for subject in subjects}
     problems: list[str] = []
-    for path in _files_around(data, folder):
-        read = read_metadata if path.name in METADATA else read_people_table
+    own = [data] if data.is_file() else []
+    for path in [*files_around(data if data.is_dir() else data.parent), *own]:
         try:
-            told = read(path)
+            told = read_people(path)
         except BadInput as error:
             problems.append(f"people are not told apart by {path.name}: {error}")
             continue
@@ -129,13 +125,30 @@ def people_around(
     return found, problems
 
 
-def _files_around(data: Path, folder: Path) -> list[Path]:
-    """Files of people, the nearer ones last."""
+def files_around(*folders: Path) -> list[Path]:
+    """Files of people in a data set's folders and in the one above each, the nearer ones last.
+
+    Args:
+        folders: The innermost one last.
+    """
+    places: dict[Path, None] = {}
+    for folder in folders:
+        places[folder.resolve().parent] = None
+        places[folder.resolve()] = None
     found = []
-    for place in (folder.resolve().parent, folder):
+    for place in sorted(places, key=lambda place: len(place.parts)):
         paths = [place / name for name in (*METADATA, *TABLES)]
         found += [path for path in paths if path.is_file()]
-    return [*found, data] if data.is_file() else found
+    return found
+
+
+def read_people(path: Path) -> dict[str, dict[str, str]]:
+    """One file of people, of either form.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
+    return read_metadata(path) if path.name in METADATA else read_people_table(path)
 
 
 # --- BAH's meta_data.yml
@@ -152,7 +165,7 @@ def read_metadata(path: Path) -> dict[str, dict[str, str]]:
     try:
         data = load_yaml(text_of(path, "utf-8-sig"))
     except ValueError as error:
-        raise BadInput(f"not YAML: {error}") from error
+        raise BadInput(f"{path}: not YAML: {error}") from error
     data = _unwrapped(data)
     if isinstance(data, list):
         data = _by_participant(data)

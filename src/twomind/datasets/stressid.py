@@ -11,7 +11,6 @@ classes is not certain.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
@@ -200,9 +199,8 @@ def _stated(row: Mapping[str, Any]) -> str:
 def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Rows of ``labels.csv`` with the clip that each is about, in the order of the file."""
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = set(reader.fieldnames or ())
-        if not {"subject/task", "binary-stress"} <= columns:
+        reader = csv_text.Reader(file, path)
+        if not {"subject/task", "binary-stress"} <= set(reader.columns):
             raise BadInput(f"{path}: expected the columns subject/task and binary-stress")
         listed = []
         for row in reader:

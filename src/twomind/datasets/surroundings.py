@@ -7,7 +7,6 @@ that a label or a segment that cannot be used does not hide whose film it is.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -111,20 +110,14 @@ def cells_of(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
         BadInput: a needed column is missing, or it is not a table.
     """
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        missing = [column for column in needed if column not in columns]
+        reader = csv_text.Reader(file, path)
+        missing = [column for column in needed if column not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(needed)}; missing: {', '.join(missing)}"
             )
-        for raw in reader:
-            cells = {}
-            for column, value in raw.items():
-                # Cells beyond the header are a list without a name.
-                if isinstance(column, str) and not isinstance(value, list):
-                    cells[column] = (value or "").strip()
-            yield reader.line_num, cells
+        for row in reader:
+            yield reader.line_num, {column: text.strip() for column, text in row.items()}
 
 
 def named_transcript(root: Path, cell: str) -> tuple[Path | None, str]:

@@ -8,7 +8,6 @@ where in the conversation a turn stands, and what was said before it.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,14 +127,13 @@ def read_csv(path: Path, own_codes: Mapping[str, str] | None = None) -> Talk:
     """
     read = _Table({}, {}, {}, {}, [])
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        there = reader.fieldnames or ()
-        missing = [name for name in COLUMNS if name not in there]
+        reader = csv_text.Reader(file, path)
+        missing = [name for name in COLUMNS if name not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
             )
-        for number, cells in enumerate(reader, 2):
-            read.add(number, csv_text.row_of(cells), own_codes)
+        for number, row in enumerate(reader, 2):
+            read.add(number, row, own_codes)
     problems = tuple(read.problems)
     return Talk(path.stem, read.turns(), "the coders of the table", problems=problems)

@@ -10,7 +10,6 @@ the training people.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +77,8 @@ class _Span(NamedTuple):
 def _spans(path: Path) -> Iterator[_Span]:
     """Every row of a segment file."""
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        missing = [name for name in _COLUMNS if name not in columns]
+        reader = csv_text.Reader(file, path)
+        missing = [name for name in _COLUMNS if name not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {', '.join(missing)}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,28 +162,19 @@ def read_rows(path: Path, needed: Sequence[str] = NEEDED) -> Rows:
         BadInput: it cannot be read, or a column is absent.
     """
     refuse_unreadable(path)
-    rows = []
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        names = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = names
+        reader = csv_text.Reader(file, path)
+        names = reader.columns
         missing = [name for name in needed if name not in names]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(needed)} (and, where there are any, "
                 f"{', '.join(_OPTIONAL)}), separated by commas; absent: {', '.join(missing)}"
             )
-        twice = [name for name, n in Counter(names).items() if n > 1 and name]
-        if twice:
-            raise BadInput(f"{path}: the column {twice[0]!r} is there twice")
-        for row in reader:
-            extra = row.pop(None, None)
-            if extra:
-                raise BadInput(f"{path}, line {reader.line_num}: more cells than columns")
-            rows.append(csv_text.row_of(row))
+        rows = list(reader)
     if not rows:
         raise BadInput(f"{path}: expected a row for each answer, got none")
-    return Rows(path, tuple(names), tuple(rows))
+    return Rows(path, names, tuple(rows))
 
 
 class _Problems:

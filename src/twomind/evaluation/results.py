@@ -31,6 +31,8 @@ BASE = "source-only"
 NO_ROW = "the file has no row for it"
 #: What stands beside every figure.
 NOT_KNOWN = "whether a predictor was trained on these people is not known to the judge"
+#: How far the end of a film's streams may lie from the length that its header tells.
+_OVERHANG_S = 0.5
 #: Nearest to 0 and 1 that a threshold is moved from.
 _EDGE = 1e-9
 
@@ -145,6 +147,7 @@ class Judge:
         for name, own in found.items():
             _refuse_two_names(name, own)
             found[name] = self._timed(name, own)
+            self._refuse_outside(name, found[name])
         tested = self._tested()
         without = [name for name in tested if name not in found]
         counts: Plain = {"rows": len(results.said), "recordings": len(found)}
@@ -221,6 +224,22 @@ class Judge:
             return None if one.frame is None else time_of[one.frame]
 
         return list(spread_moments(own, when))
+
+    def _refuse_outside(self, name: str, own: Sequence[Said]) -> None:
+        """A window of which no part lies in its recording would count as nothing said."""
+        length_s = float(self.recordings[name].duration_s)
+        for one in own:
+            if one.span_s is None:
+                continue
+            start_s, end_s = one.span_s
+            is_after = start_s > length_s + _OVERHANG_S  # never where the length is not known
+            if end_s <= 0 or is_after:
+                is_known = math.isfinite(length_s)
+                length = f", which lasts {length_s:g} s" if is_known else ""
+                raise BadInput(
+                    f"{one.where}: what is said from {start_s:g} to {end_s:g} s lies outside "
+                    f"{name!r}{length}; expected seconds from the beginning of the recording"
+                )
 
     # --- runs
 

@@ -26,13 +26,17 @@ from twomind.core.files import read_json
 from twomind.evaluation.runs import JSON as RUN
 from twomind.types.plain import Array, Plain
 
-IDS = ("id", "video_id", "recording", "video", "path")
+IDS = ("id", "video_id", "recording", "video")
+#: Of the recording: an id, or beside one more that is not looked at.
+FILE = "path"
 SCORES = ("score", "p1", "probability", "prob", "p")
 LABELS = ("label", "decision", "prediction")
 #: What `twomind train fusion` says of people that it did not learn from.
 HELD_OUT = "held-out.csv"
 #: How far probabilities of all classes may be from 1 in sum: they were rounded when written.
 _ROUNDED = 0.01
+_TIMES = ("start_s", "end_s", "time_s")
+_MORE = ("no_adaptation", "reason")
 _FRAME = re.compile(r"^(?P<video>.+)/frame-(?P<number>\d+)\.(?:jpg|jpeg|png)$", re.IGNORECASE)
 
 
@@ -239,16 +243,17 @@ class _Columns:
 
     @classmethod
     def of(cls, names: Sequence[str], classes: Sequence[str], path: Path) -> _Columns:
-        """Raises BadInput: who or what was said is missing."""
-        who = _first(names, IDS)
-        every = [tuple(f"p{k}" for k in range(len(classes))), tuple(classes)]
-        probs = next((some for some in every if set(some) <= set(names)), ())
-        score = _first(names, SCORES) if len(classes) == 2 else ""
-        label = _first(names, LABELS)
-        if not probs and score:
-            probs = (score,)
+        """
+        Raises:
+            BadInput: who or what was said is missing, or is there in two columns.
+        """
+        who = _only(names, [(name,) for name in IDS], "the id", path)
+        if not who and FILE in names:
+            who = (FILE,)
+        probs = _only(names, _ways(names, classes), "the score", path)
+        label = "".join(_only(names, [(name,) for name in LABELS], "the decision", path))
         if not who or not (probs or label):
-            wanted = "score" if len(classes) == 2 else ",".join(every[0])
+            wanted = "score" if len(classes) == 2 else ",".join(_numbered(classes))
             raise BadInput(
                 f"{path}: expected a header with id and {wanted} (or label), got "
                 f"{quoted(','.join(names))}"
@@ -258,11 +263,62 @@ class _Columns:
         end = "end_s" if "end_s" in names else ""
         if bool(start) != bool(end):
             raise BadInput(f"{path}: expected start_s and end_s together; only one is there")
-        return cls(who, probs, label, start, end, time)
+        if start and time:
+            raise BadInput(
+                f"{path}: a row is of a window (start_s,end_s) or of a moment (time_s); leave one "
+                "out"
+            )
+        return cls(who[0], probs, label, start, end, time)
 
 
-def _first(names: Sequence[str], known: Sequence[str]) -> str:
-    return next((name for name in known if name in names), "")
+def _numbered(classes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"p{k}" for k in range(len(classes)))
+
+
+def _ways(names: Sequence[str], classes: Sequence[str]) -> list[tuple[str, ...]]:
+    """The columns that may tell the probabilities, each way of writing them."""
+    ways = list(dict.fromkeys([_numbered(classes), tuple(classes)]))
+    of_every = {name for way in ways if set(way) <= set(names) for name in way}
+    if len(classes) == 2:
+        ways += [(name,) for name in SCORES if name not in of_every]
+    return ways
+
+
+def _only(
+    names: Sequence[str], ways: Sequence[tuple[str, ...]], what: str, path: Path
+) -> tuple[str, ...]:
+    """The one way of writing something that is there; empty: none.
+
+    Raises:
+        BadInput: there are two, of which one would be ignored.
+    """
+    there = [way for way in ways if set(way) <= set(names)]
+    if len(there) > 1:
+        told = " and ".join(",".join(way) for way in there)
+        raise BadInput(f"{path}: {what} is there more than once: {told}. Leave one of them")
+    return there[0] if there else ()
+
+
+def _spelled(columns: Sequence[str], classes: Sequence[str], path: Path) -> tuple[str, ...]:
+    """The columns with the capitals that are expected.
+
+    Raises:
+        BadInput: two of them differ in capitals alone.
+    """
+    known = [*IDS, FILE, *SCORES, *LABELS, *_TIMES, *_MORE, *_numbered(classes), *classes]
+    expected = {name.casefold(): name for name in known}
+    before: dict[str, str] = {}
+    found = []
+    for column in columns:
+        name = column if column in known else expected.get(column.casefold(), column)
+        if name and name in before:
+            raise BadInput(
+                f"{path}: the columns {quoted(before[name])} and {quoted(column)} mean the same; "
+                "leave one out"
+            )
+        before[name] = column
+        found.append(name)
+    return tuple(found)
 
 
 def _table(path: Path, classes: Sequence[str], name: str) -> Results:
@@ -271,13 +327,12 @@ def _table(path: Path, classes: Sequence[str], name: str) -> Results:
     try:
         with csv_text.table(path) as file:
             delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-            reader = csv.DictReader(file, delimiter=delimiter)
-            names = [str(column).strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = names
-            columns = _Columns.of(names, classes, path)
+            reader = csv_text.Reader(file, path, delimiter)
+            reader.columns = _spelled(reader.columns, classes, path)
+            columns = _Columns.of(reader.columns, classes, path)
             for cells in reader:
                 where = f"{path}, line {reader.line_num}"
-                said.append(_row(csv_text.row_of(cells), columns, classes, where))
+                said.append(_row(cells, columns, classes, where))
     except OSError as error:
         raise BadInput(f"{path}: it cannot be read ({error})") from error
     if not said:

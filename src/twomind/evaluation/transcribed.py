@@ -4,7 +4,6 @@ words are known. Recordings come in a folder with a ``manifest.csv``.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,12 +100,11 @@ def read_manifest(folder: Path) -> list[Item]:
     if not path.is_file():
         raise BadInput(f"{folder}: expected a manifest.csv with the columns {', '.join(COLUMNS)}")
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        there = reader.fieldnames or ()
-        absent = [name for name in COLUMNS[:-1] if name not in there]
+        reader = csv_text.Reader(file, path)
+        absent = [name for name in COLUMNS[:-1] if name not in reader.columns]
         if absent:
             raise BadInput(f"{path}: expected the column {absent[0]!r}")
-        return [_item(folder, path, csv_text.row_of(row)) for row in reader]
+        return [_item(folder, path, row) for row in reader]
 
 
 def _item(folder: Path, path: Path, row: dict[str, str]) -> Item:

@@ -4,7 +4,6 @@ results as a rater.
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -165,14 +164,13 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        there = reader.fieldnames or ()
-        missing = [column for column in columns if column not in there]
+        reader = csv_text.Reader(file, path)
+        missing = [column for column in columns if column not in reader.columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}"
             )
-        return [csv_text.row_of(row) for row in reader]
+        return list(reader)
 
 
 def _number(text: str | None, otherwise: float = math.nan) -> float:

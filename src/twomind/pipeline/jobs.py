@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -227,13 +226,13 @@ def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
     refuse_unreadable(manifest)
     try:
         with csv_text.table(manifest) as file:
-            reader = csv.DictReader(file)
-            if "path" not in (reader.fieldnames or []):
+            reader = csv_text.Reader(file, manifest)
+            if "path" not in reader.columns:
                 raise BadInput(
                     f"{manifest}: expected a CSV with a column 'path', got the columns "
-                    f"{reader.fieldnames}"
+                    f"{list(reader.columns)}"
                 )
-            rows = [csv_text.row_of(row) for row in reader if row["path"]]
+            rows = [row for row in reader if row["path"]]
     except OSError as error:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
     if not rows:

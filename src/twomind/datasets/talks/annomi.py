@@ -86,8 +86,7 @@ def _read(path: Path) -> Talk:
     texts: dict[tuple[str, float], tuple[str, str]] = {}
     labels: dict[tuple[str, float], dict[str, str]] = defaultdict(dict)
     with csv_text.table(found) as file:
-        for number, cells in enumerate(csv.DictReader(file), 2):
-            row = csv_text.row_of(cells)
+        for number, row in enumerate(csv_text.Reader(file, found), 2):
             try:
                 order = float(row["utterance_id"])
             except ValueError:

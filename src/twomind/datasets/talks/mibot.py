@@ -135,14 +135,13 @@ def _of_file(entry: Mapping[str, Any]) -> tuple[str, list[_Said]]:
 def _of_table(path: Path) -> Mapping[str, list[_Said]]:
     found: dict[str, list[_Said]] = defaultdict(list)
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        absent = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        reader = csv_text.Reader(file, path)
+        absent = [name for name in _COLUMNS if name not in reader.columns]
         if absent:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {absent[0]}"
             )
-        for cells in reader:
-            row = csv_text.row_of(cells)
+        for row in reader:
             said = row["Speaker"], row["Utterance"], row["AutoMISCLabel"]
             found[row[_PERSON]].append(said)
     return found
@@ -152,11 +151,10 @@ def _outcome(path: Path) -> dict[str, float]:
     """Person → readiness a week later."""
     found = {}
     with csv_text.table(path) as file:
-        reader = csv.DictReader(file)
-        if _PERSON not in (reader.fieldnames or ()):
+        reader = csv_text.Reader(file, path)
+        if _PERSON not in reader.columns:
             raise BadInput(f"{path}: expected the column {_PERSON}")
-        for cells in reader:
-            row = csv_text.row_of(cells)
+        for row in reader:
             try:
                 found[row[_PERSON]] = float(row.get(OUTCOME, ""))
             except ValueError:
