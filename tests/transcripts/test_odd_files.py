@@ -97,6 +97,21 @@ def test_times_of_tables(tmp_path: Path, name: str, content: str) -> None:
     assert words.words[-1].end_s == 3.0
 
 
+def test_no_word_behind_a_comma_is_lost(tmp_path: Path) -> None:
+    head = "start,end,text"
+    unquoted = _read(tmp_path, "a.csv", f'{head}\n0,1,"I would, but"\n1,2,hello, world, 7\n')
+    said = [word.text for word in unquoted.words]
+    assert [word.strip(",") for word in said] == ["I", "would", "but", "hello", "world", "7"]
+    # Empty cells behind the last column are none.
+    assert len(_read(tmp_path, "b.csv", f"{head}\n0,1,hello,,\n1,2,yes,,\n").words) == 2
+    for name, content in {
+        "c.csv": "text,start,end\nhello, world,0,1\nyes,1,2\n",
+        "d.csv": f"{head}\n0,5,1,0,hello\n1,0,2,5,yes\n",
+    }.items():
+        with pytest.raises(BadInput, match=r"the first row names 3.*comma in quotes"):
+            _read(tmp_path, name, content)
+
+
 def test_a_table_of_something_else_is_refused_and_prose_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="expected a table with a column of text"):
         _read(tmp_path, "a.csv", "timestamp,emotion\n0.0,happy\n1.0,sad\n2.0,calm\n")

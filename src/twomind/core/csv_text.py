@@ -71,18 +71,26 @@ class Reader:
     named twice one of its two cells. Empty cells behind the last column are none.
     """
 
-    def __init__(self, file: TextIO, path: Path, delimiter: str = ",") -> None:
+    def __init__(
+        self,
+        file: TextIO,
+        path: Path,
+        delimiter: str = ",",
+        problems: list[str] | None = None,
+    ) -> None:
         """
         Args:
             file: an open table (:func:`table`), at its header.
             path: its name, for messages.
             delimiter: what stands between cells.
+            problems: takes what is wrong with a row, which is left out; None: it is an error.
 
         Raises:
             BadInput: another sign stands between cells, it is UTF-16, or a column is named twice.
         """
         self.path = path
         self.delimiter = delimiter
+        self.problems = problems
         self._lines = csv.reader(file, delimiter=delimiter)
         names = [name.strip() for name in next(self._lines, [])]
         while names and not names[-1]:
@@ -101,8 +109,7 @@ class Reader:
             BadInput: a row has more cells than the header; the message names its line.
         """
         for cells in self._lines:
-            if cells:
-                self._check_length(cells)
+            if cells and self._is_within(cells):
                 n_missing = max(0, len(self.columns) - len(cells))
                 filled = [*cells[: len(self.columns)], *[""] * n_missing]
                 yield row_of(dict(zip(self.columns, filled, strict=True)))
@@ -126,14 +133,20 @@ class Reader:
                 "one out"
             )
 
-    def _check_length(self, cells: list[str]) -> None:
+    def _is_within(self, cells: list[str]) -> bool:
+        """Whether no cell stands beyond the last column."""
         beyond = cells[len(self.columns) :]
-        if any(cell.strip() for cell in beyond):
-            raise BadInput(
-                f"{self.path}, line {self.line_num}: more cells than columns: expected at most "
-                f"{len(self.columns)}, got {len(cells)}. Write a number with a point (0.5, not 0,5), "
-                "and put a text that holds a comma in quotes"
-            )
+        if not any(cell.strip() for cell in beyond):
+            return True
+        why = (
+            f"line {self.line_num}: more cells than columns: expected at most {len(self.columns)}, "
+            f"got {len(cells)}. Write a number with a point (0.5, not 0,5), and put a text that "
+            "holds a comma in quotes"
+        )
+        if self.problems is None:
+            raise BadInput(f"{self.path}, {why}")
+        self.problems.append(why)
+        return False
 
 
 def _about_utf_16(path: Path) -> str:

@@ -160,15 +160,14 @@ def read_table(path: Path) -> Split:
     that cannot be used are listed in ``problems`` with their line.
 
     Raises:
-        BadInput: the file is absent, not UTF-8, a column is missing, a row has more cells than
-            columns, or no row can be used.
+        BadInput: the file is absent, not UTF-8, a column is missing, or no row can be used.
     """
     path = Path(path)
     if not path.is_file():
         raise BadInput(f"no file {path}; expected a CSV with the columns {', '.join(_COLUMNS)}")
     answers: list[Answer] = []
     problems: list[str] = []
-    for line, row in _rows(path):
+    for line, row in _rows(path, problems):
         try:
             answers.append(_answer(row, line))
         except BadInput as error:
@@ -179,11 +178,11 @@ def read_table(path: Path) -> Split:
     return Split(tuple(answers), tuple(problems))
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table with their lines."""
+def _rows(path: Path, problems: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table with their lines; those that are too long go to ``problems``."""
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with csv_text.table(path) as file:
-        reader = csv_text.Reader(file, path, delimiter)
+        reader = csv_text.Reader(file, path, delimiter, problems)
         missing = [column for column in _COLUMNS if column not in reader.columns]
         if missing:
             raise BadInput(

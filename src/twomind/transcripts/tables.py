@@ -39,6 +39,7 @@ _IN_UNIT = re.compile(
 _MILLISECONDS = ("ms", "msec", "milliseconds")
 _COMMA = re.compile(r"(-?\d+),(\d+)")
 _DELIMITERS = ("\t", ";", ",")
+_CALLED = {"\t": "tab", ";": "semicolon", ",": "comma"}
 #: Fewer rows may be lines of text with as many commas.
 _FEWEST_ROWS = 3
 
@@ -62,6 +63,9 @@ def table(text: str, duration_s: float) -> Parsed | None:
     Args:
         text: The whole text.
         duration_s: Length of the recording; nan where it is not known.
+
+    Raises:
+        BadInput: A row has more cells than the heads, and it cannot be told what belongs together.
     """
     for delimiter in _DELIMITERS:
         read = _rows(text, delimiter)
@@ -69,7 +73,7 @@ def table(text: str, duration_s: float) -> Parsed | None:
             continue
         before, rows = read
         named = _named_columns(rows[0])
-        found = (named, rows[1:]) if named else None
+        found = (named, _within(rows, named, delimiter)) if named else None
         if delimiter == "\t":
             found = found or _guessed(rows)
         if found is not None:
@@ -99,6 +103,31 @@ def unnamed_table(text: str) -> Parsed | None:
                 f"first row (start, end, speaker, text), got the first row {shortened(rows[0])}"
             )
     return None
+
+
+def _within(rows: Sequence[list[str]], columns: _Columns, delimiter: str) -> list[list[str]]:
+    """The rows below the heads, none with more cells: what a text in the last column says behind a
+    comma is its own, also without quotes.
+
+    Raises:
+        BadInput: the text is not last, or it would begin with a number, as behind a decimal comma.
+    """
+    heads = [k for k, head in enumerate(rows[0]) if head]
+    n_columns = heads[-1] + 1
+    found = []
+    for row in rows[1:]:
+        if any(row[n_columns:]):
+            last = row[n_columns - 1 :]
+            if columns.text != n_columns - 1 or _is_number(last[0]):
+                sign = _CALLED[delimiter]
+                raise BadInput(
+                    f"a row has {len(row)} cells, and the first row names {n_columns}: "
+                    f"{shortened(delimiter.join(row))}. Put a text that holds a {sign} in quotes, and "
+                    "write numbers with a point (0.5)"
+                )
+            row = [*row[: n_columns - 1], f"{delimiter} ".join(last).strip(f"{delimiter} ")]
+        found.append(row)
+    return found
 
 
 def _guessed(rows: list[list[str]]) -> tuple[_Columns, list[list[str]]] | None:
