@@ -86,6 +86,21 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.05)
 
+    def do_drip_headers(self, step: dict, body: dict) -> None:
+        """Headers that never end; with ``tells`` it is noted when the other side hangs up."""
+        seen = Handler.seen
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        try:
+            for _ in range(2000):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.05)
+        except OSError:
+            if step.get("tells"):
+                with Handler.lock, open(seen, "a", encoding="utf-8") as file:
+                    file.write(json.dumps({"hung_up": True}) + "\n")
+        self.close_connection = True
+
     def do_rate(self, step: dict, body: dict) -> None:
         extra = {"Retry-After": str(step["after"])} if "after" in step else {}
         self._json(429, {"error": {"message": step.get("message", "slow down")}}, extra)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from patience import HANG_S
+from patience import HANG_S, until
 from twomind.core.errors import BadInput, MissingExtra, Offline
 from twomind.models.llm.ask import EndpointFailed, Retry
 from twomind.models.llm.consent import locate, require
@@ -185,10 +185,11 @@ RECOVERS = {
         "got something else",
     ),
     "hangs up": ({"do": "hang_up"}, "the connection failed"),
-    "too slow": ({"do": "slow", "s": 3.0, "text": "Non-Ambivalent"}, "no reply within 0.7 s"),
-    "drips": ({"do": "drip"}, "reply within 0.7 s"),
+    "too slow": ({"do": "slow", "s": 3.0, "text": "Non-Ambivalent"}, "reply within 0.7 s"),
+    "drips": ({"do": "drip"}, "no whole reply within 0.7 s"),
+    "drips headers": ({"do": "drip_headers"}, "no whole reply within 0.7 s"),
 }
-LATE = ("too slow", "drips")
+LATE = ("too slow", "drips", "drips headers")
 
 
 @pytest.mark.parametrize("name", RECOVERS)
@@ -204,6 +205,14 @@ def test_a_failure_that_passes_is_tried_again(tmp_path: Path, name: str) -> None
         ((failed, n),) = whole["failed_tries"].items()
         assert why in failed
         assert n == 1
+
+
+def test_a_server_whose_headers_never_end_is_given_up_and_hung_up_on(tmp_path: Path) -> None:
+    with serving(tmp_path, {"do": "drip_headers", "tells": True}) as served:
+        model = recogniser(served.url, timeout_s=0.5, retry=Retry(n=1))
+        with pytest.raises(EndpointFailed, match=r"no whole reply within 0\.5 s"):
+            model.predict(answer())
+        until(lambda: {"hung_up": True} in served.seen, "the connection was closed")
 
 
 def _be_patient(model: LlmRecogniser) -> None:

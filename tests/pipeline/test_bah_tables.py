@@ -5,6 +5,7 @@ the same after any kill.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,15 +20,18 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from safetensors.torch import load_file, save_file
 from tests import bah_tiny
 from tests.reproduce_smoke_bah import asked_for, folder_of, one_table
 
 from kill_when import kill_when
 from twomind.cli.main import main
-from twomind.core.errors import BadInput
+from twomind.core.errors import BadInput, MissingWeights
 from twomind.core.store import Store
 from twomind.datasets import open_dataset
+from twomind.evaluation.bundle import read_bundle
 from twomind.models.fusion.input import Grid
+from twomind.pipeline.bah_cost import counted
 from twomind.pipeline.bah_features import TRACKS, Described, Encoders, _faces
 from twomind.pipeline.bah_supervised import (
     FUSIONS,
@@ -35,8 +39,11 @@ from twomind.pipeline.bah_supervised import (
     WINDOW,
     Place,
     Supervised,
+    _config,
+    _found,
     _frame_network,
     opened,
+    supervised,
     windows_of,
 )
 from twomind.pipeline.reproduce_recipe import load_recipe
@@ -78,6 +85,90 @@ def test_rows_are_those_of_the_publication_and_another_is_refused() -> None:
         Supervised(rows=("X",))
 
 
+def test_only_networks_that_a_row_reads_are_found_and_all_of_them_at_once(tmp_path: Path) -> None:
+    data = folder_of(tmp_path, small=True)
+    cnn, text = str(bah_tiny.resnet(tmp_path / "resnet")), str(bah_tiny.bert(tmp_path / "bert"))
+    place = Place(data, tmp_path / "out", tmp_path / "store", True)
+    nowhere = str(tmp_path / "nowhere")
+
+    def found(**asked: Any) -> set[str]:
+        encoders, told = _found(opened(Supervised(**asked), place))
+        assert encoders.text is None or "text" in told
+        return set(told)
+
+    assert found(cnn=cnn, text=nowhere, rows=("V",)) == {"video"}
+    assert found(cnn=nowhere, text=text, rows=("T",)) == {"text"}
+    # The rows with sound cannot be made, so that nothing else is looked for on their account.
+    assert found(cnn=nowhere, text=text, rows=("T", "V+A")) == {"text"}
+    about = counted(opened(Supervised(cnn=nowhere, text=text, rows=("T",)), place))
+    assert about["steps"]["frame_network"] == 0
+    # What is not there is told before anything is written, and so is a network that is damaged.
+    for asked in ({"text": nowhere}, {"text": text, "cnn": nowhere}):
+        with pytest.raises(MissingWeights, match="nowhere"):
+            _supervised(Supervised(**{"cnn": cnn, "rows": ("V", "T"), **asked}), place)
+    with pytest.raises(BadInput, match="--set sound=FOLDER"):
+        _supervised(Supervised(cnn=cnn, text=text, rows=("A",)), place)
+    sound = str(bah_tiny.vggish(tmp_path / "vggish"))
+    whole: dict[str, Any] = {"cnn": cnn, "text": text, "sound": sound, "rows": ("V", "A", "T")}
+    for kind in ("cnn", "text", "sound"):
+        damaged = shutil.copytree(whole[kind], tmp_path / f"damaged-{kind}")
+        for file in damaged.glob("*.safetensors"):
+            file.write_bytes(b"damaged")
+        with pytest.raises(MissingWeights, match="cannot be loaded"):
+            _supervised(Supervised(**{**whole, kind: str(damaged)}), place)
+    assert not (tmp_path / "out").exists()
+
+
+def _supervised(asked: Supervised, place: Place) -> None:
+    supervised(asked, place, lambda *_: pytest.fail("it began"))
+
+
+def test_rows_of_other_networks_and_settings_are_told_apart(tmp_path: Path) -> None:
+    """Two laboratories may call their networks the same."""
+    data = folder_of(tmp_path, small=True)
+    place = Place(data, tmp_path / "out", tmp_path / "store", True)
+    text = bah_tiny.bert(tmp_path / "bert")
+    configs: list[dict[str, Any]] = []
+
+    def add(row: str = "V", **asked: Any) -> None:
+        given = {"cnn": str(cnn), "text": str(text), "rows": ("V", "T"), **asked}
+        here = opened(Supervised(**given), place)
+        _, told = _found(here)
+        one = next(one for one in FUSIONS if one.name == row)
+        configs.append(_config(here, one, told))
+
+    for seed, place_of in enumerate(("one", "other")):
+        cnn = bah_tiny.resnet(tmp_path / place_of / "resnet")
+        if seed:
+            file = cnn / "model.safetensors"
+            weights = {name: value + 1 for name, value in load_file(file).items()}
+            save_file(weights, file, {"format": "pt"})
+        add()
+    for changed in ("epochs", "cnn_epochs", "per_recording"):
+        add(**{changed: 3})
+    add("T")
+    add("T", cnn_epochs=3)
+    first, second, *others, words, same_words = configs
+    assert first["video"] == second["video"] == "resnet"
+    assert {key for key in first if first[key] != second[key]} == {"video_files"}
+    for config, changed in zip(others, ("epochs", "cnn_epochs", "per_recording"), strict=True):
+        assert {key for key in second if second[key] != config[key]} == {changed}
+    # What a row does not depend on tells it from none.
+    assert words == same_words
+    assert "video" not in words
+    assert str(tmp_path) not in json.dumps(configs)
+    assert str(tmp_path) not in json.dumps(Supervised(cnn=str(cnn), text=str(text)).told)
+
+
+def test_a_wrong_folder_leaves_no_mark(tmp_path: Path) -> None:
+    """The corrected command goes on in the same folder."""
+    for table in ("supervised", "personalised", "zero-shot"):
+        words = ["reproduce", "bah", str(tmp_path / "nope"), "--table", table]
+        done = CliRunner().invoke(main, [*words, "--out", str(tmp_path / table)])
+        assert done.exit_code == BadInput.exit_code, done.output
+        assert not (tmp_path / table).exists()
+
+
 def test_the_personalised_recipe_trains_through_the_network() -> None:
     recipe = load_recipe("bah", "personalised")
     methods = [row.label_free for row in recipe.rows if row.label_free]
@@ -104,6 +195,15 @@ def test_the_supervised_table(tmp_path: Path) -> None:
         assert rows["V"]["figures"]["ap_bah"]["value"] is not None
         assert "question only" in rows
     assert table["absent"] == {}
+    assert table["networks"] == {"video": "resnet", "sound": "vggish", "text": "bert"}
+    bundle = read_bundle(tmp_path / "b.tar")
+    recipe = json.loads(bundle.files["tables/recipe.json"])
+    assert recipe["rows"] == ["V", "V+A+T CAN"]
+    assert (recipe["cnn"], recipe["per_recording"], recipe["epochs"]) == ("resnet", 4, 2)
+    for run in bundle.runs:
+        assert run.config["epochs"] == 2
+        assert len(run.config["video_files"]) == 64
+    assert str(tmp_path).encode() not in (tmp_path / "b.tar").read_bytes()
     assert table["frame_network"] == {"state": "fine-tuned here on coded frames"}
     assert "so many crops of a recording" in table["differs"][0]
     # A silent film keeps its row: all test answers were read by the network of all three.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,11 @@ from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets import open_dataset
 from twomind.datasets.bah_fake import fake
+from twomind.evaluation.board import boards
+from twomind.evaluation.bundle import read_bundle
+from twomind.evaluation.merging import load_merged
 from twomind.models.llm.parse import PARSERS, read_as
+from twomind.models.llm.settings import LlmSettings
 from twomind.pipeline.bah_zero_shot import SCHEMA, Place, ZeroShot, cost, zero_shot
 
 
@@ -193,6 +198,150 @@ def test_an_answer_without_a_film_or_words_is_not_asked_and_said(
         assert len(served.seen) == 13
     assert table["not_asked"] == 1
     assert row(table, "video", "s, strict")["coverage"] == pytest.approx(13 / 14)
+
+
+# --- what the runs tell of where they came from
+
+
+def made_at(
+    data: Path, root: Path, name: str, reply: str, **more: Any
+) -> tuple[Path, dict[str, Any]]:
+    """The folder of a table with one strategy, and the table."""
+    with tools.serving(root / f"s-{name}", tools.say(reply)) as served:
+        settings = asked(served.url, strategies="td1", **more)
+        table = zero_shot(settings, Place(data, root / name), quiet)
+    return root / name / "runs" / "recording", table
+
+
+def test_tables_of_other_models_and_settings_stand_apart_on_one_board(
+    data: Path, tmp_path: Path
+) -> None:
+    first, table = made_at(data, tmp_path, "a", "Ambivalent")
+    model = {"llm.model": "/srv/secret/models/large"}
+    second, of_folder = made_at(data, tmp_path, "b", "Non-Ambivalent", **model)
+    third, _ = made_at(data, tmp_path, "c", "Non-Ambivalent", **{"llm.n_frames": 1})
+    runs = load_merged([first, second, third])
+    strict = [run for run in runs if run.model.endswith("td1, strict")]
+    assert [run.model for run in strict] == [
+        "m: td1, strict",
+        "large: td1, strict",
+        "m: td1, strict",
+    ]
+    configs = [dict(run.config) for run in strict]
+    differ = {key for key, value in configs[0].items() if configs[2][key] != value}
+    assert differ == {"n_frames"}
+    assert configs[0] | {"n_frames": 2, "frame_px": 32, "max_tokens": 10, "seed": 42} == configs[0]
+    assert configs[0] | {"strategy": "td1", "parser": "strict", "temperature": 0.0} == configs[0]
+    # A line of one model is not another one's.
+    board = boards(load_merged([first, second]), n_bootstrap=100)[0]
+    lines = {line.name: line for line in board.lines if "strict" in line.name}
+    assert set(lines) == {"m: td1, strict", "large: td1, strict"}
+    accuracy = [line.figures["war"] for line in lines.values()]
+    assert sum(accuracy) == pytest.approx(1.0)
+    # The page has the rows that it had.
+    assert row(table, "video", "td1, strict")["coverage"] == 1.0
+    assert of_folder["model"] == "large"
+    for file in (tmp_path / "b" / "runs").rglob("run.json"):
+        text = file.read_text()
+        assert "secret" not in text
+        assert "127.0.0.1" not in text
+        assert "http" not in text
+
+
+def test_runs_of_an_earlier_version_do_not_stay_beside_the_new_ones(
+    data: Path, tmp_path: Path
+) -> None:
+    with tools.serving(tmp_path / "s", tools.say("Ambivalent")) as served:
+        settings = asked(served.url, strategies="s")
+        zero_shot(settings, Place(data, tmp_path / "out"), quiet)
+        runs = tmp_path / "out" / "runs"
+        made = sorted(runs.rglob("run.json"))
+        # As they were called before they said which language model was asked.
+        old = runs / "recording" / "bah-official-official-s_strict-seed0"
+        shutil.copytree(made[0].parent, old)
+        half = tmp_path / "out" / ".checkpoint.safetensors.0123456789ab.part"
+        half.write_bytes(b"half")
+        zero_shot(settings, Place(data, tmp_path / "out"), quiet)
+        assert len(served.seen) == 14
+    assert sorted(runs.rglob("run.json")) == made
+    assert not old.exists()
+    assert not half.exists()
+
+
+def test_a_bundle_holds_the_settings_and_no_path(data: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "b.tar"
+    with tools.serving(tmp_path / "s", tools.say("Ambivalent")) as served:
+        words = ["reproduce", "bah", str(data), "--table", "zero-shot", "--bundle", str(bundle)]
+        words += ["--out", str(tmp_path / "out"), "--set", f"llm.endpoint={served.url}"]
+        words += ["--set", "llm.model=/srv/secret/models/large", "--set", "strategies=td1,td2"]
+        words += ["--set", "llm.n_frames=3", "--set", "most=5", "--set", "bootstrap=100"]
+        env = {"TWOMIND_LAB_KEY": str(tmp_path / "k")}
+        done = CliRunner().invoke(main, words, env=env)
+        assert done.exit_code == 0, done.output
+    with tarfile.open(bundle) as tar:
+        file = tar.extractfile("tables/recipe.json")
+        assert file is not None
+        recipe = json.loads(file.read())
+    assert recipe["strategies"] == ["td1", "td2"]
+    assert recipe["most"] == 5
+    assert recipe["llm"]["model"] == "large"
+    assert recipe["llm"]["n_frames"] == 3
+    assert recipe["llm"]["max_tokens"] == 10
+    content = bundle.read_bytes()
+    assert b"secret" not in content
+    assert b"127.0.0.1" not in content
+    names = sorted(run.model for run in read_bundle(bundle).runs if "strict" in run.model)
+    assert names == ["large: td1, strict"] * 2 + ["large: td2, strict"] * 2
+
+
+# --- mistakes, and what is left to ask
+
+
+def test_words_alone_are_asked_about_where_a_strategy_has_them(data: Path, tmp_path: Path) -> None:
+    with tools.serving(tmp_path / "s", tools.say("Ambivalent")) as served:
+        settings = asked(served.url, strategies="td1", **{"llm.text_only": "true"})
+        table = zero_shot(settings, Place(data, tmp_path / "out"), quiet)
+        assert len(served.seen) == 14
+        assert "image" not in json.dumps(served.seen)
+    assert table["not_asked"] == 0
+    with pytest.raises(BadInput, match=r"d1 ask about pictures alone.*strategies=td1,td2"):
+        asked(served.url, strategies="td1,d1", **{"llm.text_only": "true"})
+
+
+def test_a_mistake_leaves_no_mark(data: Path, tmp_path: Path) -> None:
+    """The corrected command goes on in the same folder."""
+    out = tmp_path / "out"
+    with tools.serving(tmp_path / "s", tools.say("Ambivalent")) as served:
+        settings = asked(served.url, strategies="s")
+        with pytest.raises(BadInput):
+            zero_shot(settings, Place(tmp_path / "nope", out), quiet)
+        local = LlmSettings(model=str(tmp_path / "no-model"), strategy="td1")
+        with pytest.raises(BadInput, match="local model"):
+            zero_shot(replace(settings, llm=local), Place(data, out), quiet)
+        unnamed = replace(settings.llm, model="")
+        with pytest.raises(BadInput, match="no language model"):
+            zero_shot(replace(settings, llm=unnamed), Place(data, out), quiet)
+        assert zero_shot(settings, Place(data, out), quiet)["not_asked"] == 0
+
+
+def test_recorded_are_those_replies_that_are_not_asked_for_again(
+    data: Path, tmp_path: Path
+) -> None:
+    place = Place(data, tmp_path / "out")
+    with tools.serving(tmp_path / "s", tools.say("Ambivalent")) as served:
+        settings = asked(served.url, strategies="s", most=3)
+        assert cost(settings, place)["recorded"] == 0
+        zero_shot(settings, place, quiet)
+        assert cost(settings, place)["recorded"] == 3
+        assert cost(asked(served.url, strategies="s,d1"), place)["recorded"] == 3
+        other = asked(served.url, strategies="d1", most=3)
+        assert cost(other, place)["recorded"] == 0
+        larger = asked(served.url, strategies="s", most=3, **{"llm.max_tokens": 12})
+        assert cost(larger, place)["recorded"] == 0
+        # Of a model that is not on this machine nothing is known, and nothing is fetched.
+        absent = replace(settings, llm=replace(settings.llm, endpoint=None, model="no/model"))
+        assert cost(absent, place)["recorded"] == 0
+        assert len(served.seen) == 3
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from twomind.evaluation.run import Windows
 from twomind.reporting import leaderboard as report
 from twomind.reporting import leaderboard_tables as report_tables
 from twomind.reporting.harm_page import HarmSettings, write_harm
-from twomind.types import Rows
+from twomind.types import Access, Rows
 
 TOY = w.Toy(n_train=12, n_test=8, strength=0.7)
 HURT = ("t1", "t3", "t4")
@@ -380,6 +380,23 @@ def test_runs_that_do_not_belong_together_are_refused(kept: Path) -> None:
         board.boards([run, replace(run, fingerprint="0" * 64)])
     with pytest.raises(BadInput, match="two runs of"):
         board.boards([run, run])
+
+
+def test_no_line_stands_over_another_of_the_same_name(kept: Path) -> None:
+    """Whatever tells two lines apart is in their names, also where nothing adapts."""
+    run = runs.load_run(runs.find_runs([kept / "clip"])[0])
+    plain = replace(run, method=board.BASE, config={})
+    others = [
+        replace(plain, config={"n_frames": 2}),
+        replace(plain, config={"n_frames": 8}),
+        replace(plain, saw=Access.NEUTRAL),
+        replace(plain, reset="never"),
+    ]
+    (one,) = board.boards([plain, *others], n_bootstrap=100)
+    names = [line.name for line in one.lines if line.kind == "base"]
+    assert len(set(names)) == 5
+    told = ("no n_frames", "n_frames=2", "n_frames=8", "handed over: neutral", "reset: never")
+    assert all(any(text in name for name in names) for text in told)
 
 
 def test_every_task_has_a_board_of_its_own(kept: Path, tmp_path: Path) -> None:

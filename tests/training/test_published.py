@@ -15,6 +15,7 @@ from twomind.models.dsfda import net  # noqa: E402
 from twomind.models.dsfda.recogniser import Dsfda  # noqa: E402
 from twomind.pipeline.imports import import_weights  # noqa: E402
 from twomind.training import published  # noqa: E402
+from twomind.training.clip_au_import import read_checkpoint  # noqa: E402
 
 ASKED = published.Asked(source="a test", licence="MIT")
 #: Released module → our part.
@@ -103,13 +104,26 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path, capsys: pytest.CaptureFix
     assert "executed" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04"])
+#: Bytes that are no weights; as instructions of a pickle they fail in different ways.
+NO_WEIGHTS = (b"", b"not a checkpoint", b"PK\x03\x04", b"hi\n", b"(.", b"0.", b"\x80\x04N.", b"]q")
+
+
+@pytest.mark.parametrize("content", NO_WEIGHTS)
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, suffix: str) -> None:
     path = tmp_path / f"broken{suffix}"
     path.write_bytes(content)
-    with pytest.raises(BadInput):
-        import_weights(path, "dsfda", ASKED, tmp_path / "out")
+    for kind in ("dsfda", "bah-fusion", "vggish", "tta-cap"):
+        with pytest.raises(BadInput, match=f"broken{suffix}: expected a "):
+            import_weights(path, kind, ASKED, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", NO_WEIGHTS)
+def test_a_damaged_file_is_no_clip_au(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.pth"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"broken\.pth: expected a "):
+        read_checkpoint(path)
 
 
 def test_a_model_that_is_a_checkpoint_is_pointed_to_the_importer(tmp_path: Path) -> None:

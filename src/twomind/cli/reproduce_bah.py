@@ -46,7 +46,14 @@ class BahAsked:
 
 
 def _zero_shot(asked: BahAsked) -> int:
-    from twomind.pipeline.bah_zero_shot import SCHEMA, Place, cost, markdown, zero_shot
+    from twomind.pipeline.bah_zero_shot import (
+        SCHEMA,
+        Place,
+        cost,
+        markdown,
+        recipe_of,
+        zero_shot,
+    )
 
     options: dict[str, Any] = {"most": 8} if asked.quick else {}
     settings = SCHEMA.read(asked.config, asked.sets, options).settings
@@ -61,7 +68,7 @@ def _zero_shot(asked: BahAsked) -> int:
         f"about {about['tokens_read_about']} tokens read; cost: {about['cost_about']}"
     )
     table = zero_shot(settings, place, _tell)
-    _told(asked, table, markdown)
+    _told(asked, table, markdown, recipe_of(settings))
     say(f"{place.out} holds prompts with transcripts")
     return 0
 
@@ -80,7 +87,7 @@ def _supervised(asked: BahAsked) -> int:
         print_json(counted(opened(settings, place)))
         return 0
     table = supervised(settings, place, _tell)
-    _told(asked, table, markdown)
+    _told(asked, table, markdown, settings.told)
     return 0
 
 
@@ -97,9 +104,12 @@ def made(asked: BahAsked) -> int:
 
 
 def _told(
-    asked: BahAsked, table: Mapping[str, Any], markdown: Callable[[Mapping[str, Any]], str]
+    asked: BahAsked,
+    table: Mapping[str, Any],
+    markdown: Callable[[Mapping[str, Any]], str],
+    recipe: Mapping[str, Any],
 ) -> None:
-    """The table on the screen, and its bundle where one was asked for."""
+    """The table on the screen, and its bundle with the settings behind it where one was asked for."""
     if asked.as_json:
         print_json(dict(table))
     else:
@@ -108,7 +118,8 @@ def _told(
     if asked.bundle is not None:
         from twomind.pipeline.bundle import bundle_of_runs_and_table
 
-        tell_bundle(bundle_of_runs_and_table(asked.where, table, asked.bundle))
+        more = {"recipe": dict(recipe)}
+        tell_bundle(bundle_of_runs_and_table(asked.where, table, asked.bundle, more))
 
 
 def _tell(what: str, done: float, total: float) -> None:

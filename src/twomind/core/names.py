@@ -27,6 +27,7 @@ _NOT_IN_NAMES = frozenset('<>:"/\\|?*')
 #: Controls, formats (they reverse or hide text), halves of characters, line and paragraph ends.
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 #: Devices of Windows, with any ending.
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])", re.IGNORECASE)
 
 
@@ -90,6 +91,22 @@ def safe(text: str) -> str:
         digest = hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
         name = f"{cut(name, MOST_BYTES - 9).rstrip('.')}-{digest}"
     return name
+
+
+def of_model(model: str) -> str:
+    """What a model is called where results of several machines stand together: a hub id as it is, of
+    a folder or an address the last part alone.
+
+    >>> of_model("org/model"), of_model("/data/models/mine/"), of_model("C:\\\\models\\\\mine"), of_model("m")
+    ('org/model', 'mine', 'mine', 'm')
+    """
+    folder = Path(model).expanduser()
+    if model and folder.is_dir():
+        return Path(os.path.abspath(folder)).name or "model"
+    if _HUB_ID.fullmatch(model):
+        return model
+    parts = [part for part in re.split(r"[/\\]", model) if part]
+    return parts[-1] if parts else ""
 
 
 def cut(name: str, most_bytes: int) -> str:

@@ -210,6 +210,7 @@ def _model(encoder: Encoder) -> Any:
     if exported.is_exported(encoder.config):
         return exported.Exported(encoder.folder)
     try:
+        from safetensors import SafetensorError
         from transformers import AutoModel
     except ImportError as error:
         raise MissingExtra("clip", "pretrained encoders") from error
@@ -217,7 +218,7 @@ def _model(encoder: Encoder) -> Any:
         model = AutoModel.from_pretrained(
             str(encoder.folder), local_files_only=True, use_safetensors=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise MissingWeights(
             f"{encoder.kind} encoder {encoder.folder}: cannot be loaded: {error}"
         ) from error

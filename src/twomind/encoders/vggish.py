@@ -70,12 +70,16 @@ class Vggish:
             MissingWeights: one is missing.
         """
         try:
+            from safetensors import SafetensorError
             from safetensors.torch import load_file
         except ImportError as error:
             raise MissingExtra("torch", "VGGish") from error
         found: dict[str, Any] = {}
         for path in sorted(self.folder.glob("*.safetensors")):
-            found |= load_file(str(path))
+            try:
+                found |= load_file(str(path))
+            except (SafetensorError, OSError) as error:
+                raise MissingWeights(f"{path}: cannot be loaded: {error}") from error
         missing = [name for name in names() if name not in found]
         if missing:
             raise MissingWeights(f"{self.folder}: not a VGGish; missing: {', '.join(missing)}")

@@ -206,22 +206,26 @@ def _of_level(runs: Sequence[Run], level: str | None) -> tuple[Sequence[Run], li
 
 
 def _label(key: _Key, keys: Iterable[_Key]) -> str:
-    """A line's name: the method, with the model, settings or reset rule only where they tell lines
-    apart.
+    """A line's name: the method, with the model, settings, what was handed over or reset rule only
+    where they tell lines apart.
     """
     keys = list(keys)
     if all(k.method == BASE for k in keys):  # nothing adapts: the lines are models
-        return key.model
-    name = key.method if key.method != BASE else baselines.WORDS["no_adaptation"]
-    if len({k.model for k in keys}) > 1:
-        name += f" · {key.model}"
+        name = key.model
+    else:
+        name = key.method if key.method != BASE else baselines.WORDS["no_adaptation"]
+        if len({k.model for k in keys}) > 1:
+            name += f" · {key.model}"
     same = []
     for other in keys:
         if other.model == key.model and other.method == key.method:
             same.append(other)
     if len({k.config for k in same}) > 1:
         name += f" ({_settings_apart(key, same)})"
-    if len({k.reset for k in same if k.config == key.config}) > 1:
+    same = [k for k in same if k.config == key.config]
+    if len({k.saw for k in same}) > 1:
+        name += f", handed over: {key.saw}"
+    if len({k.reset for k in same if k.saw == key.saw}) > 1:
         name += f", reset: {key.reset}"
     return name
 
@@ -229,14 +233,12 @@ def _label(key: _Key, keys: Iterable[_Key]) -> str:
 def _settings_apart(key: _Key, same: Sequence[_Key]) -> str:
     """The settings that tell one line from others of the same model and method."""
     own: Plain = json.loads(key.config)
-    names = set()
-    for one in same:
-        other: Plain = json.loads(one.config)
-        names |= {name for name, value in own.items() if other.get(name) != value}
+    others: list[Plain] = [json.loads(one.config) for one in same]
+    names = dict.fromkeys(name for config in (own, *others) for name in config)
     differ = []
-    for name, value in own.items():
-        if name in names:
-            differ.append(f"{name}={value}")
+    for name in names:
+        if any(other.get(name) != own.get(name) for other in others):
+            differ.append(f"{name}={own[name]}" if name in own else f"no {name}")
     return ", ".join(differ)
 
 

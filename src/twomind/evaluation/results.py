@@ -288,6 +288,7 @@ class Judge:
         about = self._people(tested)
         about["name"] = f"{where}-{results.name}-seed{results.seed}"
         about["method"] = results.method or ("adapted" if adapted else BASE)
+        about["config"] = dict(results.config)
         about["windows"] = asdict(labels.windows)
         about["windows"]["unit"] = "as the predictor wrote them"
         about["fingerprint"] = self._fingerprint(fold, task)

@@ -15,7 +15,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from twomind.core import csv_text
 from twomind.core.errors import BadInput, quoted
 from twomind.core.files import read_json
 from twomind.evaluation.runs import JSON as RUN
-from twomind.types.plain import Array, Plain
+from twomind.types.plain import Array, Foreign, Plain
 
 IDS = ("id", "video_id", "recording", "video")
 #: Of the recording: an id, or beside one more that is not looked at.
@@ -62,7 +62,7 @@ class Said:
 @dataclass(frozen=True)
 class Results:
     """Everything one predictor said. ``method`` is empty where nothing adapted; ``notes`` are for
-    the page.
+    the page; ``config`` tells it from another one of the same name.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Results:
     method: str = ""
     seed: int = 0
     notes: tuple[str, ...] = ()
+    config: Mapping[str, Foreign] = field(default_factory=dict)
 
 
 def read_results(path: Path, classes: Sequence[str], name: str = "") -> list[Results]:

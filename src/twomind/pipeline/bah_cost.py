@@ -31,7 +31,7 @@ def counted(data: Opened) -> dict[str, Any]:
     asked, fold = data.asked, data.fold
     frames = {name: _n_frames(data, name) for name in (*fold.train, *fold.val, *fold.test)}
     learnt = sum(min(frames[name], asked.per_recording) for name in fold.train)
-    cnn_epochs = 0 if data.is_frozen else asked.cnn_epochs
+    cnn_epochs = asked.cnn_epochs if data.is_tuned else 0
     cnn_steps = cnn_epochs * -(-learnt // SETTINGS.batch)
     batch = PUBLISHED_STEPS["batch"]
     assert isinstance(batch, int)
@@ -39,8 +39,10 @@ def counted(data: Opened) -> dict[str, Any]:
     n_models = len(asked.fusions) * asked.seeds
     total = sum(frames.values())
     here = runs_on(device.name_of()) if data.is_frozen else device.name_of()
-    each = seconds_of_a_picture(data.encoder)
+    each = seconds_of_a_picture(data.encoder) if data.with_video else {}
     hours: Any = "not measured: the frame network is not here"
+    if not data.with_video:
+        hours = {"frame network": 0.0, "fusions": "not timed"}
     if each:
         # Forward and backward for each crop that is learnt from, forward for each frame.
         spent = each["forward"] * total
@@ -53,7 +55,7 @@ def counted(data: Opened) -> dict[str, Any]:
         "table": "bah supervised",
         "recordings": {name: len(getattr(fold, name)) for name in ("train", "val", "test")},
         "frames": total,
-        "models": n_models + (not data.is_frozen),
+        "models": n_models + data.is_tuned,
         "steps": {"frame_network": cnn_steps, "fusions": n_models * per_model},
         "seconds_of_a_picture": each or "not measured",
         "hours": {here: hours, other: f"not measured: no calibration on {other}"},

@@ -8,7 +8,7 @@ lacks, it lacks alone: a silent film has no sound, and keeps its faces and words
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ import numpy as np
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash
 from twomind.encoders import exported, stretched, vggish
-from twomind.encoders.pretrained import SAMPLE_RATE_HZ, Encoder, network
+from twomind.encoders.pretrained import SAMPLE_RATE_HZ, Encoder, network, tokenizer_of
 from twomind.encoders.stretched import encode_stretched
 from twomind.encoders.vggish import Vggish, encode_vggish
 from twomind.media.audio import AudioSpool
@@ -50,22 +50,38 @@ class FrameNetwork(Protocol):
 
 @dataclass(frozen=True)
 class Encoders:
-    """The three frozen networks, as far as they are given."""
+    """The three frozen networks, as far as they are needed and given."""
 
-    video: FrameNetwork
-    video_mark: str
+    video: FrameNetwork | None = None
+    video_mark: str | None = None
     sound: Vggish | None = None
     text: Encoder | None = None
 
     @property
     def widths(self) -> dict[str, int]:
         """Length of a row, by track."""
-        found = {TRACKS["video"]: self.video.width}
+        found = {}
+        if self.video is not None:
+            found[TRACKS["video"]] = self.video.width
         if self.sound is not None:
             found[TRACKS["sound"]] = self.sound.width
         if self.text is not None:
             found[TRACKS["text"]] = self.text.width
         return found
+
+    def check(self) -> dict[str, int]:
+        """Read every network once, so that none fails when others have been trained.
+
+        Returns:
+            Length of a row, by track.
+
+        Raises:
+            MissingWeights, MissingExtra, Offline: one cannot be read.
+        """
+        if self.text is not None:
+            network(self.text)
+            tokenizer_of(self.text)
+        return self.widths
 
     @cached_property
     def text_network(self) -> Any:
@@ -121,8 +137,10 @@ class Described:
     ) -> tuple[dict[str, Track], dict[str, str]]:
         own = self.encoders
         times_s = pictures.times_s
-        found = {TRACKS["video"]: _faces(own.video, pictures)}
+        found = {}
         notes = {}
+        if own.video is not None:
+            found[TRACKS["video"]] = _faces(own.video, pictures)
         if own.sound is not None:
             track, why = _sound(own.sound, recording, times_s)
             if track is None:
@@ -197,10 +215,9 @@ def _waveform(film: Path) -> tuple[np.ndarray, float]:
         spool.close()
 
 
-def why_absent(tracks: Sequence[str], has: Encoders) -> str:
+def why_absent(kinds: Sequence[str], given: Collection[str]) -> str:
     """Why a row of the table cannot be made: which network was not given; "" where none lacks."""
-    options = {TRACKS["sound"]: "sound=FOLDER", TRACKS["text"]: "text=FOLDER"}
-    lacking = [options[name] for name in tracks if name not in has.widths]
+    lacking = [f"{kind}=FOLDER" for kind in kinds if kind not in given]
     if not lacking:
         return ""
     return f"no network for it was given: --set {' --set '.join(lacking)}"

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from twomind.core import device
+from twomind.core import device, names
 from twomind.core.errors import BadInput
 from twomind.core.files import alone_in, content_hash
 from twomind.core.numbers import softmax
@@ -26,21 +26,23 @@ from twomind.core.settings import FILE, Bounds, Schema, check_bounds
 from twomind.core.store import Store, default_root, settings_hash, write_text
 from twomind.encoders.exported import FROZEN, Exported, holds_exported
 from twomind.encoders.pretrained import Encoder
-from twomind.encoders.still import kept_px
+from twomind.encoders.still import KEPT_PX, kept_px
 from twomind.encoders.vggish import Vggish
 from twomind.evaluation.board import boards
 from twomind.evaluation.results import Asked, Judge, read_data
 from twomind.evaluation.results_files import Results, Said
-from twomind.evaluation.runs import folder_name, save_run
+from twomind.evaluation.runs import folder_name
 from twomind.evaluation.windows import Windows
 from twomind.models.dsfda.crops import TRACK, evenly
+from twomind.models.frame_cnn.net import from_encoder
 from twomind.models.frame_cnn.recogniser import FILE as CNN_FILE
 from twomind.models.frame_cnn.recogniser import FrameCnn
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Grid, default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.models.fusion.run import rows_of
-from twomind.pipeline.bah_features import TRACKS, Described, Encoders, FrameNetwork, why_absent
+from twomind.pipeline.bah_features import TRACKS, Described, Encoders, why_absent
+from twomind.pipeline.bah_folder import TableFolder
 from twomind.pipeline.bah_levels import Published, level_of, markdown_of
 from twomind.pipeline.fusion import NATIVE_HOP_S, PUBLISHED_STEPS
 from twomind.reporting.leaderboard import json_values
@@ -102,6 +104,8 @@ _AS_EXPORTED = (
     "whom the exported network learnt from is not in its file: where people of the test are among "
     "them, rows with video are no figures of people whom it did not see",
 )
+#: What stands in place of a frame network where there is none.
+_NO_VIDEO = "none: no row reads faces"
 #: What differs whatever the frame network is.
 _ALWAYS = (
     "frames per second are those of the data set's mean, 24: a film of another rate gives the mean of "
@@ -143,6 +147,33 @@ class Supervised:
     @property
     def fusions(self) -> tuple[Fusion, ...]:
         return tuple(one for one in FUSIONS if one.name in self.rows)
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Folder or hub id of each network that is given, by kind of modality."""
+        every = {"video": self.cnn, "sound": self.sound, "text": self.text}
+        return {kind: model for kind, model in every.items() if model}
+
+    @property
+    def used(self) -> dict[str, str]:
+        """Those of :attr:`networks` that a row needs which can be made.
+
+        Raises:
+            BadInput: none can be.
+        """
+        lacking = {one.name: why_absent(one.on, self.networks) for one in self.fusions}
+        made = [one for one in self.fusions if not lacking[one.name]]
+        if not made:
+            why = next(iter(lacking.values()), "rows names none")
+            raise BadInput(f"no row of the table could be made: {why}")
+        read = {kind for one in made for kind in one.on}
+        return {kind: model for kind, model in self.networks.items() if kind in read}
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """These settings as plain values that may stand anywhere: of a folder its name alone."""
+        paths = {"cnn": self.cnn, "sound": self.sound, "text": self.text}
+        return asdict(self) | {name: names.of_model(path) for name, path in paths.items()}
 
 
 SCHEMA = Schema(Supervised())
@@ -192,11 +223,21 @@ class Opened:
     @property
     def is_frozen(self) -> bool:
         """Whether the frame network was exported, so that it is not fine-tuned."""
-        return holds_exported(self.asked.cnn)
+        return self.with_video and holds_exported(self.asked.cnn)
+
+    @property
+    def with_video(self) -> bool:
+        """Whether a row reads faces; without one, the crops tell the times of the frames alone."""
+        return "video" in self.asked.used
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether a frame network is fine-tuned."""
+        return self.with_video and not self.is_frozen
 
     def crops(self) -> Cropped:
         """recording id → its face crops at every native frame."""
-        px = kept_px(self.encoder.config)
+        px = kept_px(self.encoder.config) if self.with_video else KEPT_PX
         return Cropped(self.place.data, "bah", px, NATIVE_HOP_S, self.asked.faces)
 
 
@@ -231,25 +272,30 @@ def supervised(asked: Supervised, place: Place, tell: Tell) -> dict[str, Any]:
         BadInput: no such data, or the folder holds other settings' results.
         MissingWeights, Offline: a network is not here.
     """
+    data = opened(asked, place)
+    encoders, told = _found(data)
     with alone_in(place.out):
-        _same_settings(asked, place)
-        data = opened(asked, place)
+        TableFolder(place.out).begin({"asked": asdict(asked), "data": str(place.data.resolve())})
+        SCHEMA.write(place.out / FILE, asked, _HEAD)
         total = 2.0 + len(asked.fusions) * asked.seeds
-        model, mark = _frame_network(data, lambda what, n, of: tell(what, n / of, total))
-        frozen = model.told() if isinstance(model, Exported) else None
-        encoders = _encoders(data, model, mark)
+        frozen = None
+        if data.with_video:
+            model, mark = _frame_network(data, lambda what, n, of: tell(what, n / of, total))
+            frozen = model.told() if isinstance(model, Exported) else None
+            encoders = replace(encoders, video=model, video_mark=mark)
         items, skipped = _described(data, encoders, lambda n, of: tell("rows", 1 + n / of, total))
         made: list[Results] = []
         absent = {}
         for number, one in enumerate(asked.fusions):
-            why = why_absent(one.tracks, encoders) or _unmeasured(data, one, items)
+            why = why_absent(one.on, asked.networks) or _unmeasured(data, one, items)
             if why:
                 absent[one.name] = why
                 continue
             for seed in range(asked.seeds):
                 done = 2.0 + number * asked.seeds + seed
                 share = partial(_told_share, tell, one.name, done, total)
-                made.append(_answers(data, Trained(one, seed, share), encoders, items))
+                said = _answers(data, Trained(one, seed, share), encoders, items)
+                made.append(replace(said, config=_config(data, one, told)))
         table = _table(data, _judged(data, made), absent, skipped, frozen)
         write_text(place.out / "table.json", json.dumps(table, indent=1) + "\n")
         write_text(place.out / "table.md", markdown(table))
@@ -262,14 +308,46 @@ def _told_share(tell: Tell, what: str, done: float, total: float, share: float) 
     tell(what, done + share, total)
 
 
-def _same_settings(asked: Supervised, place: Place) -> None:
-    """Write down what this folder is of, and refuse to mix two sets of settings in it."""
-    mark = settings_hash({"asked": asdict(asked), "data": str(place.data.resolve())})
-    path = place.out / "mark.txt"
-    if path.is_file() and path.read_text(encoding="ascii").strip() != mark:
-        raise BadInput(f"{place.out}: holds results of other settings; give another --out")
-    write_text(path, mark + "\n")
-    SCHEMA.write(place.out / FILE, asked, _HEAD)
+# --- what is needed
+
+#: Names, and hashes of the files, of the networks that are begun with; by kind of modality.
+ToldNetworks = Mapping[str, Mapping[str, str]]
+
+
+def _found(data: Opened) -> tuple[Encoders, ToldNetworks]:
+    """Every network that a row needs, found and read before anything is trained or written; the
+    frame network is not among the encoders yet.
+
+    Raises:
+        BadInput: no row can be made.
+        MissingWeights, Offline: one is not here.
+    """
+    used, offline = data.asked.used, data.place.offline
+    sound = Vggish(used["sound"], offline) if "sound" in used else None
+    text = Encoder("text", used["text"], offline) if "text" in used else None
+    every = {"video": data.encoder if data.with_video else None, "sound": sound, "text": text}
+    told = {}
+    for kind, one in every.items():
+        if one is not None:
+            told[kind] = {kind: names.of_model(used[kind]), f"{kind}_files": one.mark}
+    if data.is_frozen:
+        Exported(data.encoder.folder).refuse_damaged()
+    elif data.is_tuned:
+        from_encoder(data.encoder)
+    encoders = Encoders(sound=sound, text=text)
+    encoders.check()
+    return encoders, told
+
+
+def _config(data: Opened, one: Fusion, told: ToldNetworks) -> dict[str, Any]:
+    """What tells a row from another one of its name: what its numbers depend on."""
+    asked = data.asked
+    found: dict[str, Any] = {"epochs": asked.epochs, "faces": asked.faces}
+    if "video" in one.on and data.is_tuned:
+        found |= {"cnn_epochs": asked.cnn_epochs, "per_recording": asked.per_recording}
+    for kind in one.on:
+        found |= told[kind]
+    return found
 
 
 # --- the frame network
@@ -318,13 +396,6 @@ def _coded_frames(data: Opened, ids: Sequence[str]) -> frame_cnn.Frames:
     if not whole:
         return frame_cnn.Frames(np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, int), ())
     return frame_cnn.Frames(np.concatenate(whole), np.concatenate(labels), tuple(people), drawn)
-
-
-def _encoders(data: Opened, model: FrameNetwork, mark: str) -> Encoders:
-    asked, offline = data.asked, data.place.offline
-    sound = Vggish(asked.sound, offline) if asked.sound else None
-    text = Encoder("text", asked.text, offline) if asked.text else None
-    return Encoders(model, mark, sound, text)
 
 
 # --- rows of modalities
@@ -472,9 +543,7 @@ def _judged(data: Opened, made: Sequence[Results]) -> dict[str, list[Run]]:
         found["frame"] += data.judge.judge(one, data.frames).runs
         for whole in _whole(one):
             found["video"] += data.judge.judge(whole, data.clips).runs
-    for level, runs in found.items():
-        for run in runs:
-            save_run(run, data.place.out / "runs" / level / folder_name(run.name))
+    TableFolder(data.place.out).save_runs(found)
     return found
 
 
@@ -533,8 +602,10 @@ def _table(
         raise BadInput(f"no row of the table could be made: {next(iter(absent.values()), '')}")
     fold = data.fold
     table: dict[str, Any] = {"schema": "twomind.reproduce.bah/1", "table": "supervised"}
-    table["networks"] = {"video": asked.cnn, "sound": asked.sound, "text": asked.text}
-    state = "fine-tuned here on coded frames" if frozen is None else FROZEN
+    table["networks"] = {kind: names.of_model(asked.used.get(kind, "")) for kind in TRACKS}
+    state = "fine-tuned here on coded frames" if data.is_tuned else _NO_VIDEO
+    if frozen is not None:
+        state = FROZEN
     table["frame_network"] = {"state": state, **(frozen or {})}
     table["selection"] = (
         "epochs by average precision of frames of validation people; the test is looked at once"
@@ -545,7 +616,8 @@ def _table(
     table["absent"] = dict(absent)
     table["left_out"] = {one.recording: one.reason for one in skipped}
     table["drawn"] = any(one.drawn for one in data.judge.recordings.values())
-    table["differs"] = [*(_FINE_TUNED if frozen is None else _AS_EXPORTED), *_ALWAYS]
+    of_video = _FINE_TUNED if data.is_tuned else ()
+    table["differs"] = [*(of_video if frozen is None else _AS_EXPORTED), *_ALWAYS]
     table["levels"] = levels
     plain: dict[str, Any] = json_values(table)
     return plain

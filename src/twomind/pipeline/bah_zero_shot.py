@@ -17,20 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from twomind.core.errors import BadInput
+from twomind.core import names
+from twomind.core.errors import BadInput, TwomindError
 from twomind.core.files import alone_in
 from twomind.core.settings import FILE, Schema
-from twomind.core.store import settings_hash, write_text
+from twomind.core.store import write_text
 from twomind.evaluation.board import Board, boards
 from twomind.evaluation.lines import Line
 from twomind.evaluation.results import Asked, Judge, read_data
 from twomind.evaluation.results_files import Results, Said
-from twomind.evaluation.runs import folder_name, save_run
 from twomind.models.llm.parse import PARSERS, read_as
 from twomind.models.llm.prompts import STRATEGIES, strategy
 from twomind.models.llm.recogniser import Exchange, LlmRecogniser
 from twomind.models.llm.record import Recorder
 from twomind.models.llm.settings import LlmSettings
+from twomind.pipeline.bah_folder import TableFolder
 from twomind.reporting.leaderboard import json_values
 from twomind.types import Features, Recording, Run
 
@@ -49,6 +50,12 @@ VALUES: Mapping[str, tuple[float, float]] = {
 _LETTERS, _PICTURE_TOKENS = 4, 256
 #: Tokens of a second of sound, as Qwen2.5-Omni reads it.
 _SECOND_TOKENS = 25
+#: Strategies that ask for one word and have the words to judge by.
+_OF_WORDS = tuple(
+    name for name, one in STRATEGIES.items() if one.transcript and one.reply == "label"
+)
+#: Settings of a probability, for which there is no use: replies are read as words.
+_OF_SAMPLES = ("probability", "samples", "sample_temperature")
 METRICS = ("macro_f1", "weighted_f1", "f1_1", "war")
 DIFFERS = (
     "prompts are our own words for the published definitions, in their order",
@@ -65,9 +72,10 @@ class ZeroShot:
     protocol: str = ""  # official, else train-val
     most: int = 0  # answers at most, for a look; 0: all
     bootstrap: int = 2000
+    # Its strategy stands for any that is asked without pictures too: each request names its own.
     llm: LlmSettings = field(
         default_factory=lambda: LlmSettings(
-            strategy="s", probability="none", max_tokens=10, frame_px=224, use_question=False
+            strategy="td1", probability="none", max_tokens=10, frame_px=224, use_question=False
         )
     )
 
@@ -79,6 +87,16 @@ class ZeroShot:
                 )
         if not self.strategies:
             raise BadInput(f"strategies: expected some of {', '.join(STRATEGIES)}")
+        if self.llm.text_only:
+            self._refuse_pictures_alone()
+
+    def _refuse_pictures_alone(self) -> None:
+        alone = [name for name in self.strategies if not strategy(name).transcript]
+        if alone:
+            raise BadInput(
+                f"strategies: {', '.join(alone)} ask about pictures alone, of which llm.text_only "
+                f"leaves nothing; with it, give strategies={','.join(_OF_WORDS)}"
+            )
 
 
 SCHEMA = Schema(ZeroShot(), leave_out=("llm.strategy", "llm.record", "llm.offline"))
@@ -133,30 +151,37 @@ def zero_shot(
         BadInput: no such data or model, or the folder holds other settings' results.
         EndpointFailed, BudgetSpent: it could not be asked now; the same command goes on.
     """
+    data = opened(asked, place)
     with alone_in(place.out):
-        _same_settings(asked, place)
-        data = opened(asked, place)
-        exchanges = list(_all_exchanges(asked, place, data, tell))
+        folder = TableFolder(place.out)
+        models = _recognisers(asked, place)
+        told = {name: model.told() for name, model in models.items()}
+        folder.begin(_marked(asked, place))
+        SCHEMA.write(place.out / FILE, asked, _HEAD)
+        exchanges = list(_all_exchanges(models, place, data, tell))
         write_text(place.out / EXCHANGES, "".join(_line(*one) for one in exchanges))
-        runs = _runs(asked, data, exchanges)
-        for run in runs:
-            level = "frame" if run.task.grain == "frame" else "recording"
-            save_run(run, place.out / "runs" / level / folder_name(run.name))
+        runs = _runs(asked, data, exchanges, told)
+        folder.save_runs(_by_level(runs))
         table = _table(asked, data, runs, exchanges)
         write_text(place.out / "table.json", json.dumps(table, indent=1) + "\n")
         write_text(place.out / "table.md", markdown(table))
         return table
 
 
-def _same_settings(asked: ZeroShot, place: Place) -> None:
-    """Write down what this folder is of, and refuse to mix two sets of settings in it."""
-    lasting = replace(asked, llm=asked.llm.lasting())
-    mark = settings_hash({"asked": asdict(lasting), "data": str(place.data.resolve())})
-    path = place.out / "mark.txt"
-    if path.is_file() and path.read_text(encoding="ascii").strip() != mark:
-        raise BadInput(f"{place.out}: holds results of other settings; give another --out")
-    write_text(path, mark + "\n")
-    SCHEMA.write(place.out / FILE, asked, _HEAD)
+def _marked(asked: ZeroShot, place: Place) -> dict[str, Any]:
+    """What every number of a folder depends on."""
+    lasting = asdict(replace(asked, llm=asked.llm.lasting()))
+    # Which strategy stands here says nothing; folders that were begun before have this one.
+    lasting["llm"]["strategy"] = PUBLISHED[0]
+    return {"asked": lasting, "data": str(place.data.resolve())}
+
+
+def recipe_of(asked: ZeroShot) -> dict[str, Any]:
+    """The settings behind the table, as plain values that may stand anywhere: no path, no address."""
+    llm = {"model": names.of_model(asked.llm.model), **asked.llm.told()}
+    del llm["strategy"]  # each of the strategies
+    llm["served"] = asked.llm.endpoint is not None
+    return {**asdict(asked), "llm": llm}
 
 
 #: Strategy, recording, and what was said.
@@ -169,29 +194,34 @@ def _recognisers(asked: ZeroShot, place: Place) -> dict[str, LlmRecogniser]:
     recorder = Recorder(llm.record, llm.budget, llm.retry, llm.per_minute, llm.replay)
     found: dict[str, LlmRecogniser] = {}
     for name in asked.strategies:
-        own = replace(llm, strategy=name)
-        if llm.text_only and not strategy(name).transcript:
-            raise BadInput(f"strategies: {name} shows pictures alone; llm.text_only leaves nothing")
-        found[name] = LlmRecogniser(own, recorder)
+        found[name] = LlmRecogniser(replace(llm, strategy=name), recorder)
         found[name].share(next(iter(found.values())))
         found[name].check()
     return found
 
 
 def _all_exchanges(
-    asked: ZeroShot, place: Place, data: Opened, tell: Callable[[str, float, float], None]
+    models: Mapping[str, LlmRecogniser],
+    place: Place,
+    data: Opened,
+    tell: Callable[[str, float, float], None],
 ) -> Iterator[_Asked]:
-    """Every strategy of every answer; pictures are read once for all."""
-    models = _recognisers(asked, place)
-    first = next(iter(models.values()))
+    """What was said to every strategy of every answer; pictures are read once for all."""
     total = len(data.recordings) * len(models)
-    done = 0
+    for done, (name, model, x) in enumerate(_prepared(models, place, data), 1):
+        yield name, x.recording, model.asked(x)
+        tell(f"{name}: {x.recording}", done, total)
+
+
+def _prepared(
+    models: Mapping[str, LlmRecogniser], place: Place, data: Opened
+) -> Iterator[tuple[str, LlmRecogniser, Features]]:
+    """Every strategy of every answer, with what is shown."""
+    first = next(iter(models.values()))
     for recording in data.recordings:
         x = first.prepare(_words_alone(recording), recording, offline=place.offline)
         for name, model in models.items():
-            yield name, recording.id, model.asked(x)
-            done += 1
-            tell(f"{name}: {recording.id}", done, total)
+            yield name, model, x
 
 
 def _words_alone(recording: Recording) -> Features:
@@ -214,17 +244,41 @@ def _line(name: str, recording: str, said: Exchange) -> str:
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
-def _runs(asked: ZeroShot, data: Opened, exchanges: Sequence[_Asked]) -> list[Run]:
-    """A run per strategy, way of reading, and level."""
+def _runs(
+    asked: ZeroShot,
+    data: Opened,
+    exchanges: Sequence[_Asked],
+    told: Mapping[str, Mapping[str, Any]],
+) -> list[Run]:
+    """A run per strategy, way of reading, and level; ``told`` is what the replies to a strategy depend
+    on.
+    """
     runs: list[Run] = []
     for name in asked.strategies:
         own = [(recording, said) for which, recording, said in exchanges if which == name]
+        known = {key: value for key, value in told[name].items() if key not in _OF_SAMPLES}
         for parser in PARSERS:
-            results = Results(f"{name}, {parser}", Path(name), _said(own, parser))
+            # The likeliest reply: nothing is drawn.
+            config = {**known, "temperature": 0.0, "parser": parser, "most": asked.most}
+            called = f"{_before(asked)}{name}, {parser}"
+            results = Results(called, Path(name), _said(own, parser), config=config)
             for task in data.judge.dataset.tasks:
                 if task.grain in ("clip", "frame"):
                     runs += data.judge.judge(results, task).runs
     return runs
+
+
+def _by_level(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        level = "frame" if run.task.grain == "frame" else "recording"
+        found.setdefault(level, []).append(run)
+    return found
+
+
+def _before(asked: ZeroShot) -> str:
+    """What stands before a row's name where tables of several language models stand together."""
+    return f"{names.of_model(asked.llm.model)}: "
 
 
 def _said(exchanges: Sequence[tuple[str, Exchange]], parser: str) -> tuple[Said, ...]:
@@ -252,7 +306,7 @@ def _table(
         replies = [said.reply for which, _, said in exchanges if which == name and not said.reason]
         unread[name] = sum(read_as("strict", text) is None for text in replies)
     table: dict[str, Any] = {"schema": "twomind.reproduce.bah/1", "table": "zero-shot"}
-    table["model"] = asked.llm.model
+    table["model"] = names.of_model(asked.llm.model)
     table["n_answers"] = len(data.recordings)
     table["not_asked"] = sum(bool(said.reason) for _, _, said in exchanges)
     table["unreadable_replies"] = unread
@@ -267,12 +321,13 @@ def _level(asked: ZeroShot, board: Board, level: str) -> dict[str, Any]:
     """Every strategy and way of reading, and the shortcuts, at one level."""
     rows = []
     for line in board.lines:
-        name, _, parser = line.name.partition(", ")
+        called = line.name.removeprefix(_before(asked))
+        name, _, parser = called.partition(", ")
         published = None
         if name in VALUES and parser == "else-present":
             published = VALUES[name][0 if level == "video" else 1]
         figures = _figures(line)
-        row: dict[str, Any] = {"row": line.name, "kind": line.kind, "figures": figures}
+        row: dict[str, Any] = {"row": called, "kind": line.kind, "figures": figures}
         row |= {"coverage": line.coverage, "constant": line.constant, "published": published}
         rows.append(row)
     return {"protocol": board.protocol, "n_rows": board.n_rows, "rows": rows}
@@ -327,24 +382,27 @@ def cost(asked: ZeroShot, place: Place) -> dict[str, Any]:
     """
     data = opened(asked, place)
     n_pictures = 0 if asked.llm.text_only else asked.llm.n_frames
-    letters = 0
+    letters = n = 0
     for name in asked.strategies:
         prompt = strategy(name)
         for recording in data.recordings:
             said = " ".join(word.text for word in recording.words or ())
+            if prompt.transcript and not said:
+                continue  # not asked about
+            n += 1
             letters += len(prompt.definition) + len(prompt.ask)
             letters += len(said) if prompt.transcript else 0
-    n = len(data.recordings) * len(asked.strategies)
-    recorded = 0
-    if (place.out / REPLIES).is_file():
-        recorded = Recorder(place.out / REPLIES).spent.replies
     tokens_in = letters // _LETTERS + n * n_pictures * _PICTURE_TOKENS
     if asked.llm.sound:
         heard_s = sum(one.duration_s for one in data.recordings if math.isfinite(one.duration_s))
         tokens_in += round(len(asked.strategies) * heard_s * _SECOND_TOKENS)
     tokens_out = n * (asked.llm.max_tokens or 10)
     found: dict[str, Any] = {"table": "bah zero-shot", "answers": len(data.recordings)}
-    found |= {"requests": n, "recorded": recorded, "tokens_read_about": tokens_in}
+    found |= {
+        "requests": n,
+        "recorded": _n_recorded(asked, place, data),
+        "tokens_read_about": tokens_in,
+    }
     found["tokens_written_at_most"] = tokens_out
     found["tokens_of_a_picture_assumed"] = _PICTURE_TOKENS if n_pictures else 0
     budget = asked.llm.budget
@@ -356,4 +414,32 @@ def cost(asked: ZeroShot, place: Place) -> dict[str, Any]:
     return found
 
 
-__all__ = ["SCHEMA", "Opened", "Place", "ZeroShot", "cost", "markdown", "opened", "zero_shot"]
+def _n_recorded(asked: ZeroShot, place: Place, data: Opened) -> int:
+    """How many of these very requests have their reply; nothing is fetched and nobody is asked.
+
+    A request is known by its pictures, so with a record the films are read.
+    """
+    record = place.out / REPLIES
+    if not record.is_file():
+        return 0
+    here = Place(place.data, place.out, offline=True)
+    held = replace(asked, llm=replace(asked.llm, record=record, replay=True))
+    try:
+        models = _recognisers(held, here)
+        exchanges = _prepared(models, here, data)
+        return sum(model.is_recorded(x) for _, model, x in exchanges)
+    except TwomindError:
+        return 0  # without the model it is not known whose replies these are
+
+
+__all__ = [
+    "SCHEMA",
+    "Opened",
+    "Place",
+    "ZeroShot",
+    "cost",
+    "markdown",
+    "opened",
+    "recipe_of",
+    "zero_shot",
+]

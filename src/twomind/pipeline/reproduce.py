@@ -311,9 +311,9 @@ def reproduce(recipe: Recipe, place: Place, talk: Talk) -> Table:
         BadInput: the data do not fit the recipe, or ``out`` holds another one's results.
         Partial: folds failed; the others are kept.
     """
+    data = opened(recipe, place)
     with alone_in(place.out):
         _same_recipe(recipe, place)
-        data = opened(recipe, place)
         made: list[Made] = []
         with device.standing(None, _precision(recipe)):
             for step in steps_of(recipe):

@@ -4,7 +4,6 @@ executed.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from twomind.encoders.encoder import Encoder
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.phrases import Phrase, released_phrases
 from twomind.models.clip_au.recogniser import ClipAu, new_model
+from twomind.training.foreign import read_foreign
 from twomind.types import AMBIVALENCE, Task
 
 #: Modules of the original class that its computation never uses; the checkpoints carry
@@ -40,16 +40,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         BadInput: not such a file, weights are missing from it, or it holds something that is not
             known.
     """
-    import torch
-
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise BadInput(
-            f"{path}: expected a checkpoint that holds only weights; it cannot be read: {error}"
-        ) from error
-    if not isinstance(found, Mapping):
-        raise BadInput(f"{path}: expected a dict of state dicts, got {type(found).__name__}")
+    found = read_foreign(path)
     flat = dict(_flat(found))
     kept = {name: value.float() for name, value in flat.items() if name in parts.TRAINED}
     missing = [name for name in parts.TRAINED if name not in kept]

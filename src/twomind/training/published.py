@@ -11,7 +11,6 @@ file is of that layout shows only when it is read.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda
 from twomind.models.sfda_pft import net as resnet
 from twomind.training.clip_au_import import import_checkpoint
+from twomind.training.foreign import read_foreign
 from twomind.types import Task
 
 try:
@@ -36,7 +36,6 @@ except ImportError as error:
 #: Names that a wrapper puts before every tensor, or around the whole.
 _WRAPPERS = ("module.", "model.")
 _WEIGHTS_KEYS = ("state_dict", "model_state_dict", "model")
-_UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError)
 #: How many names a message shows of each kind.
 _SHOWN = 8
 #: Released module of DSFDA → our part.
@@ -106,22 +105,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         BadInput: no such file, not weights alone, or no tensor in it.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if path.suffix == ".safetensors":
-            found: Any = load_file(str(path))
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (*_UNREADABLE, SafetensorError) as error:
-        first = str(error).strip().splitlines()[:1]
-        raise BadInput(
-            f"{path}: expected a checkpoint that holds only weights (.pth, .pt or .safetensors); it "
-            f"cannot be read: {''.join(first)}"
-        ) from error
-    if not isinstance(found, Mapping):
-        raise BadInput(f"{path}: expected a dict of state dicts, got {type(found).__name__}")
+    found = read_foreign(path)
     for name in _WEIGHTS_KEYS:
         if isinstance(found.get(name), Mapping):
             found = found[name]

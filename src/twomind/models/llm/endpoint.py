@@ -13,12 +13,14 @@ import json
 import math
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
@@ -28,6 +30,41 @@ DEFAULT_KEY = "TWOMIND_LLM_KEY"
 HIDDEN = "[key removed]"
 #: Settings that an endpoint may refuse, each with what is then done about it.
 _OPTIONAL = ("logprobs", "seed", "temperature", "max_tokens")
+_Made = TypeVar("_Made")
+
+
+class TooLate(Exception):
+    """Something was not done in time."""
+
+
+def within(limit_s: float, work: Callable[[], _Made], give_up: Callable[[], None]) -> _Made:
+    """What some work returns or raises, if it is done in time.
+
+    It has a thread of its own: a limit of the client starts anew with every byte, so that a server
+    which lets single bytes drip, of its headers too, would hold the caller for ever.
+
+    Args:
+        limit_s: seconds from now.
+        work: what is done.
+        give_up: ends what is still at work after that.
+
+    Raises:
+        TooLate: it was not done by then.
+    """
+    made: Future[_Made] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(work())
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, name="twomind-ask", daemon=True).start()
+    wait([made], min(limit_s, threading.TIMEOUT_MAX))
+    if not made.done():
+        give_up()
+        raise TooLate
+    return made.result()
 
 
 def key_variable(given: str | None, host: str) -> str:
@@ -86,6 +123,7 @@ class Endpoint:
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+            self._client = None
 
     def ready(self) -> None:
         """Make the client, without a connection.
@@ -122,7 +160,10 @@ class Endpoint:
         key = str(client.api_key)
         started = time.monotonic()
         try:
-            reply = self._send(client, request, key)
+            # A try that comes too late leaves its connection in any state: the next one gets another.
+            reply = within(self.timeout_s, lambda: self._send(client, request, key), self.close)
+        except TooLate:
+            return Tried(f"no whole reply within {self.timeout_s:g} s", True)
         except Exception as error:
             # `from None` everywhere below: the library's own error may quote the key, and a
             # traceback would print it.
@@ -138,9 +179,7 @@ class Endpoint:
         return Reply(**{**reply, "seconds": round(time.monotonic() - started, 3)})
 
     def _send(self, client: Any, request: Request, key: str) -> dict[str, Any] | Tried:
-        """One HTTP request within ``timeout_s`` in all, also when the server lets single bytes
-        drip.
-        """
+        """One HTTP request."""
         settings: dict[str, Any] = {"temperature": request.temperature, "seed": request.seed}
         settings["max_tokens"] = request.max_tokens
         if request.alternatives:
@@ -152,15 +191,12 @@ class Endpoint:
             if name == "max_tokens":
                 settings["max_completion_tokens"] = value
         messages = [{"role": "user", "content": content(request, self.jpeg_quality)}]
-        deadline = time.monotonic() + self.timeout_s
         with client.chat.completions.with_streaming_response.create(
             model=self.model, messages=messages, **settings
         ) as response:
             body = bytearray()
             for block in response.iter_bytes():
                 body += block
-                if time.monotonic() > deadline:
-                    return Tried(f"no whole reply within {self.timeout_s:g} s", True)
                 if len(body) > 32_000_000:
                     return Tried("the reply is longer than 32 MB", False)
         return read_reply(bytes(body), tuple(self._dropped), key)

@@ -91,6 +91,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def family_of(folder: Path) -> str:
+    """The family of models that a folder's ``config.json`` says; "" where it says none."""
+    try:
+        config = read_json(folder / "config.json")
+        return str(config["model_type"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def sees(config: dict[str, Any]) -> bool:
     """Whether a model takes pictures."""
     config = config.get("thinker_config", config)

@@ -21,8 +21,9 @@ import numpy as np
 from twomind.core import device
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.files import read_json
+from twomind.core.store import settings_hash
 from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
-from twomind.models.llm.files import digest, find_folder, read_config, sees
+from twomind.models.llm.files import digest, family_of, find_folder, read_config, sees
 
 QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 #: Families that hear too; the part of them that reads and writes text is loaded, not the one that speaks.
@@ -66,6 +67,11 @@ class Local:
     @cached_property
     def identity(self) -> Mapping[str, Any]:
         return {"kind": "local", "model": self.model, "files": digest(self.folder)}
+
+    def told(self) -> dict[str, Any]:
+        """Which model it is, whatever its folder is called: its family, and a hash of its files."""
+        files = settings_hash({"files": self.identity["files"]})
+        return {"family": family_of(self.folder), "files": files}
 
     def attempt(self, request: Request) -> Reply | Tried:
         started = time.monotonic()

@@ -283,6 +283,31 @@ class LlmRecogniser(BaseModel):
         times_s = tuple(picture.time_s for picture in request.pictures)
         return Exchange(request.text, times_s, reply.text, "", reply.tokens_in, reply.tokens_out)
 
+    def is_recorded(self, x: Features) -> bool:
+        """Whether the likeliest reply about an answer is in the record; nobody is asked.
+
+        Args:
+            x: as for :meth:`asked`.
+        """
+        if self._why_not(x):
+            return False
+        key = self._request(x, 0).key(self._identity())
+        return self._records().recorded(key) is not None
+
+    def told(self) -> dict[str, Any]:
+        """What its answers depend on, beside the model's name: plain values that may stand anywhere.
+
+        Raises:
+            BadInput, MissingWeights, Offline: there is no such model on this machine.
+        """
+        found = self.settings.told()
+        found["max_tokens"] = self.settings.max_tokens or self.prompt.max_tokens
+        if self.settings.endpoint is not None:
+            return {**found, "served": True}
+        backend = self._connect()
+        assert isinstance(backend, Local)
+        return {**found, "served": False, **backend.told()}
+
     def _not_measured(
         self, x: Features, reason: str, count: str, evidence: tuple[Evidence, ...] = ()
     ) -> Prediction:

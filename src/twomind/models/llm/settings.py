@@ -15,6 +15,23 @@ from twomind.models.llm.endpoint import key_variable
 from twomind.models.llm.prompts import strategy
 
 PROBABILITY = ("auto", "tokens", "samples", "none")
+#: What no answer depends on: limits, waits, leave, the record.
+_PASSING = (
+    "retry",
+    "per_minute",
+    "budget",
+    "timeout_s",
+    "send_video",
+    "send_text",
+    "send_sound",
+    "record",
+    "replay",
+    "offline",
+    "device",
+    "key_env",
+)
+#: What says where a model lies; how it is called is told in other words.
+_WHERE = ("model", "endpoint")
 
 
 @dataclass(frozen=True)
@@ -102,21 +119,12 @@ class LlmSettings:
         defaults.
         """
         plain = LlmSettings()
-        passing = (
-            "retry",
-            "per_minute",
-            "budget",
-            "timeout_s",
-            "send_video",
-            "send_text",
-            "send_sound",
-            "record",
-            "replay",
-        )
-        return replace(
-            self,
-            **{name: getattr(plain, name) for name in (*passing, "offline", "device", "key_env")},
-        )
+        return replace(self, **{name: getattr(plain, name) for name in _PASSING})
+
+    def told(self) -> dict[str, Any]:
+        """What an answer depends on, as plain values that may stand anywhere: no path, no address."""
+        every = asdict(self)
+        return {name: every[name] for name in every if name not in (*_PASSING, *_WHERE)}
 
 
 def settings_to_dict(settings: LlmSettings) -> dict[str, Any]:
