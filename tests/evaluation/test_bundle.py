@@ -574,6 +574,19 @@ def test_the_same_people_count_once_whatever_was_measured_of_them(tmp_path: Path
         assert any("same data" in note for note in one.notes)
 
 
+def test_own_runs_stand_in_the_lines_of_a_bundle(tmp_path: Path, key: Any) -> None:
+    others = made_up(tuple(f"Q{k}" for k in range(8)), seed=2)
+    config = {"network": "org/net", "rate": 0.0123456, "folder": "/data/net"}
+    theirs, mine = (
+        replace(run, model="org/net: td1", config=config) for run in (others, made_up())
+    )
+    write_bundle([theirs], tmp_path / "b.tar", key)
+    save_run(mine, tmp_path / "mine")
+    (one,) = board.boards(load_merged([tmp_path / "mine", tmp_path / "b.tar"]), n_bootstrap=50)
+    (line,) = [line for line in one.lines if line.kind == "base"]
+    assert len(line.per_person) == 16
+
+
 def test_two_of_three_laboratories_hold_the_same_data(tmp_path: Path) -> None:
     other = replace(made_up(seed=3), fingerprint=hashlib.sha256(b"other features").hexdigest())
     others = made_up(tuple(f"Q{k}" for k in range(8)), seed=2)

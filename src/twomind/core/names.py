@@ -26,8 +26,8 @@ ALLOWED = (
 _NOT_IN_NAMES = frozenset('<>:"/\\|?*')
 #: Controls, formats (they reverse or hide text), halves of characters, line and paragraph ends.
 _NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-#: Devices of Windows, with any ending.
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+#: Devices of Windows, with any ending.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])", re.IGNORECASE)
 
 

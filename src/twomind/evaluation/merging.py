@@ -12,6 +12,7 @@ import numpy as np
 from twomind.core import registry
 from twomind.core.errors import BadInput
 from twomind.evaluation.bundle import is_bundle, read_bundle
+from twomind.evaluation.pseudonyms import as_sent
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.types import Rows, Run
 from twomind.types.plain import Foreign
@@ -93,6 +94,7 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
     """
     if len({run.place for run in runs}) < 2:
         return list(runs)
+    runs = [run if run.place else as_sent(run) for run in runs]
     of_board: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         of_board.setdefault(_board_of(run), []).append(run)

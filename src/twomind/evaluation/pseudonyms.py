@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -194,6 +195,21 @@ class Hider:
         return self.text(value) if isinstance(value, str) else value
 
 
+def as_sent(run: Run) -> Run:
+    """A run of this laboratory, called as it would be in a bundle: beside those of others it stands
+    in the line of the same model and settings.
+    """
+    no_names = KnownNames(frozenset(), frozenset(), lambda kind, name: name)
+    hider = Hider(LabKey(b"", Path()), True, no_names)
+    return replace(
+        run,
+        dataset=hider.text(run.dataset),
+        model=hider.text(run.model),
+        method=hider.text(run.method),
+        config=hider.plain(run.config),
+    )
+
+
 def _names_in(run: Run) -> tuple[set[str], set[str]]:
     """Names of recordings and of people."""
     recordings = set(run.fold.test)
@@ -233,4 +249,4 @@ def _beside_the_missing(probs: Array, stand_in: Array, pieces: Sequence[Array]) 
     return found
 
 
-__all__ = ["PER_PERSON", "SCORES", "Hider"]
+__all__ = ["PER_PERSON", "SCORES", "Hider", "as_sent"]
