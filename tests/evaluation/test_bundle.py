@@ -26,6 +26,7 @@ from twomind.core.lab_key import lab_key, read_key
 from twomind.evaluation import board, bundle
 from twomind.evaluation.breakdown import members
 from twomind.evaluation.bundle import read_bundle, write_bundle
+from twomind.evaluation.classes import macro_f1
 from twomind.evaluation.merging import load_merged
 from twomind.evaluation.pseudonyms import LEFT_OUT
 from twomind.evaluation.runs import load_run, save_run
@@ -219,6 +220,43 @@ def test_a_fold_and_a_remark_name_nobody(person: str, tmp_path: Path, key: Any) 
     whole = b"\n".join(texts_of(tmp_path / "b.tar"))
     for part in re.findall(r"\w{3,}", person):
         assert part.encode() not in whole
+
+
+def test_a_number_and_a_question_name_nobody(tmp_path: Path, key: Any) -> None:
+    run = made_up()
+    rows = run.rows["recording"]
+    asked = np.array(["How did 82711 of /home/anna/x feel?"] * len(rows), dtype=str)
+    group = replace(run.fold, name="group 3", protocol="people-4")
+    run = replace(
+        run,
+        fold=group,
+        rows={"recording": replace(rows, question=asked)},
+        config={"subjects": [82711], "steps": 2, "machine": "Linux-6.1-anna"},
+        versions={"machine": "Linux-6.1-anna-x86_64"},
+    )
+    write_bundle([run], tmp_path / "b.tar", key, windows=True)
+    (read,) = read_bundle(tmp_path / "b.tar").runs
+    who = key.name("person", "82711")
+    assert read.config["subjects"] == [who]
+    assert read.config["steps"] == 2
+    assert set(read.rows["recording"].question) == {f"How did {who} of x feel?"}
+    assert read.versions["machine"] == "Linux"
+    # Which group is the third follows from the sorted names.
+    assert read.fold.name == key.name("fold", "group 3")
+
+
+def test_where_a_draw_by_name_says_what_is_tested_no_question_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twomind.pipeline.bundle import Asked, bundle_of
+
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    run = of_one("P017")
+    assert not bundle_of([run], Asked(tmp_path / "a.tar", windows=True))["shared_out_by_name"]
+    run = replace(run, fold=replace(run.fold, target=("P017_9",)))
+    assert bundle_of([run], Asked(tmp_path / "b.tar", windows=True))["shared_out_by_name"]
+    (read,) = read_bundle(tmp_path / "b.tar").runs
+    assert {text.rstrip(" 01") for text in read.rows["recording"].question} == {"not told"}
 
 
 def test_no_folder_and_no_server_is_in_a_bundle(tmp_path: Path, key: Any) -> None:
@@ -587,6 +625,66 @@ def test_own_runs_stand_in_the_lines_of_a_bundle(tmp_path: Path, key: Any) -> No
     assert len(line.per_person) == 16
 
 
+def test_own_runs_and_an_own_bundle_count_nobody_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    own, foreign = lab_key(tmp_path / "own.key"), lab_key(tmp_path / "foreign.key")
+    folds = [replace(of_one(who, "own"), config={}) for who in PEOPLE]
+    for run in folds:
+        save_run(run, tmp_path / "runs" / run.fold.name)
+    others = [replace(of_one(f"Q{k}", "own"), config={}) for k in range(4)]
+    write_bundle(others, tmp_path / "foreign.tar", foreign)
+    for windows in (False, True):
+        write_bundle(folds[:5], tmp_path / "own.tar", own, windows=windows)
+        for more, n_people in (([], 8), ([tmp_path / "foreign.tar"], 12)):
+            runs = load_merged([tmp_path / "runs", tmp_path / "own.tar", *more])
+            (one,) = board.boards(runs, n_bootstrap=50)
+            assert len(one.subjects) == n_people
+            (line,) = [line for line in one.lines if line.kind == "base"]
+            assert len(line.per_person) == n_people
+
+
+def test_seeds_of_two_laboratories_that_differ_stand_together(tmp_path: Path) -> None:
+    others = tuple(f"Q{k}" for k in range(8))
+    mine, theirs = made_up(lost=0), replace(made_up(others, seed=2, lost=0), seed=1)
+    both = []
+    for name, run in (("a", mine), ("b", theirs)):
+        write_bundle([run], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+        both.append(run.rows["recording"])
+    (one,) = board.boards(load_merged([tmp_path / "a.tar", tmp_path / "b.tar"]), n_bootstrap=50)
+    (line,) = [line for line in one.lines if line.kind == "base"]
+    y = np.concatenate([rows.y for rows in both])
+    probs = np.concatenate([rows.probs for rows in both])
+    assert line.figures["macro_f1"] == pytest.approx(macro_f1(y, probs))
+    assert one.n_rows == len(y)
+
+
+def test_one_design_in_two_studies_is_not_the_same_data(tmp_path: Path) -> None:
+    """Ten who are ill and ten who are not, a film each."""
+    for name in "ab":
+        run = made_up(tuple(f"{name}{k}" for k in range(20)), seed=3, n=1, lost=0)
+        rows = run.rows["recording"]
+        flat = {"prevalence": np.full((20, 2), 0.5)}
+        rows = replace(rows, y=np.arange(20) % 2, beside=flat)
+        own = replace(run, dataset="own", fill="prevalence", rows={"recording": rows})
+        write_bundle([own], tmp_path / f"{name}.tar", lab_key(tmp_path / f"{name}.key"))
+    (one,) = board.boards(load_merged([tmp_path / "a.tar", tmp_path / "b.tar"]), n_bootstrap=50)
+    (line,) = [line for line in one.lines if line.kind == "base"]
+    assert len(line.per_person) == 40
+    assert any("cannot be told" in note for note in one.notes)
+
+
+def test_two_lines_stay_two_whatever_is_left_out(tmp_path: Path, key: Any) -> None:
+    runs = [
+        replace(made_up(seed=k), config={"state": f"/m/v{k}/net.pt", "82711": {f"/m/v{k}/x": k}})
+        for k in range(3)
+    ]
+    write_bundle(runs, tmp_path / "b.tar", key)
+    (one,) = board.boards(load_merged([tmp_path / "b.tar"]), n_bootstrap=50)
+    assert len({line.name for line in one.lines if line.kind == "base"}) == 3
+
+
 def test_two_of_three_laboratories_hold_the_same_data(tmp_path: Path) -> None:
     other = replace(made_up(seed=3), fingerprint=hashlib.sha256(b"other features").hexdigest())
     others = made_up(tuple(f"Q{k}" for k in range(8)), seed=2)
@@ -597,7 +695,7 @@ def test_two_of_three_laboratories_hold_the_same_data(tmp_path: Path) -> None:
     (one,) = board.boards(runs, n_bootstrap=50)
     lines = [line for line in one.lines if line.kind == "base"]
     assert sorted(len(line.per_person) for line in lines) == [8, 8, 8]
-    assert sum("(" in line.name for line in lines) == 2
+    assert all("(" in line.name for line in lines)
     assert any("same data" in note for note in one.notes)
 
 

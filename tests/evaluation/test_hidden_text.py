@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from twomind.evaluation.hidden_text import AN_ADDRESS, KnownNames, has_path, without_paths
+from twomind.evaluation.hidden_text import A_FOLDER, AN_ADDRESS, KnownNames, has_path, without_paths
 
 PEOPLE = (
     *("Anna Schmidt", "O'Brien", "Müller, Zoë", "x+12", "P(3)", "#0815", "S01:v2", "a&b", "Łukasz"),
@@ -44,6 +44,57 @@ def test_a_name_inside_a_word_and_a_part_of_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("person", "text", "left"),
+    [
+        ("İpek", "İpek was late", "<> was late"),
+        ("Strauß", "STRAUSS was late", "<> was late"),
+        ("Νίκος", "ΝΊΚΟΣ and Νίκος", "<> and <>"),
+        ("Anna", "Ａｎｎａ", "<>"),
+        ("Anna", "An\u00adna", "<>"),
+        ("Anna", "An\u200bna", "<>"),
+        ("Anna ", "Anna was late", "<> was late"),
+        ("Bo", "Bo.pt", "<>.pt"),
+        ("Bo", "bo_state", "<>_state"),
+        ("P1", "state-P1.pt", "state-<>.pt"),
+        ("Anna Schmidt", "anna_schmidt.pt", "<>.pt"),
+        ("Anna Schmidt", "anna-schmidt", "<>"),
+        ("Anna Schmidt", "AnnaSchmidt", "<>"),
+        ("Anna Schmidt", "of SCHMIDT", "of <>"),
+        ("anna.schmidt", "schmidt", "<>"),
+        ("0a1b2c3d" * 4, "of " + "0a1b2c3d" * 4, "of <>"),
+        ("0a1b2c3d-" * 3 + "0a1b2c3d", "0a1b2c3d" * 4, "<>"),
+    ],
+)
+def test_another_spelling_is_the_same_name(person: str, text: str, left: str) -> None:
+    names = KnownNames(frozenset(), frozenset({person}), lambda kind, name: "<>")
+    assert names.hidden(text) == left
+
+
+@pytest.mark.parametrize("ending", [".wmv", ".mpg", ".m4v", ".3gp", ".flac", ".mp4.mp4", ".tar.gz"])
+def test_a_recording_is_known_without_any_ending(ending: str) -> None:
+    names = KnownNames(frozenset({f"a/Dora_3{ending}"}), frozenset(), lambda kind, name: "<>")
+    assert names.hidden("Dora_3: no face") == "<>: no face"
+
+
+def test_words_of_the_program_name_nobody() -> None:
+    """Whoever is called so; and files in the folder of a person may be called anything."""
+    people = frozenset({"own", "source", "test", "bah", "video"})
+    files = ("P000/mine.mp4", "P000/video.mp4", "P000/rest.mp4", "P000/1.mp4")
+    names = KnownNames(frozenset(files), people, lambda kind, name: "<>")
+    for text in (
+        "own",
+        "source-only",
+        "bah",
+        "video-llava",
+        "mine",
+        "at rest",
+        "fold 1",
+        "tta-cap",
+    ):
+        assert names.hidden(text) == text
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "no face",
@@ -72,8 +123,18 @@ def test_what_names_nobody_stays(text: str) -> None:
         ("C:/Users/Anna B/m.bin", "m.bin"),
         (r"\\srv01\share\anna", "anna"),
         (r"anna\resnet", "resnet"),
-        ("read from:/data/anna/x", "x"),
-        ("[/home/anna/x", "x"),
+        ("read from:/data/anna/x", "read from:x"),
+        ("[/home/anna/x]", "[x]"),
+        ("cnn (/m/lab/resnet, float32)", "cnn (resnet, float32)"),
+        ("cnn (lab/resnet, float32)", "cnn (resnet, float32)"),
+        ("weights from schmidt/patients.", "weights from patients."),
+        ("/home/anna", A_FOLDER),
+        (r"C:\Users\Anna", A_FOLDER),
+        ("~anna", A_FOLDER),
+        ("gpu7.clinic.local", AN_ADDRESS),
+        ("10.0.0.5", AN_ADDRESS),
+        ("[::1]:8000", AN_ADDRESS),
+        ("ask anna@clinic.de", f"ask {AN_ADDRESS}"),
         ("of lab/net-7 and A/H", "of net-7 and A/H"),
         ("file:///home/anna/x", AN_ADDRESS),
         ("http://anna:pw@gpu07.clinic.local:8000/v1", AN_ADDRESS),
@@ -89,7 +150,11 @@ def test_of_a_path_the_last_part_and_of_an_address_nothing(text: str, left: str)
 
 
 @pytest.mark.parametrize(
-    "text", ["A/H", "fold 1/5", "n/a", "yes and/or no", "twomind.run/1", "4.11.0.86", "td1, strict"]
+    "text",
+    [
+        *("A/H", "fold 1/5", "n/a", "yes and/or no", "twomind.run/1", "4.11.0.86", "td1, strict"),
+        *("audio/visual", "frames/s", "1e-3", "C++", "net: td1"),
+    ],
 )
 def test_what_is_no_path_stays(text: str) -> None:
     assert not has_path(text)

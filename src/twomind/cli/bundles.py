@@ -77,6 +77,11 @@ def tell_bundle(about: Mapping[str, Any]) -> None:
     )
     made = ", which was made now" if about["key_is_new"] else ""
     say(f"names are hidden under the key {about['key']}{made}: it must stay here")
+    if about["shared_out_by_name"]:
+        say(
+            "which recordings of a person are tested goes by their name in this protocol: somebody with "
+            "a list of your people may tell some of them apart"
+        )
 
 
 def tell_verified(path: Path, as_json: bool) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 
 from twomind.core import registry
 from twomind.core.errors import BadInput
-from twomind.evaluation.bundle import is_bundle, read_bundle
-from twomind.evaluation.pseudonyms import as_sent
+from twomind.core.lab_key import default_path, read_key
+from twomind.evaluation.bundle import Bundle, is_bundle, read_bundle
+from twomind.evaluation.pseudonyms import SCORES, Hider, as_sent
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.types import Rows, Run
 from twomind.types.plain import Foreign
@@ -32,10 +33,16 @@ SAME_DATA = (
     "under other names, so the number of people counts them once for each laboratory, and each "
     "laboratory's lines stand for themselves"
 )
+OWN_PARTS = (
+    "several laboratories hold recordings of their own: whether some of their people are the same "
+    "cannot be told from bundles, and where they are, they count twice"
+)
 ALL_ALIKE = (
     "several laboratories have as many people with the same labels: where these are the same people, "
     "they count twice, so give one of the bundles"
 )
+#: So many different values of shortcuts are no design.
+_VARIED = 8
 #: Shortcuts that are made of labels and questions alone.
 _OF_LABELS = ("prevalence", "question_only")
 #: Fields that are compared part by part, or said in other words.
@@ -69,15 +76,30 @@ def load_merged(paths: Sequence[Path]) -> list[Run]:
 
 
 def _every_run(paths: Sequence[Path]) -> Iterator[tuple[Path, Run]]:
-    """The runs of folders, and of bundles."""
+    """The runs of folders, and of bundles. Beside a bundle of this laboratory's own, runs of folders
+    have its pseudonyms, so that nobody counts twice.
+    """
     every = [Path(path) for path in paths]
-    bundles = [path for path in every if is_bundle(path)]
+    bundles = [read_bundle(path) for path in every if is_bundle(path)]
     folders = [path for path in every if not is_bundle(path)]
-    for folder in find_runs(folders):
-        yield folder, load_run(folder)
+    own = [(folder, load_run(folder)) for folder in find_runs(folders)]
+    hider = _own_hider(bundles, [run for _, run in own]) if own else None
+    for folder, run in own:
+        yield folder, run if hider is None else hider.hidden(run)
     for bundle in bundles:
-        for run in read_bundle(bundle).runs:
-            yield bundle, run
+        for run in bundle.runs:
+            yield bundle.path, run
+
+
+def _own_hider(bundles: Sequence[Bundle], runs: Sequence[Run]) -> Hider | None:
+    """What hides the names of this laboratory's runs, where one of the bundles is its own."""
+    if not bundles or not default_path().exists():
+        return None
+    key = read_key(default_path())
+    of_this = [bundle for bundle in bundles if bundle.sealed_by(key)]
+    if not of_this:
+        return None
+    return Hider.of(runs, key, windows=SCORES not in of_this[0].runs[0].windows)
 
 
 def apart_by_place(runs: Sequence[Run]) -> list[Run]:
@@ -118,24 +140,39 @@ def _apart(runs: Sequence[Run]) -> list[Run]:
         same = [one for one in places if looks[one].is_same(looks[place], is_public)]
         holders[place] = same
         alike |= any(looks[one].labels == looks[place].labels for one in places if one not in same)
-    n_sets = len({tuple(same) for same in holders.values()})
+    is_shared = any(len(same) > 1 for same in holders.values())
+    several_sets = len({tuple(same) for same in holders.values()}) > 1
+    more = [SAME_DATA] if is_shared else []
+    if several_sets:
+        more.append(PARTS_OF_ONE_SET if is_public else OWN_PARTS)
+        more += [ALL_ALIKE] if alike else []
+    seeds = _seeds(runs)
     found = []
     for run in runs:
-        same = holders[run.place]
-        notes = list(run.notes)
-        model = run.model
-        if len(same) > 1:
-            notes.append(SAME_DATA)
-            model = f"{run.model} ({run.place or THIS_LABORATORY})"
-        if n_sets > 1:
-            notes += [PARTS_OF_ONE_SET] if is_public else []
-            notes += [ALL_ALIKE] if alike else []
+        called = run.place or THIS_LABORATORY
+        model = f"{run.model} ({called})" if is_shared else run.model
         fold = run.fold
-        if n_sets > 1:
-            where = "+".join(place or THIS_LABORATORY for place in same)
+        if several_sets:
+            where = "+".join(place or THIS_LABORATORY for place in holders[run.place])
             fold = replace(fold, name=f"{where}: {fold.name}")
-        found.append(replace(run, model=model, fold=fold, notes=tuple(notes)))
+        seed = seeds[run.place, run.seed]
+        found.append(replace(run, model=model, fold=fold, seed=seed, notes=(*run.notes, *more)))
     return found
+
+
+def _seeds(runs: Sequence[Run]) -> dict[tuple[str, int], int]:
+    """The seeds of each laboratory as they are; where they differ, counted from 0: a seed of one has
+    nothing to do with that of another, and the first of each belong together.
+    """
+    of_place: dict[str, set[int]] = {}
+    for run in runs:
+        of_place.setdefault(run.place, set()).add(run.seed)
+    same = len({tuple(sorted(seeds)) for seeds in of_place.values()}) == 1
+    return {
+        (place, seed): seed if same else number
+        for place, seeds in of_place.items()
+        for number, seed in enumerate(sorted(seeds))
+    }
 
 
 @dataclass(frozen=True)
@@ -168,14 +205,15 @@ class _Look:
     def is_same(self, other: _Look, is_public: bool) -> bool:
         """Whether two laboratories hold the same data.
 
-        Of a public data set, equal labels are enough. Two studies may have equal ones by chance, and
-        people who all have the same labels look the same in every study.
+        Of a public data set, equal labels are enough. Two studies may have equal ones by chance or by
+        their design; what the shortcuts say is the same in both only where it varies.
         """
         if self is other:
             return True
         if is_public or self.labels != other.labels:
             return self.labels == other.labels
-        return len(set(self.labels)) > 1 and self.beside == other.beside
+        values = {value for own in self.beside for value in own}
+        return len(values) >= _VARIED and self.beside == other.beside
 
 
 def _is_public(run: Run) -> bool:

@@ -8,8 +8,9 @@ so that no row can be followed from one line to another.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,9 @@ SCORES = "scores"
 PER_PERSON = "per person, in no order"
 LEFT_OUT = "a remark that named somebody or a file was left out"
 #: Names of folds that protocols give, which say nothing of anybody; every other may be a person's.
-_FOLD = re.compile(r"official|train-val|group \d+|question \d+")
+_FOLD = re.compile(r"official|train-val|question \d+")
+#: Whole numbers with fewer digits are never taken for somebody's name.
+_NUMBER = 1000
 _PARTS = ("train", "val", "neutral", "target", "few")
 
 
@@ -34,15 +37,17 @@ _PARTS = ("train", "val", "neutral", "target", "few")
 class Hider:
     """Takes names out of runs of one laboratory.
 
-    ``known`` are names that must not stand in any text.
+    ``known`` are names that must not stand in any text. ``alike`` are lines that would be one
+    without what is left out: the model of each has a mark.
     """
 
     key: LabKey
     windows: bool
     known: KnownNames
+    alike: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, runs: Iterable[Run], key: LabKey, windows: bool = False) -> Hider:
+    def of(cls, runs: Sequence[Run], key: LabKey, windows: bool = False) -> Hider:
         """A hider that knows every name in some runs.
 
         Args:
@@ -56,7 +61,17 @@ class Hider:
             of_run = _names_in(run)
             recordings |= of_run[0]
             people |= of_run[1]
-        return cls(key, windows, KnownNames(frozenset(recordings), frozenset(people), key.name))
+        names = KnownNames(frozenset(recordings), frozenset(people), key.name)
+        plain = cls(key, windows, names)
+        return replace(plain, alike=plain._alike(runs))
+
+    def _alike(self, runs: Sequence[Run]) -> frozenset[str]:
+        """Lines that would be one without what is left out of their names and settings."""
+        found: dict[str, set[str]] = {}
+        for run in runs:
+            left = (self.text(run.model), self.text(run.method), self.plain(run.config))
+            found.setdefault(_json(left), set()).add(_line_of(run))
+        return frozenset(line for lines in found.values() if len(lines) > 1 for line in lines)
 
     def hidden(self, run: Run) -> Run:
         """The run without names."""
@@ -80,7 +95,7 @@ class Hider:
         levels = {}
         for level, rows in run.rows.items():
             if self.windows:
-                levels[level] = self._single_rows(rows)
+                levels[level] = self._single_rows(rows, is_shared_out(run.fold))
             elif level == run.level:
                 levels[level] = self._sorted_scores(rows, run.fill)
         return levels
@@ -90,8 +105,15 @@ class Hider:
         kept: Plain = {}
         for name in ("dataset", "model", "method"):
             kept[name] = self.text(getattr(run, name))
-        for name in ("config", "seen", "versions", "git"):
+        if _line_of(run) in self.alike:
+            kept["model"] += f" [{self.key.name('line', _line_of(run))[:8]}]"
+        for name in ("config", "seen", "git"):
             kept[name] = self.plain(getattr(run, name))
+        versions = dict(run.versions)
+        if "machine" in versions:
+            # Behind the system's name may stand whose kernel it is.
+            versions["machine"] = versions["machine"].partition("-")[0]
+        kept["versions"] = self.plain(versions)
         for name in ("reset", "seed", "fill", "drawn"):
             kept[name] = getattr(run, name)
         # A sum over names and labels, which somebody who guesses them all could make too.
@@ -103,16 +125,24 @@ class Hider:
 
     # --- rows
 
-    def _single_rows(self, rows: Rows) -> Rows:
+    def _single_rows(self, rows: Rows, hide_questions: bool) -> Rows:
         """Every row, people and recordings under pseudonyms and in their order."""
+        question = [self._question(str(one)) for one in rows.question]
+        if hide_questions:
+            question = _not_told(rows)
         named = replace(
             rows,
             subject=self._each("person", rows.subject),
             recording=self._each("recording", rows.recording),
+            question=np.array(question, dtype=str),
             reasons={},
         )
         order = np.lexsort((named.span_s[:, 0], named.recording, named.subject))
         return named.take(order)
+
+    def _question(self, text: str) -> str:
+        """A question, which may say something of somebody; its number says nothing."""
+        return text if re.fullmatch(r"\d{1,3}", text) else self.text(text)
 
     def _sorted_scores(self, rows: Rows, fill: str) -> Rows:
         """Each person's labels and scores, sorted; every line beside them for itself."""
@@ -133,7 +163,7 @@ class Hider:
         if fill in beside and not is_measured.all():
             # What stands in for a score depends on the row, which is gone.
             beside[fill] = _beside_the_missing(rows.probs, rows.beside[fill], pieces)
-        question = [f"{NOT_TOLD} {label}" for label in rows.y]
+        question = _not_told(rows)
         no_clock = np.full((len(rows), 2), np.nan)
         own = _sorted_in(rows.probs, pieces)
         asked = np.array(question, dtype=str)
@@ -160,7 +190,7 @@ class Hider:
             name=name,
             protocol=fold.protocol,
             train=(source,),
-            test=tuple(sorted(tested)),
+            test=tuple(sorted(tested)) or (source,),  # of a fold that nobody coded
             same_people=fold.same_people,
         )
 
@@ -180,7 +210,10 @@ class Hider:
         """Plain values with the same done to every text."""
         found: dict[str, Foreign] = {}
         for name, value in values.items():
-            found[self.text(str(name))] = self.value(value)
+            told = self.text(str(name))
+            if told in found:
+                told = f"{told} [{self.key.name('text', str(name))[:8]}]"
+            found[told] = self.value(value)
         return found
 
     def value(self, value: Foreign) -> Foreign:
@@ -192,7 +225,29 @@ class Hider:
         if isinstance(value, float):
             # So many digits only, since people have numbers for names.
             return float(f"{value:.4g}")
+        if isinstance(value, int) and abs(value) >= _NUMBER and self.known.is_name(str(value)):
+            return self.text(str(value))
         return self.text(value) if isinstance(value, str) else value
+
+
+def is_shared_out(fold: Fold) -> bool:
+    """Whether only some of a person's recordings are tested, by a draw that goes by their name: which
+    ones these are tells somebody who has a list of names.
+    """
+    return bool(fold.target or fold.few) and not fold.transductive
+
+
+def _not_told(rows: Rows) -> list[str]:
+    return [f"{NOT_TOLD} {label}" for label in rows.y]
+
+
+def _line_of(run: Run) -> str:
+    """What tells its line from others."""
+    return _json((run.model, run.method, dict(run.config)))
+
+
+def _json(value: Foreign) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def as_sent(run: Run) -> Run:
@@ -249,4 +304,4 @@ def _beside_the_missing(probs: Array, stand_in: Array, pieces: Sequence[Array]) 
     return found
 
 
-__all__ = ["PER_PERSON", "SCORES", "Hider", "as_sent"]
+__all__ = ["PER_PERSON", "SCORES", "Hider", "as_sent", "is_shared_out"]

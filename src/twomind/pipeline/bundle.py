@@ -13,6 +13,7 @@ from twomind.core.lab_key import default_path, lab_key, read_key
 from twomind.evaluation.board import Board, boards
 from twomind.evaluation.breakdown import MIN_PEOPLE, subgroups
 from twomind.evaluation.bundle import Bundle, read_bundle, write_bundle
+from twomind.evaluation.pseudonyms import is_shared_out
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.reporting.leaderboard import json_values
 from twomind.types import Run
@@ -45,7 +46,8 @@ def bundle_of(
         tables: more plain values by name.
 
     Returns:
-        What its list says, without the files; ``key_is_new`` is whether the key was made for it.
+        What its list says, without the files; ``key_is_new`` is whether the key was made for it,
+        ``shared_out_by_name`` whether which recordings are tested goes by names.
 
     Raises:
         BadInput: there is no run, the key can be read by others, or :func:`refuse_others`.
@@ -56,7 +58,8 @@ def bundle_of(
     more = {"groups": {"groups": groups}} if groups else {}
     every = {**more, **(tables or {})}
     about = write_bundle(runs, asked.path, lab_key(), windows=asked.windows, tables=every)
-    return {**_short(about), "key_is_new": is_new}
+    shared_out = any(is_shared_out(run.fold) for run in runs)
+    return {**_short(about), "key_is_new": is_new, "shared_out_by_name": shared_out}
 
 
 def refuse_others(path: Path) -> None:
