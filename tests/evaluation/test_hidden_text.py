@@ -53,6 +53,13 @@ def test_a_name_inside_a_word_and_a_part_of_one() -> None:
         ("Anna", "An\u00adna", "<>"),
         ("Anna", "An\u200bna", "<>"),
         ("Anna ", "Anna was late", "<> was late"),
+        ("Anna", "Ánna", "<>"),
+        ("Anna", "anna1", "<>1"),
+        ("Anna", "modelAnna", "model<>"),
+        ("Anna", "AnnaModel", "<>Model"),
+        ("Anna", "Hannah and Joanna", "Hannah and Joanna"),
+        ("Μάξ", "ΜΑΞ", "<>"),
+        ("李明", "李明的模型", "<>的模型"),
         ("Bo", "Bo.pt", "<>.pt"),
         ("Bo", "bo_state", "<>_state"),
         ("P1", "state-P1.pt", "state-<>.pt"),
@@ -103,7 +110,7 @@ def test_words_of_the_program_name_nobody() -> None:
         "question only",
         f"sha256:{'82711' * 8}",
         "Zoës",
-        "ü",
+        "uv",
     ],
 )
 def test_what_names_nobody_stays(text: str) -> None:

@@ -96,6 +96,8 @@ _LONG = 4
 _FIRST = 6
 _LETTERS = re.compile(r"[^\W\d_]+")
 _BETWEEN = re.compile(r"[\s_.\-]")
+#: Scripts that part words: of others, a name may stand between any letters.
+_SPACED = re.compile(r"[0-9A-Za-z\u00c0-\u0e00\u1e00-\u2fff]")
 _SUM = re.compile(r"(?<![0-9a-z])(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-z])")
 #: Words of this program and of everybody: they name nobody, whoever is called so.
 _WORDS = (
@@ -210,10 +212,14 @@ class KnownNames:
 
     def _stands(self, text: str, name: str, span: tuple[int, int]) -> bool:
         """Whether a name stands there for itself, and is not a part of another word or number."""
-        before, after = text[: span[0]], text[span[1] :]
-        is_word = not re.search(r"[^\W_]$", before) and not re.match(r"[^\W_]", after)
+        before, after, own = text[: span[0]], text[span[1] :], text[slice(*span)]
+        letter = r"[^\W\d_]" if len(name) >= _LONG else r"[^\W_]"
+        # "stateAnna", "AnnaModel".
+        begins = not re.search(f"{letter}$", before) or (before[-1].islower() and own[0].isupper())
+        ends = not re.match(letter, after) or (own[-1].islower() and after[0].isupper())
+        is_word = (begins and ends) or not _SPACED.search(own)
         if name.isdigit():
-            if _BETWEEN.search(text[slice(*span)]):
+            if _BETWEEN.search(own):
                 return False
             if len(name) < _SHORT:
                 alone = not re.search(r"[\w.@-]$", before)
@@ -222,7 +228,7 @@ class KnownNames:
         if len(name) >= _LONG and any(letter.isdigit() for letter in name):
             return True
         if self._known[name][0] == "text" and len(name) == _SHORT:
-            return is_word and text[span[0]].isupper()
+            return is_word and own[0].isupper()
         return is_word
 
 
@@ -250,9 +256,10 @@ def _letters(text: str) -> Iterator[tuple[str, int]]:
     for at, sign in enumerate(text):
         if _BETWEEN.match(sign) or unicodedata.category(sign) == "Cf":
             continue
-        for letter in unicodedata.normalize("NFKC", sign).casefold():
-            # ς is σ at the end of a word.
-            yield ("σ" if letter == "ς" else letter), at
+        for letter in unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", sign).casefold()):
+            if unicodedata.category(letter) != "Mn":  # accents, which people leave out
+                # ς is σ at the end of a word.
+                yield ("σ" if letter == "ς" else letter), at
 
 
 def _spelled(name: str) -> str:
