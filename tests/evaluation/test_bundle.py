@@ -929,6 +929,7 @@ def test_the_table_of_people_of_many_runs_is_in_the_order_of_their_folders(
     files = dict(read.files)
     for name in ("run.json", "predictions.safetensors"):
         files[f"runs/10000/{name}"] = files.pop(f"runs/0001/{name}")
+        files[f"runs/1001/{name}"] = files.pop(f"runs/0002/{name}")
     last = bundle._runs_in(files, read.path, read.laboratory)[-1]
     assert (last.fold, last.seed) == (read.runs[1].fold, read.runs[1].seed)
 
