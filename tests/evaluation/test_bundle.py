@@ -912,3 +912,292 @@ def test_commands_make_check_and_merge_bundles(
     done = CliRunner().invoke(main, ["reproduce", "verify", str(bad)])
     assert done.exit_code == 3
     assert "was changed after it was written" in done.output
+
+
+# --- what arrives, once more
+
+
+def _says_within(field: str, value: Any) -> Callable[[dict[str, bytes]], None]:
+    """The first run says something else in a part of one of its fields (``field.part``)."""
+
+    def change(files: dict[str, bytes]) -> None:
+        entry = json.loads(files["runs/0000/run.json"])
+        *outer, name = field.split(".")
+        holder = entry
+        for part in outer:
+            holder = holder[part]
+        holder[name] = value
+        text = json.dumps(
+            entry
+        )  # with NaN and halves of letters, which a bundle's own writer refuses
+        files["runs/0000/run.json"] = text.encode()
+        resealed(files)
+
+    return change
+
+
+#: A field of a run, what it cannot hold, and the field that the message names.
+OTHER_KINDS: list[tuple[str, Any]] = [
+    ("task.name", ["x"]),
+    ("task.grain", 5),
+    ("task.classes", [1, 2]),
+    ("task.classes", "ab"),
+    ("fold.name", None),
+    ("fold.name", 7),
+    ("fold.protocol", 5),
+    ("fold.protocol", ["a"]),
+    ("fold.train", 5),
+    ("fold.test", [5]),
+    ("fold.same_people", "yes"),
+    ("saw", 5),
+    ("windows.frame_hop_s", "abc"),
+    ("people", {"a": 5}),
+    ("versions", {"twomind": ["0.2"]}),
+    ("not_shown", [None]),
+    ("seconds", {"total": "12"}),
+    ("seconds", {"begin": [1]}),
+    ("peak_mb", "a lot"),
+    ("notes", [5, None]),
+    ("notes", "abc"),
+    ("events", [5]),
+    ("place", 5),
+    ("levels.recording.texts.subject", [5]),
+    ("levels.recording.beside", "prevalence"),
+    ("levels.recording.reasons", [1]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), OTHER_KINDS)
+def test_a_field_of_another_kind_is_refused_by_name(field: str, value: Any, tar: Path) -> None:
+    named = re.escape(field.removeprefix("levels.recording."))
+    with pytest.raises(BadInput, match=f"{named}: expected "):
+        read_bundle(rebuilt(tar, _says_within(field, value)))
+
+
+def test_a_level_that_there_is_not_is_refused(tar: Path) -> None:
+    with pytest.raises(BadInput, match="levels: expected recording, window, frame, got 'zzz'"):
+        read_bundle(rebuilt(tar, _says_within("levels.zzz", {})))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_no_json_has_is_refused(value: float, tar: Path) -> None:
+    with pytest.raises(BadInput, match="runs/0000: expected the JSON of a run"):
+        read_bundle(rebuilt(tar, _says_within("peak_mb", value)))
+    table = json.dumps({"a": value}).encode()
+    with pytest.raises(BadInput, match=r"table\.json is not JSON"):
+        read_bundle(rebuilt(tar, _table(table)))
+
+
+def test_half_of_a_letter_is_refused(tar: Path) -> None:
+    with pytest.raises(BadInput, match="runs/0000: expected the JSON of a run"):
+        read_bundle(rebuilt(tar, _says_within("notes", ["\ud800"])))
+    with pytest.raises(BadInput, match=r"table\.json is not JSON"):
+        read_bundle(rebuilt(tar, _table(rb'{"a": "\ud800"}')))
+
+
+def test_a_seal_of_any_letters_is_another_laboratorys(tar: Path, key: Any) -> None:
+    assert not read_bundle(rebuilt(tar, _says(seal="ä"))).sealed_by(key)
+
+
+def _people(content: bytes) -> Callable[[dict[str, bytes]], None]:
+    def change(files: dict[str, bytes]) -> None:
+        files["people.csv"] = content
+        resealed(files)
+
+    return change
+
+
+def test_the_table_of_people_is_what_the_runs_give(tar: Path) -> None:
+    head = b"dataset,protocol,model,method,seed,metric,person,percent\n"
+    invented = head + b"bah,official,mine,source-only,0,war,Anna,=HYPERLINK(1)\n"
+    for content in (head, invented):
+        with pytest.raises(BadInput, match=r"people\.csv is not what its runs give"):
+            read_bundle(rebuilt(tar, _people(content)))
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_the_table_of_people_of_many_runs_is_in_the_order_of_their_folders(
+    windows: bool, tmp_path: Path, key: Any
+) -> None:
+    runs = [replace(of_one(who), seed=seed) for who in PEOPLE for seed in (0, 1)]
+    write_bundle(runs, tmp_path / "b.tar", key, windows=windows)
+    read = read_bundle(tmp_path / "b.tar")
+    assert read.files["people.csv"].count(b"\n") == 1 + 2 * len(runs)
+    # Of more than 10000 runs, the last have longer numbers.
+    files = dict(read.files)
+    for name in ("run.json", "predictions.safetensors"):
+        files[f"runs/10000/{name}"] = files.pop(f"runs/0001/{name}")
+        files[f"runs/1001/{name}"] = files.pop(f"runs/0002/{name}")
+    last = bundle._runs_in(files, read.path, read.laboratory)[-1]
+    assert (last.fold, last.seed) == (read.runs[1].fold, read.runs[1].seed)
+
+
+#: What a second run of a bundle may not hold beside a first that is as it should be.
+HELD: dict[str, tuple[str, Any, str]] = {
+    "people": ("people", {"Anna": {"sex": "f", "age": 30}}, "attributes of people"),
+    "reasons": ("levels.recording.reasons", {"x": "anna.mp4"}, "reasons why"),
+    "events": ("events", [{"subject": "Anna"}], "events"),
+    "every row": ("windows", {}, "more or less of its rows than the first run"),
+    "other scores": ("windows.scores", "per month", "more or less of its rows"),
+    "questions": (
+        "levels.recording.texts.question",
+        ["why did Anna leave?", "not told 1"],
+        "single rows",
+    ),
+    "recordings": ("levels.recording.texts.recording", [f"x{k}" for k in range(8)], "single rows"),
+}
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_no_run_of_a_bundle_tells_more_than_the_others(what: str, tmp_path: Path, key: Any) -> None:
+    field, value, wanted = HELD[what]
+    write_bundle([made_up(), made_up(seed=1, model="other")], tmp_path / "b.tar", key)
+
+    def change(files: dict[str, bytes]) -> None:
+        first = {name: files[f"runs/0000/{name}"] for name in ("run.json", bundle.ARRAYS)}
+        for name in first:
+            files[f"runs/0000/{name}"] = files[f"runs/0001/{name}"]
+        _says_within(field, value)(files)
+        for name, content in first.items():
+            files[f"runs/0001/{name}"] = files[f"runs/0000/{name}"]
+            files[f"runs/0000/{name}"] = content
+        resealed(files)
+
+    with pytest.raises(BadInput, match=f"runs/0001 holds {wanted}"):
+        read_bundle(rebuilt(tmp_path / "b.tar", change))
+
+
+def test_an_unknown_form_of_scores_is_refused(tar: Path) -> None:
+    with pytest.raises(BadInput, match="runs/0000 holds an unknown form of scores"):
+        read_bundle(rebuilt(tar, _says_within("windows.scores", "per month")))
+
+
+GROUP = {"dataset": "bah", "protocol": "official", "level": "recording", "group": "sex"}
+
+
+def test_verify_lists_the_groups(tmp_path: Path, key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    told = {**GROUP, "value": "Female", "n_people": 6}
+    rest = {**GROUP, "value": None, "n_people": None}
+    write_bundle([made_up()], tmp_path / "b.tar", key, tables={"groups": {"groups": [told, rest]}})
+    done = CliRunner().invoke(main, ["reproduce", "verify", str(tmp_path / "b.tar")])
+    assert done.exit_code == 0
+    lines = [line for line in done.output.splitlines() if line.startswith("group")]
+    assert lines == [
+        "group: bah, official, sex, Female: 6 people",
+        "group: bah, official, sex, others: not told",
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"group": ["sex"]},
+        {"value": {"a": 1}},
+        {"value": None},
+        {"n_people": -3},
+        {"n_people": 2},
+        {"n_people": "6"},
+        {"n_people": None},
+    ],
+)
+def test_a_group_that_is_told_otherwise_is_refused(
+    other: dict[str, Any], tmp_path: Path, key: Any
+) -> None:
+    from twomind.pipeline.bundle import verify
+
+    group = {**GROUP, "value": "Female", "n_people": 6, **other}
+    write_bundle([made_up()], tmp_path / "b.tar", key, tables={"groups": {"groups": [group]}})
+    with pytest.raises(BadInput, match=r"groups\.json is no list of groups"):
+        verify(tmp_path / "b.tar")
+
+
+def unlabelled(person: str) -> Run:
+    """A person's fold in which nobody coded anything."""
+    run = of_one(person)
+    rows = run.rows["recording"]
+    return replace(run, rows={"recording": replace(rows, y=np.full(len(rows), -1))})
+
+
+def test_a_board_without_a_label_is_refused_and_a_fold_without_breaks_no_other() -> None:
+    with pytest.raises(BadInput, match="run of P017: no row per recording has a label"):
+        board.boards([unlabelled("P017")], n_bootstrap=50)
+    labelled = [replace(of_one(who), config={}) for who in PEOPLE[:3]]
+    (wanted,) = board.boards(labelled, n_bootstrap=50)
+    none = replace(unlabelled("P017"), config={})
+    for more in (none, replace(none, model="second"), replace(none, seed=1)):
+        (got,) = board.boards([more, *labelled], n_bootstrap=50)
+        auc = got.line("mine").figures["auc"]
+        assert auc == pytest.approx(wanted.line("mine").figures["auc"])
+        assert got.subjects == wanted.subjects
+        left_out = [note for note in got.notes if "so it is left out" in note]
+        assert len(left_out) == (more is not none)
+
+
+def test_bundles_in_a_folder_are_not_read_and_somebody_says_so(tmp_path: Path, key: Any) -> None:
+    write_bundle([made_up()], tmp_path / "runs" / "theirs.tar", key)
+    page = ["--out", str(tmp_path / "page"), "--bootstrap", "100"]
+
+    def ask(*paths: Path) -> Any:
+        return CliRunner().invoke(main, ["score", "report", *map(str, paths), *page])
+
+    alone = ask(tmp_path / "runs")
+    assert alone.exit_code == 3
+    assert "found none. In" in alone.output
+    assert "theirs.tar: a bundle is read only where it is named itself" in alone.output
+    save_run(made_up(), tmp_path / "runs" / "one")
+    assert "theirs.tar: a bundle is read only where" in ask(tmp_path / "runs").output
+    named = ask(tmp_path / "runs", tmp_path / "runs" / "theirs.tar")
+    assert named.exit_code == 0, named.output
+    assert "is read only where" not in named.output
+
+
+def test_a_line_without_anybody_of_a_group_has_no_figures_of_it(tmp_path: Path, key: Any) -> None:
+    """Of the people of a bundle nobody knows the sex: they are in no group of one's own people."""
+    from twomind.evaluation.breakdown import subgroups
+
+    write_bundle([made_up()], tmp_path / "b.tar", key)
+    save_run(made_up(), tmp_path / "own")
+    runs = load_merged([tmp_path / "own", tmp_path / "b.tar"])
+    (one,) = board.boards(runs, n_bootstrap=50)
+    (women,) = [e for e in subgroups(one) if (e["group"], e["value"]) == ("sex", "f")]
+    theirs, mine = (women["lines"][f"mine ({place})"] for place in (key.laboratory, "here"))
+    assert np.isnan(theirs["macro_f1"]).all()
+    assert np.isfinite(mine["macro_f1"]).all()
+    write_report(runs, tmp_path / "page", PageSettings(n_bootstrap=100))
+
+
+def test_a_bundle_is_not_passed_on(tar: Path, key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tar.with_name("own.key")))
+    out = tar.with_name("c.tar")
+    done = CliRunner().invoke(main, ["score", "report", str(tar), "--bundle", str(out)])
+    assert done.exit_code == 3
+    assert f"laboratory {key.laboratory}), which is not passed on" in done.output
+    assert not out.exists()
+
+
+def test_a_file_that_is_nothing_of_ours_is_called_so(tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("nothing")
+    words = ["score", "report", str(note), "--out", str(tmp_path / "page")]
+    for asked in (words, ["reproduce", "verify", str(note)]):
+        done = CliRunner().invoke(main, asked)
+        assert done.exit_code == 3
+        assert "is neither a bundle that twomind wrote nor a folder of runs" in done.output
+
+
+@pytest.mark.parametrize("dangling", [True, False])
+def test_no_link_is_written_over(
+    dangling: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twomind.pipeline.bundle import Asked, bundle_of
+
+    monkeypatch.setenv("TWOMIND_LAB_KEY", str(tmp_path / "own.key"))
+    if not dangling:
+        bundle_of([made_up()], Asked(tmp_path / "aim.tar"))
+    link = tmp_path / "link.tar"
+    link.symlink_to(tmp_path / "aim.tar")
+    with pytest.raises(BadInput, match="is a link"):
+        bundle_of([made_up()], Asked(link))
+    assert link.is_symlink()
+    assert (tmp_path / "aim.tar").exists() is not dangling

@@ -101,5 +101,15 @@ def tell_verified(path: Path, as_json: bool) -> int:
         f"{path}: whole; {about['n_runs']} runs of {about['n_people']} people, scores "
         f"{about['scores']}, laboratory {about['laboratory']}; {seal[about['sealed']]}"
     )
+    for group in about["groups"]:
+        say(_group_line(group))
     say(f"content {about['content_sha256']}: compare it with what the laboratory says")
     return 0
+
+
+def _group_line(group: Mapping[str, Any]) -> str:
+    """Which group a bundle has figures of, and how many people it has."""
+    of_all = f"group: {group['dataset']}, {group['protocol']}, {group['group']}"
+    if group["n_people"] is None:
+        return f"{of_all}, others: not told"
+    return f"{of_all}, {group['value']}: {group['n_people']} people"

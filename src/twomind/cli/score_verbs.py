@@ -86,8 +86,11 @@ def score_report_verb(asked: _Report) -> int:
 
 
 def _page(asked: _Report, out: Path) -> int:
+    from twomind.evaluation.runs import not_named
     from twomind.reporting.leaderboard import report
 
+    for told in not_named(asked.runs):
+        say(f"Note: {told}")
     found = report(
         asked.runs,
         out,

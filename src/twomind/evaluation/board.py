@@ -167,7 +167,8 @@ def boards(
             no run has such rows is left out where there are others, and a note says so.
 
     Raises:
-        BadInput: the runs do not belong on one page, or a run is given twice.
+        BadInput: the runs do not belong on one page, a run is given twice, or no row of a board has
+            a label.
     """
     check_alike(runs)
     runs, left_out = _of_level(runs, level)
@@ -183,9 +184,30 @@ def boards(
         if progress:
             progress(f"figures of {group[0].dataset}", n, len(groups))
         own_level = level or group[0].level
-        board = _board(group, own_level, asked)
-        found.append(replace(board, notes=(*board.notes, *left_out)))
+        labelled, without = _labelled(group, own_level)
+        board = _board(labelled, own_level, asked)
+        found.append(replace(board, notes=(*board.notes, *left_out, *without)))
     return sorted(found, key=lambda board: board.drawn)
+
+
+def _labelled(runs: Sequence[Run], level: str) -> tuple[list[Run], list[str]]:
+    """The runs of a board without those of a line and seed in which nobody coded anything, and what
+    to say of these.
+
+    Raises:
+        BadInput: none is left; the message names the first run.
+    """
+    of_line = [(_key(run), run.seed) for run in runs]
+    pairs = list(zip(of_line, runs, strict=True))
+    coded = {line for line, run in pairs if (run.rows[level].y >= 0).any()}
+    if not coded:
+        raise BadInput(f"{runs[0].name}: no row per {level} has a label, so there are no figures")
+    notes = []
+    for key, seed in dict.fromkeys(of_line):
+        if (key, seed) not in coded:
+            named = f"{key.model}, {key.method}, seed {seed}"
+            notes.append(f"{named}: no row per {level} has a label, so it is left out")
+    return [run for line, run in pairs if line in coded], notes
 
 
 def _of_level(runs: Sequence[Run], level: str | None) -> tuple[Sequence[Run], list[str]]:

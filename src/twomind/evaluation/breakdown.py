@@ -105,13 +105,17 @@ def _n_rows(board: Board, own: Sequence[str]) -> int:
 
 
 def _lines_of(board: Board, own: Sequence[str], n_bootstrap: int) -> Plain:
-    """Every line's figures over some people: value, low, high."""
+    """Every line's figures over some people: value, low, high; nan where it has none of them."""
     drawn = draws(own, n_bootstrap)
     lines: Plain = {}
     for line in board.lines:
-        samples = [s.where(np.isin(s.subject, own)) for s in line.samples]
+        every = [s.where(np.isin(s.subject, own)) for s in line.samples]
+        samples = [s for s in every if len(s.y)]
         figures = {}
         for metric in ("macro_f1", "war"):
+            if not samples:
+                figures[metric] = [math.nan] * 3
+                continue
             low, high = interval(resampled(samples, metric, own, drawn))
             figures[metric] = [figure(samples, metric), low, high]
         lines[line.name] = figures

@@ -28,13 +28,14 @@ import numpy as np
 from twomind.core.errors import BadInput, quoted
 from twomind.core.files import load_json, refuse_unreadable, replacing
 from twomind.core.lab_key import LabKey
-from twomind.evaluation.pseudonyms import SCORES, Hider
-from twomind.evaluation.runs import ARRAYS, JSON, load_run, save_run
-from twomind.types import Run
+from twomind.evaluation.pseudonyms import PER_PERSON, SCORES, Hider
+from twomind.evaluation.runs import ARRAYS, JSON, NOT_TOLD, load_run, save_run
+from twomind.types import Rows, Run
 from twomind.types.plain import Foreign, Plain
 
 FORMAT = "twomind.bundle/1"
 MANIFEST = "bundle.json"
+PEOPLE = "people.csv"
 #: Names that a bundle may hold beside its list.
 _NAMES = re.compile(
     r"runs/\d{4,6}/(?:run\.json|predictions\.safetensors)|people\.csv|tables/[a-z]+\.json"
@@ -77,7 +78,7 @@ class Bundle:
         """Whether this very bundle was made under a key."""
         content = str(self.about["content_sha256"]).encode()
         own = lettered(key.seal(content))
-        return hmac.compare_digest(str(self.about.get("seal", "")), own)
+        return hmac.compare_digest(str(self.about.get("seal", "")).encode(), own.encode())
 
 
 def lettered(digest: str) -> str:
@@ -159,7 +160,7 @@ def write_bundle(
     for number, run in enumerate(hidden):
         for name, content in _run_files(run).items():
             files[f"runs/{number:04d}/{name}"] = content
-    files["people.csv"] = _people_csv(hidden)
+    files[PEOPLE] = _people_csv(hidden)
     for name, table in (tables or {}).items():
         hidden_table = _respelled(hider.plain(table), _SUM_IN_TEXT, _IN_LETTERS)
         files[f"tables/{name}.json"] = _json(hidden_table)
@@ -255,6 +256,21 @@ def _json(value: object) -> bytes:
     return (text + "\n").encode()
 
 
+def _read(content: bytes) -> Foreign:
+    """The data of a JSON text that could be written as it was read.
+
+    Raises:
+        ValueError: it is none, holds what no JSON has (NaN, half of a letter), or is nested too
+            deeply.
+    """
+    value = load_json(content, once=True)
+    try:
+        _json(value)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
+
+
 def _write_tar(path: Path, files: Mapping[str, bytes]) -> None:
     with replacing(path) as temporary, open(temporary, "wb") as out:
         _tar(files, out)
@@ -288,7 +304,7 @@ def read_bundle(path: Path) -> Bundle:
     if size > MOST_BYTES:
         raise BadInput(f"{path}: expected at most {MOST_BYTES / 1e9:.0f} GB, got {size / 1e9:.1f}")
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _opened(path) as tar:
             members = _members(tar, path, size)
             about = _list_of(tar, members, path)
             files = _checked(tar, members, about, path)
@@ -302,7 +318,23 @@ def read_bundle(path: Path) -> Bundle:
             raise BadInput(
                 f"{path}: {MANIFEST} says {name} {quoted(about.get(name))}, and its runs {quoted(value)}"
             )
+    if files.get(PEOPLE) != _people_csv(runs):
+        raise BadInput(f"{path}: {PEOPLE} is not what its runs give")
     return Bundle(path, about, files, runs, _tables_in(files, path))
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    """A tar file, open.
+
+    Raises:
+        BadInput: it does not begin as one.
+    """
+    try:
+        return tarfile.open(path, "r:")
+    except tarfile.ReadError as error:
+        raise BadInput(
+            f"{path}: is neither a bundle that twomind wrote nor a folder of runs ({error})"
+        ) from error
 
 
 def _members(tar: tarfile.TarFile, path: Path, size: int) -> dict[str, tarfile.TarInfo]:
@@ -366,7 +398,7 @@ def _list_of(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], path:
     """
     if members[MANIFEST].size > _MOST_LIST:
         raise BadInput(f"{path}: {MANIFEST} is larger than any")
-    about = load_json(_bytes_of(tar, members[MANIFEST]), once=True)
+    about = _read(_bytes_of(tar, members[MANIFEST]))
     wanted = ("format", "laboratory", "files", "content_sha256")
     if not isinstance(about, dict) or any(name not in about for name in wanted):
         raise BadInput(f"{path}: {MANIFEST} is not a list of a bundle")
@@ -410,7 +442,7 @@ def _lay_out(files: Mapping[str, bytes], folder: str, place: Path) -> None:
         raise BadInput(f"{folder} lacks {JSON if text is None else ARRAYS}")
     arrays = _with_spelled(arrays, _LETTERED_SUM, _IN_DIGITS)
     try:
-        entry = _with_digits(load_json(text, once=True), arrays)
+        entry = _with_digits(_read(text), arrays)
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{folder}: expected the JSON of a run ({error})") from error
     (place / ARRAYS).write_bytes(arrays)
@@ -419,9 +451,10 @@ def _lay_out(files: Mapping[str, bytes], folder: str, place: Path) -> None:
 
 def _runs_in(files: Mapping[str, bytes], path: Path, laboratory: str) -> tuple[Run, ...]:
     """The runs of a bundle; they are written to a folder of their own to be read, which is removed."""
-    folders = sorted({name.rsplit("/", 1)[0] for name in files if name.startswith("runs/")})
-    found = []
-    for folder in folders:
+    folders = {name.rsplit("/", 1)[0] for name in files if name.startswith("runs/")}
+    found: list[Run] = []
+    # In the order of their numbers, of which those from 10000 on are longer.
+    for folder in sorted(folders, key=lambda folder: (len(folder), folder)):
         with tempfile.TemporaryDirectory() as place:
             try:
                 _lay_out(files, folder, Path(place))
@@ -431,10 +464,46 @@ def _runs_in(files: Mapping[str, bytes], path: Path, laboratory: str) -> tuple[R
                 raise BadInput(f"{path}: {why}") from error
         if run.place != laboratory:
             raise BadInput(f"{path}: {folder} is of another laboratory")
+        odd = _what_no_bundle_has(run, found[0] if found else run)
+        if odd:
+            raise BadInput(f"{path}: {folder} holds {odd}, which no bundle has")
         found.append(run)
     if not found:
         raise BadInput(f"{path}: it holds no run")
     return tuple(found)
+
+
+def _what_no_bundle_has(run: Run, first: Run) -> str:
+    """What a run of a bundle must not hold, in words; empty: nothing of that kind.
+
+    Args:
+        run: as it was read.
+        first: the first run of the same bundle.
+    """
+    rows = run.rows.values()
+    held = {
+        "attributes of people": bool(run.people),
+        "reasons why something was not measured": any(level.reasons for level in rows),
+        "events": bool(run.events),
+        "more or less of its rows than the first run": _scores(run) != _scores(first),
+        "an unknown form of scores": _scores(run) not in (PER_PERSON, None),
+        "single rows, though it says that it has each person's scores": (
+            _scores(run) == PER_PERSON and not all(map(_is_per_person, rows))
+        ),
+    }
+    return next((what for what, is_there in held.items() if is_there), "")
+
+
+def _scores(run: Run) -> Foreign:
+    """How much of its rows a run says it has; None: every row."""
+    return run.windows.get(SCORES)
+
+
+def _is_per_person(rows: Rows) -> bool:
+    """Whether rows tell nothing but people, labels and scores."""
+    told = [f"{NOT_TOLD} {label}" for label in rows.y]
+    no_clock = np.isnan(rows.span_s).all()
+    return bool(no_clock and (rows.recording == rows.subject).all() and list(rows.question) == told)
 
 
 def _tables_in(files: Mapping[str, bytes], path: Path) -> dict[str, Plain]:
@@ -448,7 +517,7 @@ def _tables_in(files: Mapping[str, bytes], path: Path) -> dict[str, Plain]:
         if not name.startswith("tables/"):
             continue
         try:
-            table = load_json(content, once=True)
+            table = _read(content)
         except ValueError as error:
             raise BadInput(f"{path}: {name} is not JSON ({error})") from error
         if not isinstance(table, dict):

@@ -11,19 +11,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
-from twomind.core.errors import BadInput
+from twomind.core.errors import BadInput, quoted
 from twomind.core.files import read_json
 from twomind.core.store import content_hash, read_arrays, write_arrays, write_text
 from twomind.evaluation import classes, people
 from twomind.types import Access, Fold, Rows, Run, Task
-from twomind.types.plain import Array, Plain
+from twomind.types.plain import Array, Foreign, Plain
 
 FORMAT = "twomind.run/1"
 JSON, ARRAYS = "run.json", "predictions.safetensors"
@@ -49,6 +49,72 @@ _PLAIN: Mapping[str, type] = {
     "versions": dict,
     "git": dict,
 }
+
+
+def _is_text(value: Foreign) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Foreign) -> bool:
+    return type(value) in (int, float)
+
+
+def _may_be_number(value: Foreign) -> bool:
+    return value is None or _is_number(value)
+
+
+def _is_object(value: Foreign) -> bool:
+    return isinstance(value, dict)
+
+
+def _each(fits: Callable[[Foreign], bool], kind: type = list) -> Callable[[Foreign], bool]:
+    """Whether a value is a list, or an object, of which every value fits."""
+
+    def check(value: Foreign) -> bool:
+        values = value.values() if isinstance(value, dict) else value
+        return isinstance(value, kind) and all(map(fits, values))
+
+    return check
+
+
+class _Kind(NamedTuple):
+    """What a field holds: in words, and whether a value is of it."""
+
+    words: str
+    fits: Callable[[Foreign], bool]
+
+
+_WORD = _Kind("a text", _is_text)
+_WORDS = _Kind("a list of texts", _each(_is_text))
+_WORDS_BY_NAME = _Kind("texts by name", _each(_is_text, dict))
+_PARTS = ("train", "test", "val", "neutral", "target", "few", "transductive")
+#: What other fields of the JSON hold, by where they stand; one that is absent is no matter here.
+_HELD: Mapping[str, _Kind] = {
+    "task.name": _WORD,
+    "task.classes": _WORDS,
+    "task.grain": _WORD,
+    "fold.name": _WORD,
+    "fold.protocol": _WORD,
+    "fold.same_people": _Kind("true or false", lambda value: isinstance(value, bool)),
+    **{f"fold.{part}": _WORDS for part in _PARTS},
+    "saw": _WORD,
+    "windows.frame_hop_s": _Kind("a number", _is_number),
+    "people": _Kind("objects by name", _each(_is_object, dict)),
+    "versions": _WORDS_BY_NAME,
+    "not_shown": _WORDS,
+    "seconds": _Kind("numbers by name", _each(_may_be_number, dict)),
+    "peak_mb": _Kind("a number", _may_be_number),
+    "notes": _WORDS,
+    "events": _Kind("a list of objects", _each(_is_object)),
+    "place": _WORD,
+}
+#: The same of one level.
+_HELD_OF_LEVEL: Mapping[str, _Kind] = {
+    **{f"texts.{name}": _WORDS for name in _TEXT},
+    "beside": _WORDS,
+    "reasons": _WORDS_BY_NAME,
+}
+_LEVELS = ("recording", "window", "frame")
 #: How far the probabilities of a row may be from 1 together.
 _ROUNDING = 1e-3
 
@@ -235,24 +301,41 @@ def _probs(name: str, arrays: Mapping[str, Array]) -> Array:
     return probs
 
 
+def _refuse_other_kinds(entry: Plain, held: Mapping[str, _Kind]) -> None:
+    """Every field holds what it should.
+
+    Raises:
+        TypeError: one does not; the message names it.
+    """
+    for where, kind in held.items():
+        *outer, name = where.split(".")
+        holder = entry[outer[0]] if outer else entry
+        if name in holder and not kind.fits(holder[name]):
+            raise TypeError(f"{where}: expected {kind.words}, got {quoted(holder[name])}")
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
 def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
+    plain: Plain = {}
+    for name, kind in _PLAIN.items():
+        plain[name] = entry[name]
+        if type(entry[name]) is not kind:
+            raise TypeError(f"{name}: expected {kind.__name__}, got {quoted(entry[name])}")
+    _refuse_other_kinds(entry, _HELD)
     rows = {}
     for level, about in entry["levels"].items():
+        if level not in _LEVELS:
+            raise ValueError(f"levels: expected {', '.join(_LEVELS)}, got {quoted(level)}")
+        _refuse_other_kinds(about, _HELD_OF_LEVEL)
         rows[level] = _rows_from(level, about, arrays)
     task = entry["task"]
     fold: Plain = {}
     for name, value in entry["fold"].items():  # JSON has lists where a fold has tuples
         fold[name] = tuple(value) if isinstance(value, list) else value
     seconds = {what: _number(value) for what, value in entry["seconds"].items()}
-    plain: Plain = {}
-    for name, kind in _PLAIN.items():
-        plain[name] = entry[name]
-        if type(entry[name]) is not kind:
-            raise TypeError(f"{name}: expected {kind.__name__}, got {entry[name]!r:.80}")
     return Run(
         task=Task(task["name"], tuple(task["classes"]), task["grain"]),
         fold=Fold(**fold),
@@ -263,7 +346,7 @@ def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
         peak_mb=_number(entry["peak_mb"]),
         notes=tuple(entry["notes"]),
         events=tuple(entry.get("events", ())),
-        place=str(entry.get("place", "")),
+        place=entry.get("place", ""),
         **plain,
     )
 
@@ -289,6 +372,25 @@ def read_back(folder: Path, key: str) -> Run | None:
         return None
 
 
+def not_named(paths: Sequence[Path]) -> list[str]:
+    """Which bundles lie below the given folders and are not given themselves, a sentence for each
+    folder: nobody reads them.
+    """
+    every = [Path(path) for path in paths]
+    given = {path.resolve() for path in every}
+    found = []
+    for path in every:
+        below = sorted(path.rglob("*.[tT][aA][rR]")) if path.is_dir() else []
+        tars = [str(file.relative_to(path)) for file in below if file.resolve() not in given]
+        if tars:
+            more = f" and {len(tars) - 3} more" if len(tars) > 3 else ""
+            found.append(
+                f"In {path} there is {', '.join(tars[:3])}{more}: a bundle is read only where it is "
+                "named itself"
+            )
+    return found
+
+
 def find_runs(paths: Sequence[Path]) -> list[Path]:
     """Folders of runs: those given, and those below given folders, sorted.
 
@@ -303,9 +405,10 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             below = sorted(file.parent for file in path.rglob(JSON))
         if not below:
+            what = "".join(f". {told}" for told in not_named([path]))
             raise BadInput(
                 f"{path}: expected a folder of a run ({JSON}), or one with runs below it; found "
-                "none"
+                f"none{what}"
             )
         for folder in below:
             if folder not in found:

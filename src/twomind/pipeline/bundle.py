@@ -12,7 +12,7 @@ from twomind.core.files import read_json
 from twomind.core.lab_key import default_path, lab_key, read_key
 from twomind.evaluation.board import Board, boards
 from twomind.evaluation.breakdown import MIN_PEOPLE, subgroups
-from twomind.evaluation.bundle import Bundle, read_bundle, write_bundle
+from twomind.evaluation.bundle import Bundle, is_bundle, read_bundle, write_bundle
 from twomind.evaluation.pseudonyms import is_shared_out
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.reporting.leaderboard import json_values
@@ -70,6 +70,8 @@ def refuse_others(path: Path) -> None:
     """
     if path.suffix != ".tar":
         raise BadInput(f"{path}: expected a name that ends in .tar")
+    if path.is_symlink():
+        raise BadInput(f"{path}: is a link, and is left as it is. Give the name of a file")
     if not path.exists():
         return
     try:
@@ -145,7 +147,17 @@ def _told(groups: Sequence[Mapping[str, Any]], n_people: int) -> list[dict[str, 
 
 
 def bundle_of_folders(paths: Sequence[Path], asked: Asked) -> dict[str, Any]:
-    """The same of runs on disk; bundles of other laboratories are not passed on."""
+    """The same of runs on disk.
+
+    Raises:
+        BadInput: as there; a path is a bundle, which is not passed on.
+    """
+    for path in filter(is_bundle, paths):
+        laboratory = read_bundle(path).laboratory
+        raise BadInput(
+            f"{path}: is a bundle (of the laboratory {laboratory}), which is not passed on in another. "
+            "Give folders of runs alone"
+        )
     runs = [load_run(folder) for folder in find_runs(paths)]
     return bundle_of(runs, asked)
 
@@ -203,11 +215,26 @@ def _groups_in(bundle: Bundle) -> list[dict[str, Any]]:
         BadInput: they are not told as a bundle tells them.
     """
     found = bundle.tables.get("groups", {"groups": []})
-    kept = ("dataset", "protocol", "level", "group", "value", "n_people")
+    texts = ("dataset", "protocol", "level", "group")
     try:
-        return [{name: one[name] for name in kept} for one in found["groups"]]
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{bundle.path}: tables/groups.json is no list of groups") from error
+        groups = [
+            {name: one[name] for name in (*texts, "value", "n_people")} for one in found["groups"]
+        ]
+        is_told = all(isinstance(one[name], str) for one in groups for name in texts)
+        is_told = is_told and all(map(_is_counted, groups))
+    except (KeyError, TypeError):
+        is_told = False
+    if not is_told:
+        raise BadInput(f"{bundle.path}: tables/groups.json is no list of groups")
+    return groups
+
+
+def _is_counted(group: Mapping[str, Any]) -> bool:
+    """Whether a group has a name and enough people, or neither."""
+    value, n_people = group["value"], group["n_people"]
+    if value is None or n_people is None:
+        return value is n_people
+    return isinstance(value, str) and type(n_people) is int and n_people >= MIN_PEOPLE
 
 
 def _short(about: Mapping[str, Any]) -> dict[str, Any]:
