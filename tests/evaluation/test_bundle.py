@@ -677,7 +677,7 @@ def test_one_design_in_two_studies_is_not_the_same_data(tmp_path: Path) -> None:
 
 def test_two_lines_stay_two_whatever_is_left_out(tmp_path: Path, key: Any) -> None:
     runs = [
-        replace(made_up(seed=k), config={"state": f"/m/v{k}/net.pt", "82711": {f"/m/v{k}/x": k}})
+        replace(made_up(seed=k), config={"state": f"/m/v{k}/net.pt", "steps": {f"/m/v{k}/x": 2}})
         for k in range(3)
     ]
     write_bundle(runs, tmp_path / "b.tar", key)
