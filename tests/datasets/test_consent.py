@@ -15,6 +15,7 @@ import pytest
 from twomind.datasets import consent, load_dataset
 from twomind.datasets.consent import refused
 from twomind.datasets.own import Own
+from twomind.datasets.surroundings import listed, table_around
 
 LOOK = """
 import json, sys
@@ -107,6 +108,104 @@ def test_a_refusal_counts_however_its_table_is_written(kind: str, tmp_path: Path
     content, expected = _OTHERWISE[kind]
     (tmp_path / "people.csv").write_bytes(content)
     assert consent.publication(tmp_path / "bo_1.mp4", "bo") == expected
+
+
+H = "subject,consent_publication\n"
+#: Files around a film, the film and its person; and what is known.
+_AROUND = {
+    "two tables": ({"people.csv": f"{H}ada,no\n", "participants.csv": f"{H}ada,yes\n"}, "f1", "no"),
+    "a table and BAH's file": (
+        {"people.csv": f"{H}ada,no\n", "meta_data.yml": "ada: {consent for publication: Yes}\n"},
+        "f1",
+        "no",
+    ),
+    "another person's folder": ({"people.csv": f"{H}bo,yes\n"}, "bo/f1", "unknown"),
+    "another person's name": ({"people.csv": f"{H}bo,yes\n"}, "bo_1", "unknown"),
+    "both agreed": ({"people.csv": f"{H}bo,yes\nada,yes\n"}, "bo/f1", "yes"),
+    "the other refused": ({"people.csv": f"{H}bo,no\nada,yes\n"}, "bo/f1", "no"),
+    "a quote that is not closed": ({"people.csv": f'{H}"bo,yes\nada,no\n'}, "bo_1", "unreadable"),
+    "another column": ({"people.csv": "subject,Consent_Publication\nada,no\n"}, "f1", "unreadable"),
+    "consent": ({"people.csv": "subject,consent\nada,no\n"}, "f1", "unreadable"),
+    "two columns": (
+        {"people.csv": "subject,consent_publication,Consent Publication\nada,yes,no\n"},
+        "f1",
+        "unreadable",
+    ),
+    "other consents": (
+        {"people.csv": "subject,consent_recording,consent_publication\nada,no,yes\n"},
+        "f1",
+        "yes",
+    ),
+    "a file in capitals": ({"People.CSV": f"{H}ada,no\n"}, "f1", "no"),
+    "tabs": ({"people.tsv": f"{H}ada,no\n".replace(",", "\t")}, "f1", "unreadable"),
+    "a table of consent": ({"consent.csv": f"{H}ada,no\n"}, "f1", "unreadable"),
+    "a form": ({"consent form.pdf": "consent", "people.csv": f"{H}ada,yes\n"}, "f1", "yes"),
+    "a folder": ({"people.csv/x": ""}, "f1", "unreadable"),
+    "blanks within": ({"people.csv": f"{H} a\u200bda ,no\n"}, "f1", "no"),
+}
+
+
+@pytest.mark.parametrize("kind", _AROUND)
+def test_what_is_stated_around_a_film_of_ada(kind: str, tmp_path: Path) -> None:
+    files, film, expected = _AROUND[kind]
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    path = tmp_path / f"{film}.mp4"
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    (tmp_path / "recordings.csv").write_text(f"path,subject\n{film}.mp4,ada\n")
+    for subject in ("ada", path.stem, "x"):
+        wanted = "unknown" if (subject, expected) == ("x", "yes") else expected
+        assert consent.publication(path, subject) == wanted
+
+
+def test_accents_of_a_name_and_of_a_path_are_written_in_two_ways(tmp_path: Path) -> None:
+    composed, apart = "José", "Jose\u0301"
+    (tmp_path / "people.csv").write_text(f"{H}ada,yes\n{apart},no\n")
+    (tmp_path / "recordings.csv").write_text(
+        f"path,subject\nada_1.mp4,{composed}\nsub\\{composed}.mp4,bo\nSub/F3.MP4,cy\n"
+    )
+    (tmp_path / "sub").mkdir()
+    films = (tmp_path / "ada_1.mp4", tmp_path / "sub" / f"{apart}.mp4", tmp_path / "sub" / "f3.mp4")
+    for film in films:
+        film.touch()
+    assert consent.publication(films[0], "x") == "no"
+    rows = listed(tmp_path / "recordings.csv")
+    assert [rows[film].subject for film in films] == [composed, "bo", "cy"]
+
+
+def test_around_a_link_and_around_what_it_leads_to(tmp_path: Path) -> None:
+    """As films on a shared disk or of git-annex lie."""
+    store = tmp_path / "store" / "a" / "b" / "c" / "d" / "e" / "f" / "g"
+    store.mkdir(parents=True)
+    (store / "bo_1.mp4").touch()
+    study = tmp_path / "study"
+    (study / "films").mkdir(parents=True)
+    (study / "films" / "f1.mp4").symlink_to(store / "bo_1.mp4")
+    (study / "recordings.csv").write_text("path,subject\nfilms/f1.mp4,ada\n")
+    people = study / "people.csv"
+    film = study / "films" / "f1.mp4"
+    assert table_around(film) == study / "recordings.csv"
+    for stated, expected in (("ada,yes", "yes"), ("ada,no", "no"), ("bo,yes", "unknown")):
+        people.write_text(f"{H}{stated}\n")
+        assert consent.publication(film, "f1") == expected
+    # Elsewhere somebody of the file's name agreed, or refused.
+    people.write_text(f"{H}ada,no\n")
+    (store / "people.csv").write_text(f"{H}bo,yes\n")
+    assert consent.publication(film, "f1") == "no"
+    people.write_text(f"{H}ada,yes\n")
+    (store / "people.csv").write_text(f"{H}bo,no\n")
+    assert consent.publication(film, "f1") == "no"
+
+
+def test_a_row_that_leads_nowhere_may_be_meant_for_a_film(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(f"{H}ada,yes\nbo,no\n")
+    (tmp_path / "recordings.csv").write_text("path,subject\nrenamed.mp4,bo\n")
+    (tmp_path / "ada_1.mp4").touch()
+    assert consent.publication(tmp_path / "ada_1.mp4", "ada_1") == "unknown"
+    (tmp_path / "renamed.mp4").touch()
+    assert consent.publication(tmp_path / "ada_1.mp4", "ada_1") == "yes"
 
 
 def test_a_table_of_a_data_set_that_cannot_be_read_is_no_yes(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ class Reader:
         self.path = path
         self.delimiter = delimiter
         self.problems = problems
-        self._lines = csv.reader(file, delimiter=delimiter)
+        # A quote that nobody closes would make one cell of the rest of the file.
+        self._lines = csv.reader(file, delimiter=delimiter, strict=True)
         names = [name.strip() for name in next(self._lines, [])]
         while names and not names[-1]:
             names.pop()

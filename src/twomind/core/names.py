@@ -72,6 +72,17 @@ def same(name: str) -> str:
     return unicodedata.normalize("NFC", composed.casefold())
 
 
+def spoken(name: str) -> str:
+    """Equal for two names that people read as one: as :func:`same`, and whatever is between their words,
+    or cannot be seen.
+
+    >>> spoken(" Anna\u00a0 Bo") == spoken("ANNA B\u200bo")
+    True
+    """
+    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")
+    return same(" ".join(seen.split()))
+
+
 def safe(text: str) -> str:
     """A name made of any text: what is not a letter, digit, ``_``, ``-`` or ``.`` becomes ``_``; too
     long a one is cut and ends with a hash of the whole.

@@ -13,17 +13,25 @@ import csv
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
 from twomind.core.errors import BadInput, TwomindError
+from twomind.core.names import safe, spoken
 from twomind.datasets.checking import is_drawn
-from twomind.datasets.people import METADATA, may_be_shown, read_metadata, read_people_table
-from twomind.datasets.surroundings import LEVELS, TABLE, listed, stamp
+from twomind.datasets.people import (
+    CONSENT,
+    METADATA,
+    may_be_shown,
+    read_metadata,
+    read_people_table,
+)
+from twomind.datasets.surroundings import LEVELS, TABLE, listed, lists_absent, stamp
 
-#: Tables of people that the library knows; a later one goes before an earlier one.
+#: Tables of people that the library knows.
 TABLES = ("people.csv", "participants.csv")
 _KNOWN = {*TABLES, *METADATA}
 #: How a file fails that is not a table of people.
@@ -60,57 +68,101 @@ def refused(media: Path, subject: str) -> bool:
 def publication(media: Path, subject: str) -> Consent:
     """Whether the folders around ``media`` say that its person may be shown.
 
-    The person is ``subject``, whom the table of recordings names, a folder on the way to the film,
-    or the beginning of its name, as the layouts have it; else the one whose film it is by the data
-    set's own list. All of them must have agreed. A refusal counts however its person's name is
-    written, in capitals or not; an agreement as it is written. The nearest folder that states something
-    of the person decides. Where nothing is stated, synthetic people may be shown, and of others it is
-    not known.
+    Whose film it is says ``subject``, where that is more than the film's own name, or the table of
+    recordings: everybody who is named there must have agreed. Where nobody is named, the beginning of
+    the film's name and the folders on the way to it tell, as the layouts have it, or else the data
+    set's own list. A refusal of anybody of these counts however the name is written; an agreement
+    as it is written. The nearest folder that states something of the person decides, and in one
+    folder a refusal. Of a link, the folders around it and around what it leads to are asked.
+
+    Where nothing is stated, synthetic people may be shown, and of others it is not known.
 
     Args:
         media: the film.
         subject: the person, if that is known.
     """
     file = media.resolve()
-    names = {subject, file.stem.split("_")[0]}
+    ways = [Path(os.path.abspath(media)).parents[:LEVELS], file.parents[:LEVELS]]
+    try:
+        owners, listed_all = _owners(file, ways)
+    except BadInput:
+        return Consent.UNREADABLE
+    guesses = {name.split("_")[0] for name in (media.stem, file.stem)}
+    if subject and not _is_of_name(subject, media):
+        owners.add(subject)
+    found = [_along(way, _Whose(file, owners, guesses | {subject})) for way in dict.fromkeys(ways)]
+    for worst in (Consent.UNREADABLE, Consent.NO):
+        if worst in found:
+            return worst
+    if Consent.YES not in found:
+        return Consent.UNKNOWN
+    return Consent.YES if listed_all else Consent.UNKNOWN
+
+
+@dataclass(frozen=True)
+class _Whose:
+    """A film, who is named as its person, and who may be."""
+
+    file: Path
+    owners: set[str]
+    guesses: set[str]
+
+
+def _along(folders: Sequence[Path], whose: _Whose) -> Consent:
+    """What is stated on one way up from a film."""
+    names = set(whose.guesses)
+    decided: set[str] = set()
     drawn = False
-    for folder in file.parents[:LEVELS]:
+    for folder in folders:
         stated = _stated(folder, _stamps(folder))
         if stated is None:
             return Consent.UNREADABLE
-        try:
-            names |= _owner(folder, file)
-        except BadInput:
-            return Consent.UNREADABLE
-        asked = (names & stated.keys()) | _refusing(names, stated)
-        if not asked and not all(stated.values()):
+        if _refusing(names | whose.owners, stated) - decided:
+            return Consent.NO
+        decided |= stated.keys()
+        asked = (whose.owners or names) & stated.keys()
+        if not asked and not whose.owners and not all(stated.values()):
             # Somebody here may not be shown, and the film's name does not say whose it is.
-            asked = _films(folder).get(file, set()) & stated.keys()
-        if asked:
-            may = all(stated[name] for name in asked)
-            return Consent.YES if may else Consent.NO
+            asked = _films(folder).get(whose.file, set()) & stated.keys()
+        if asked and not all(stated[name] for name in asked):
+            return Consent.NO
+        if asked and whose.owners <= asked:
+            return Consent.YES
         names.add(folder.name)
         drawn = drawn or is_drawn(folder)
     return Consent.YES if drawn else Consent.UNKNOWN
 
 
 def _refusing(names: set[str], stated: Mapping[str, bool]) -> set[str]:
-    """Who refused, of people who are called like these but for capitals."""
-    alike = {name.casefold() for name in names}
-    return {name for name, may in stated.items() if not may and name.casefold() in alike}
+    """Who refused, of people who are called like these in whatever spelling."""
+    alike = {spoken(name) for name in names}
+    return {name for name, may in stated.items() if not may and spoken(name) in alike}
 
 
-def _owner(folder: Path, file: Path) -> set[str]:
-    """Whose film it is, as the table of recordings in this folder says.
+def _is_of_name(subject: str, media: Path) -> bool:
+    """Whether a person is called as the film is, as somebody is of whom nothing was said."""
+    return safe(media.stem) in subject
+
+
+def _owners(file: Path, ways: Iterable[Sequence[Path]]) -> tuple[set[str], bool]:
+    """Whose film it is, as the nearest table of recordings on each way says; and whether every film
+    that such a table lists is there: else a row that leads nowhere may be meant for this one.
 
     Raises:
-        BadInput: there is one, and it cannot be read.
+        BadInput: there is a table, and it cannot be read.
     """
-    table = folder / TABLE
-    if not table.is_file():
-        return set()
-    found = listed(table).get(file)
-    return {found.subject} if found is not None else set()
+    owners: set[str] = set()
+    is_whole = True
+    for folders in ways:
+        table = next((f / TABLE for f in folders if (f / TABLE).is_file()), None)
+        if table is None:
+            continue
+        row = listed(table).get(file)
+        if row is not None:
+            owners.add(row.subject)
+        elif lists_absent(table):
+            is_whole = False
+    return owners - {""}, is_whole or bool(owners)
 
 
 #: Name, time and size of the files of a folder that may state something of people.
@@ -124,6 +176,8 @@ def _stamps(folder: Path) -> _Stamps:
             file = folder / name
             if file.is_file():
                 found.append((name, *stamp(file)))
+            elif _is_known(name):
+                found.append((name, 0, 0))  # a link that leads nowhere, or no file
     except OSError:
         return ()
     return tuple(found)
@@ -156,7 +210,7 @@ def _stated(folder: Path, stamps: _Stamps) -> Mapping[str, bool] | None:
     None where something is stated and cannot be read.
     """
     files = {name for name, _, _ in stamps}
-    known = files & _KNOWN
+    known = {name for name in files if _is_known(name)}
     ask_reader = bool(files - known)
     is_read = True
     try:
@@ -171,7 +225,16 @@ def _stated(folder: Path, stamps: _Stamps) -> Mapping[str, bool] | None:
         return None
     if not is_read and not of_reader and any(_on_consent(folder / name) for name in known):
         return None
-    return {**of_reader, **found}
+    others = {name for name in files - known if name.lower().endswith((".csv", ".tsv"))}
+    if not found and not of_reader and any(_on_consent(folder / name) for name in others):
+        return None  # a table of consent that nobody reads
+    return {
+        name: of_reader.get(name, True) and found.get(name, True) for name in {*of_reader, *found}
+    }
+
+
+def _is_known(name: str) -> bool:
+    return name.casefold() in _KNOWN
 
 
 def _on_consent(file: Path) -> bool:
@@ -188,22 +251,16 @@ def _on_consent(file: Path) -> bool:
 
 def _of_known_files(folder: Path, names: set[str]) -> dict[str, bool]:
     """What the files that the library knows say; ``names`` are those that are there."""
-    stated: dict[str, dict[str, str]] = {}
-    for name in TABLES:
-        if name in names:
-            for person, row in read_people_table(folder / name).items():
-                stated.setdefault(person, {}).update(row)
     drawn = is_drawn(folder)
-    found = {}
-    for person, row in stated.items():
-        if row.get("consent_publication", ""):
-            found[person] = may_be_shown(row, drawn)
-    for name in METADATA:
-        if name in names:
-            for person, row in read_metadata(folder / name).items():
+    found: dict[str, bool] = {}
+    for name in sorted(names):
+        is_metadata = name.casefold() in METADATA
+        told = read_metadata(folder / name) if is_metadata else read_people_table(folder / name)
+        for person, row in told.items():
+            if row.get(CONSENT, ""):
                 # Of BAH's people, synthetic ones too, only a plain yes counts.
-                if row.get("consent_publication", ""):
-                    found[person] = may_be_shown(row, drawn=False)
+                may = may_be_shown(row, drawn and not is_metadata)
+                found[person] = may and found.get(person, True)
     return found
 
 
@@ -223,7 +280,7 @@ def _of_reader(folder: Path) -> dict[str, bool] | None:
         return None
     found = {}
     for person, known in people.items():
-        if str(known.get("consent_publication", "")).strip():
+        if str(known.get(CONSENT, "")).strip():
             found[person] = data.may_be_shown(person)
     return found
 

@@ -20,13 +20,18 @@ from twomind.core.yaml_files import load_yaml
 METADATA = ("meta_data.yml", "meta_data.yaml")
 _YES = ("yes", "y", "true", "1", "agree", "agreed", "oui")
 _NO = ("no", "n", "false", "0", "disagree", "refused", "refuse", "non")
+CONSENT = "consent_publication"
+#: How a column is called that is meant as that one.
+_OF_CONSENT = re.compile(
+    r"consent|consent[\W_]*(?:to|for|of)?[\W_]*publi\w*|publi\w*[\W_]*consent", re.IGNORECASE
+)
 #: Keys under which an entry of a list names its participant.
 _ID_KEYS = ("id", "pid", "participant", "participant_id", "subject")
 
 
 def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
     """Only a stated yes is a yes; synthetic people may be shown unless they are drawn as refusing."""
-    stated = person.get("consent_publication", "").lower()
+    stated = person.get(CONSENT, "").lower()
     return stated == "yes" or (drawn and stated != "no")
 
 
@@ -56,6 +61,7 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
         if "subject" not in reader.columns:
             got = ", ".join(reader.columns) or "an empty file"
             raise BadInput(f"{path}: expected a column subject, got {got}")
+        _check_column(path, reader.columns)
         for row in reader:
             subject = row.pop("subject").strip()
             if subject:
@@ -65,11 +71,35 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
+def _check_column(path: Path, columns: Sequence[str]) -> None:
+    """Refuse a column that is meant as the one of consent and is called otherwise: it would be
+    overlooked.
+    """
+    meant = [column for column in columns if _OF_CONSENT.fullmatch(column.strip())]
+    if meant not in ([], [CONSENT]):
+        raise BadInput(
+            f"{path}: expected one column {CONSENT}, got {', '.join(meant)}; who may be shown is not "
+            f"known. Call it {CONSENT}"
+        )
+
+
+def joined(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """What two files say of one person, the later one where they differ; but of two consents, one
+    that is no yes holds.
+    """
+    found = {**before, **now}
+    consents = [row[CONSENT] for row in (before, now) if row.get(CONSENT)]
+    refusals = [one for one in consents if one.lower() != "yes"]
+    if refusals:
+        found[CONSENT] = refusals[0]
+    return found
+
+
 def _check_consent(
     path: Path, subject: str, before: Mapping[str, str], now: Mapping[str, str]
 ) -> None:
     """Refuse a second row of a person that says something else of their consent."""
-    consents = [row.get("consent_publication", "").lower() for row in (before, now)]
+    consents = [row.get(CONSENT, "").lower() for row in (before, now)]
     if consents[0] != consents[1]:
         raise BadInput(
             f"{path}: {subject} is there twice, with the consents {consents[0]!r} and "
@@ -87,7 +117,7 @@ def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str
             continue
         for subject, known in read_people_table(path).items():
             if subject in found:
-                found[subject].update(known)
+                found[subject] = joined(found[subject], known)
     return found
 
 

@@ -7,6 +7,7 @@ that a label or a segment that cannot be used does not hide whose film it is.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.names import same
 from twomind.datasets.people import read_people_table
 
 #: How many folders above a film something may be stated of it. BAH:
@@ -40,11 +42,14 @@ class Listed:
 
 
 def table_around(media: Path) -> Path | None:
-    """The table of the nearest folder around a film that has one."""
-    for folder in media.resolve().parents[:LEVELS]:
-        table = folder / TABLE
-        if table.is_file():
-            return table
+    """The table of the nearest folder around a film that has one; of a link, first of those around
+    the link itself.
+    """
+    for way in (Path(os.path.abspath(media)), media.resolve()):
+        for folder in way.parents[:LEVELS]:
+            table = folder / TABLE
+            if table.is_file():
+                return table
     return None
 
 
@@ -55,6 +60,15 @@ def listed(table: Path) -> Mapping[Path, Listed]:
         BadInput: it cannot be read, or names two people for one film.
     """
     return _listed(table, stamp(table))
+
+
+def lists_absent(table: Path) -> bool:
+    """Whether a table lists a film that is not there.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    return any(not film.is_file() for film in listed(table))
 
 
 def check_people(table: Path) -> None:
@@ -81,7 +95,7 @@ def _listed(table: Path, stamp: tuple[int, int]) -> Mapping[Path, Listed]:
         for line, cells in cells_of(table, ("path", "subject")):
             if not cells["path"]:
                 continue
-            film = (table.parent / cells["path"]).resolve()
+            film = _film(table.parent, cells["path"]).resolve()
             row = _row(table.parent, cells)
             before = found.setdefault(film, row)
             if before.subject != row.subject:
@@ -92,6 +106,28 @@ def _listed(table: Path, stamp: tuple[int, int]) -> Mapping[Path, Listed]:
     except OSError as error:
         raise BadInput(f"{table}: expected a CSV file in UTF-8 ({error})") from error
     return found
+
+
+def _film(root: Path, cell: str) -> Path:
+    """The film that a cell names: as it is written, else as another system writes it (``\\`` between
+    folders, accents composed or not, capitals), where one file alone is called so.
+    """
+    path = root / cell
+    if path.exists():
+        return path
+    place = root
+    for part in cell.replace("\\", "/").split("/"):
+        if part in ("", ".", "..") or (place / part).exists():
+            place = place / part
+            continue
+        try:
+            alike = [one for one in place.iterdir() if same(one.name) == same(part)]
+        except OSError:
+            return path
+        if len(alike) != 1:
+            return path
+        place = alike[0]
+    return place
 
 
 def _row(root: Path, cells: Mapping[str, str]) -> Listed:
