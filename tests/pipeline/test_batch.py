@@ -185,3 +185,17 @@ def test_blanks_around_names_of_a_manifest_do_not_count(tmp_path: Path) -> None:
     assert spaced.transcript == tmp_path / "a.srt"
     assert own_blank.media == tmp_path / " b.wav", "a file is called so"
     assert absent.media == tmp_path / "absent.wav"
+
+
+def test_links_to_a_file_that_was_read_are_told(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    media = with_words(films / "a.wav", 1)
+    link = films / "b.wav"
+    link.symlink_to(media)
+    options = {"media": (films,), "out": tmp_path / "out", "store": tmp_path / "s"}
+    finished = prepare(PREDICT.read(sets=["question=7"], options=options)).go()
+    assert [row.job.media for row in finished.rows] == [media]
+    assert f"the same file as {media}, left out: {link}" in finished.remarks()
+    [said] = telling.second_names({Path(f"{n}.wav"): media for n in range(100)})
+    assert said.startswith("100 links")
