@@ -209,6 +209,34 @@ def test_a_link_out_of_the_results_is_refused(tmp_path: Path) -> None:
     assert snapshot(mine) == {SUMMARY: b"mine"}
 
 
+def test_results_among_the_recordings_are_no_recordings(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    media = answer(films / "a.wav")
+    out = films / "results"
+    jobs = plan([films], question="7")
+    batch = predict.Batch(Options(), out, Store(tmp_path / "store"), workers=1)
+    assert [row.state for row in predict.predict_all(jobs, batch)] == ["done"]
+    shutil.copy(media, out / "a" / "overlay.mp4")
+    before = snapshot(out / "a")
+    again = plan([films], question="7")
+    assert [row.state for row in predict.predict_all(again, batch)] == ["already done"]
+    assert snapshot(out / "a") == before
+    assert [job.media for job in plan([films])] == [media], "also with another folder of results"
+
+
+def test_what_a_computer_keeps_beside_recordings_is_none(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    (films / ".Trashes").mkdir(parents=True)
+    media = answer(films / "a.wav")
+    shutil.copy(media, films / "._a.wav")
+    shutil.copy(media, films / ".Trashes" / "old.wav")
+    (films / "b.wav").symlink_to("a.wav")
+    assert [job.media for job in plan([films])] == [media]
+    named = [films / "._a.wav", films / "b.wav"]
+    assert [job.media for job in plan(named)] == named
+
+
 def test_a_path_with_a_nul_fails_alone(tmp_path: Path) -> None:
     answer(tmp_path / "a.wav")
     (tmp_path / "m.csv").write_text("path,id\n\0,x\na.wav,y\n")

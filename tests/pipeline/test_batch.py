@@ -173,3 +173,29 @@ def test_an_overlay_that_was_asked_for_and_is_not_there_is_told() -> None:
     assert telling.overlays([without, row()]) == ["a: no overlay: the recording has no pictures"]
     [said] = telling.overlays([without] * 100)
     assert said.startswith("100 answers have no overlay")
+
+
+def test_blanks_around_names_of_a_manifest_do_not_count(tmp_path: Path) -> None:
+    with_words(tmp_path / "a.wav", 1)
+    with_words(tmp_path / " b.wav", 2)
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("path,transcript\n a.wav , a.srt \n b.wav,\n absent.wav ,\n  ,\n")
+    spaced, own_blank, absent = plan([], manifest=manifest)
+    assert spaced.media == tmp_path / "a.wav"
+    assert spaced.transcript == tmp_path / "a.srt"
+    assert own_blank.media == tmp_path / " b.wav", "a file is called so"
+    assert absent.media == tmp_path / "absent.wav"
+
+
+def test_links_to_a_file_that_was_read_are_told(tmp_path: Path) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    media = with_words(films / "a.wav", 1)
+    link = films / "b.wav"
+    link.symlink_to(media)
+    options = {"media": (films,), "out": tmp_path / "out", "store": tmp_path / "s"}
+    finished = prepare(PREDICT.read(sets=["question=7"], options=options)).go()
+    assert [row.job.media for row in finished.rows] == [media]
+    assert f"the same file as {media}, left out: {link}" in finished.remarks()
+    [said] = telling.second_names({Path(f"{n}.wav"): media for n in range(100)})
+    assert said.startswith("100 links")

@@ -14,7 +14,7 @@ import pytest
 
 from twomind.core.store import Store
 from twomind.features.describe import Settings
-from twomind.media.recording import open_recording
+from twomind.media.recording import find_media, open_recording
 from twomind.pipeline import rows
 from twomind.pipeline.answer import predict_one
 from twomind.pipeline.jobs import Job, Options
@@ -104,6 +104,8 @@ def test_a_film_and_a_picture_of_a_real_run(tmp_path: Path) -> None:
     assert summary["overlay"] == {"file": "overlay.mp4", "reason": ""}
     assert "overlay.mp4" in summary["files"]
     assert open_recording(folder / "overlay.mp4").drawn, "a synthetic person stays one"
+    (folder / rows.SUMMARY).unlink()
+    assert find_media([tmp_path]) == [job.media], "none of ours, also where a run was killed"
     with av.open(str(FILM)) as one, av.open(str(folder / "overlay.mp4")) as other:
         before = [f for f in one.decode(video=0) if f.time <= 0.4]
         after = list(other.decode(video=0))

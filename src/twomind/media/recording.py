@@ -5,11 +5,13 @@ clock.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from twomind.core import files
 from twomind.core.errors import BadInput
+from twomind.media.own_files import is_own
 from twomind.media.stream import probe
 from twomind.transcripts.words import read_words, why_no_transcript
 from twomind.types import Recording, Timing
@@ -31,12 +33,38 @@ MEDIA_SUFFIXES = (
     ".wmv",
     ".ogv",
     ".ts",
+    ".m2t",
+    ".mts",
+    ".m2ts",
+    ".vob",
+    ".flv",
+    ".f4v",
+    ".asf",
+    ".mxf",
+    ".dv",
     ".3gp",
+    ".3g2",
 )
 
 
 #: Endings of sound alone.
-SOUND_SUFFIXES = (".wav", ".mp3", ".m4a", ".flac", ".ogg")
+SOUND_SUFFIXES = (
+    ".wav",
+    ".mp3",
+    ".m4a",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".weba",
+    ".mka",
+    ".aac",
+    ".aif",
+    ".aiff",
+    ".amr",
+    ".caf",
+    ".wma",
+)
 
 
 #: Endings of still pictures.
@@ -73,39 +101,81 @@ def find_media(paths: list[Path]) -> list[Path]:
     sound file beside a film of the same name is left out: it is that film's sound. Still pictures
     count where a folder holds no film and no sound: beside films they are previews. What is called
     like a film and is not a file (a pipe, a broken link, an empty folder) is kept, so that whoever
-    opens it says what it is.
+    opens it says what it is. Left out below a folder are what is hidden (its name, or that of a
+    folder, begins with a point), what twomind wrote itself, and further names of one file.
 
     Raises:
         BadInput: a path does not exist, or a folder holds no media file.
     """
+    return media_and_second_names(paths)[0]
+
+
+def media_and_second_names(paths: list[Path]) -> tuple[list[Path], dict[Path, Path]]:
+    """Media files among ``paths`` as :func:`find_media` finds them; and of the links that were left
+    out below a folder, since their file has another name that was taken, which name that is.
+
+    Raises:
+        BadInput: a path does not exist, or a folder holds no media file.
+    """
+    named = [path for path in paths if path.exists() and not path.is_dir()]
+    name_of: dict[Path, Path] = {}
+    for path in named:
+        name_of.setdefault(path.resolve(), path)
     found: list[Path] = []
+    second: dict[Path, Path] = {}
     for path in paths:
-        if path.is_dir():
-            below = _found_below(path) or _pictures_below(path)
-            if not below and _called_media(path):
-                below = [path]
-            if not below:
-                endings = ", ".join((*MEDIA_SUFFIXES, *SOUND_SUFFIXES, *PICTURE_SUFFIXES))
-                raise BadInput(
-                    f"{path}: expected media files ({endings}) in this folder, found none"
-                )
-            found += below
-        elif path.exists():
+        if not path.is_dir():
+            if not path.exists():
+                raise BadInput(f"{path}: no such file or folder")
             found.append(path)
-        else:
-            raise BadInput(f"{path}: no such file or folder")
-    return list(dict.fromkeys(found))
+            continue
+        for media in _media_of(path):
+            # Of what is no file, whoever opens it says what it is.
+            name = name_of.setdefault(media.resolve(), media) if media.is_file() else media
+            if name == media:
+                found.append(media)
+            else:
+                second[media] = name
+    for path in named:
+        second.pop(path, None)
+    return list(dict.fromkeys(found)), second
+
+
+def _media_of(folder: Path) -> list[Path]:
+    """What a folder that was named stands for.
+
+    Raises:
+        BadInput: it holds no media file.
+    """
+    found = _found_below(folder) or _pictures_below(folder)
+    if not found and _called_media(folder):
+        found = [folder]
+    if not found:
+        endings = ", ".join((*MEDIA_SUFFIXES, *SOUND_SUFFIXES, *PICTURE_SUFFIXES))
+        raise BadInput(f"{folder}: expected media files ({endings}) in this folder, found none")
+    return found
 
 
 def _called_media(path: Path) -> bool:
     return path.suffix.lower() in (*MEDIA_SUFFIXES, *SOUND_SUFFIXES)
 
 
+def _people_s(folder: Path) -> Iterator[Path]:
+    """Files and folders at any depth below a folder, without what is hidden there and without what
+    twomind wrote itself.
+    """
+    for path in folder.rglob("*"):
+        below = path.relative_to(folder).parts
+        is_hidden = any(part.startswith(".") for part in below)
+        if not is_hidden and not is_own(path):
+            yield path
+
+
 def _found_below(folder: Path) -> list[Path]:
     """Films below a folder, and sound files that are not a film's; sorted."""
     films: list[Path] = []
     sounds: list[Path] = []
-    for path in folder.rglob("*"):
+    for path in _people_s(folder):
         ending = path.suffix.lower()
         if path.is_dir() and (not _called_media(path) or _found_below(path)):
             continue
@@ -121,7 +191,7 @@ def _found_below(folder: Path) -> list[Path]:
 def _pictures_below(folder: Path) -> list[Path]:
     """Still pictures below a folder, sorted."""
     found = []
-    for path in folder.rglob("*"):
+    for path in _people_s(folder):
         if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
             found.append(path)
     return sorted(found)

@@ -232,12 +232,24 @@ def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
                     f"{manifest}: expected a CSV with a column 'path', got the columns "
                     f"{list(reader.columns)}"
                 )
-            rows = [row for row in reader if row["path"]]
+            rows = [_as_they_lie(row, manifest.parent) for row in reader if row["path"].strip()]
     except OSError as error:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
     if not rows:
         raise BadInput(f"{manifest}: the manifest names no recording")
     return rows
+
+
+def _as_they_lie(row: dict[str, str], base: Path) -> dict[str, str]:
+    """A row of a manifest whose files are called as they lie below ``base``. People write blanks
+    around cells; a name of a file may have some of its own.
+    """
+    found = dict(row)
+    for column in ("path", "transcript"):
+        name = row.get(column, "")
+        if name != name.strip() and not (base / name).exists():
+            found[column] = name.strip()
+    return found
 
 
 def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:

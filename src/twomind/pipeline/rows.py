@@ -13,6 +13,7 @@ from typing import Any
 from twomind.core import names
 from twomind.core.errors import TwomindError
 from twomind.core.files import load_json, read_json
+from twomind.media.own_files import PAGE
 from twomind.pipeline.jobs import Job, Options
 from twomind.reporting import codebook, columns, overlay, tables, wide
 from twomind.reporting.measured import measured
@@ -32,8 +33,6 @@ from twomind.reporting.summary import summary_of
 from twomind.types import Status
 
 SUMMARY = "summary.json"
-#: What the pages show of an answer: its line of the overview, then everything else.
-PAGE = "page.jsonl"
 #: Files that every answer may have, besides its summary; others in its folder are not ours.
 MADE = (
     "measures.csv",
@@ -169,6 +168,7 @@ def write_result(
         tables.write_frame_score_csv(result, folder / "frame_score.csv", bom)
     page = shown(result, report)
     write_pages([page], folder / "report.html", settings=report)
+    # Its line of the overview, then everything else.
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
     summary["measured"] = tables.plain(measured(result))

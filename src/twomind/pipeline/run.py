@@ -7,8 +7,8 @@ work; :class:`Finished` says what came of it, read from the folder.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from twomind.core.errors import BadInput
 from twomind.core.settings import FILE as SETTINGS_FILE
 from twomind.core.settings import Asked
 from twomind.core.store import Store, default_root, default_study
+from twomind.media.recording import media_and_second_names
 from twomind.models import load, tell_if_unsealed
 from twomind.models.base import complete
 from twomind.models.questions import BAH_QUESTIONS, is_number, refuse_unknown, resolve
@@ -36,7 +37,7 @@ _OF_SCORE = ("prediction", "located")
 @dataclass(frozen=True)
 class Finished:
     """A run that has ended. ``llm`` is what a language model's recogniser counted, if one was
-    asked.
+    asked. ``second_names`` are links that were left out: their file has another name that was read.
     """
 
     rows: list[Row]
@@ -44,6 +45,7 @@ class Finished:
     predicting: bool
     llm: dict[str, Any] | None = None
     llm_said: tuple[str, ...] = ()
+    second_names: Mapping[Path, Path] = field(default_factory=dict)
 
     @property
     def report(self) -> Path:
@@ -98,6 +100,7 @@ class Finished:
         lines += telling.overlays(self.rows)
         lines += telling.adapted(self.rows, self.out)
         lines += telling.not_done(self.rows)
+        lines += telling.second_names(self.second_names)
         n_done = len(self.in_state("done", "already done"))
         n = len(self.rows) - len(self.in_state("skipped"))
         lines.append(f"{n_done} of {n} answers done; ledger: {self.ledger}")
@@ -115,15 +118,17 @@ class Prepared:
     jobs: list[jobs.Job]
     batch: predict.Batch
     recogniser: Any = None
+    second_names: Mapping[Path, Path] = field(default_factory=dict)
 
     def go(self, watch: predict.Watch | None = None) -> Finished:
         """Do the work; see :func:`twomind.pipeline.predict.predict_all`."""
         rows = predict.predict_all(self.jobs, self.batch, self.recogniser, watch)
         out, predicting = self.batch.out, self.batch.options.model is not None
+        finished = Finished(rows, out, predicting, second_names=self.second_names)
         if not isinstance(self.recogniser, asking.LlmRecogniser):
-            return Finished(rows, out, predicting)
+            return finished
         said = asking.write_summary(self.recogniser, out)
-        return Finished(rows, out, predicting, self.recogniser.summary(), tuple(said))
+        return replace(finished, llm=self.recogniser.summary(), llm_said=tuple(said))
 
 
 def prepare(
@@ -151,8 +156,9 @@ def prepare(
     if run.describe.speech_model is not None:
         require(run.describe.speech_model, offline)
     store = Store(run.store or default_root(), _study(run))
+    media, second_names = media_and_second_names(list(run.media))
     planned = jobs.plan(
-        list(run.media),
+        media,
         manifest=run.manifest,
         question=run.question if isinstance(run, PredictRun) else None,
         transcript=run.transcript,
@@ -174,7 +180,7 @@ def prepare(
         _refuse_questions(planned, run.model.name, recogniser)
         tell_if_unsealed(run.model.name)
     batch = predict.Batch(options, run.out, store, run.workers, redo, as_toml(run, method))
-    return Prepared(planned, batch, recogniser)
+    return Prepared(planned, batch, recogniser, second_names)
 
 
 def _refuse(run: DescribeRun) -> None:

@@ -120,6 +120,19 @@ def not_done(rows: Sequence[Row]) -> list[str]:
     return failed + [f"not a recording, left out: {media}" for media in skipped]
 
 
+def second_names(taken: Mapping[Path, Path]) -> list[str]:
+    """A line per link that was left out, since its file was read by another name; of many, how many.
+
+    Args:
+        taken: of each link, the name that was read.
+    """
+    if len(taken) > ONE_BY_ONE:
+        return [
+            f"{len(taken)} links lead to files that were read by another name, and were left out"
+        ]
+    return [f"the same file as {name}, left out: {link}" for link, name in taken.items()]
+
+
 def adapted(rows: Sequence[Row], out: Path) -> list[str]:
     """What adaptation did to each answer, and what the guard noted; nothing of a long batch."""
     if len(rows) > ONE_BY_ONE:

@@ -19,14 +19,15 @@ from twomind.core.errors import MissingExtra
 from twomind.core.files import replacing
 from twomind.features.face.reader import FaceReader, FaceSettings
 from twomind.media import stream as clock
+from twomind.media.own_files import OVERLAY_FILM, OVERLAY_PICTURE
 from twomind.media.probe import DRAWN_COMMENT
 from twomind.media.recording import PICTURE_SUFFIXES
 from twomind.reporting.report import ReportSettings, why_not_shown
 from twomind.reporting.result import Result
 from twomind.types import Cue, Track
 
-FILM = "overlay.mp4"
-PICTURE = "overlay.png"
+FILM = OVERLAY_FILM
+PICTURE = OVERLAY_PICTURE
 #: The longer side of what is written, px; its frames per second at most.
 _SIDE_PX = 960
 _MOST_HZ = 30.0
