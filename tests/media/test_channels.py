@@ -115,6 +115,53 @@ def test_two_people_on_two_channels_are_both_heard_and_it_is_said() -> None:
     assert "different sound" in found.remark
 
 
+def delayed(sound: np.ndarray, ms: float) -> np.ndarray:
+    n = round(ms * RATE / 1000)
+    late = np.concatenate([np.zeros(n), sound[: len(sound) - n]])
+    return late.astype(np.float32)
+
+
+@pytest.mark.parametrize("ms", [1.0, 5.0, 19.0])
+def test_one_of_two_microphones_that_stand_apart_is_used(ms: float) -> None:
+    """Their average is a comb filter, which has another pitch."""
+    voice = talk(1)
+    found = mixed(STEREO, voice, 0.8 * delayed(voice, ms))
+    np.testing.assert_array_equal(found.values, voice)
+    assert f"right left out: it holds the sound of another one, {ms:.1f} ms apart" in found.remark
+    turned = mixed(STEREO, -0.8 * delayed(voice, ms), voice)
+    np.testing.assert_array_equal(turned.values, voice)
+
+
+def test_of_two_microphones_that_stand_apart_the_unclipped_one_is_used() -> None:
+    voice = talk(1)
+    voice *= 0.9 / np.abs(voice).max()
+    clipped = np.clip(3 * delayed(voice, 5.0), -1, 1)
+    found = mixed(STEREO, clipped, voice)
+    np.testing.assert_array_equal(found.values, voice)
+
+
+def test_channels_of_one_microphone_pair_stay_averaged() -> None:
+    """With noise of their own; and a third of a millisecond apart, as on a telephone."""
+    voice = talk(1)
+    noisy = voice + steady(2, 0.02), voice + steady(3, 0.02)
+    for left, right in (noisy, (voice, delayed(voice, 0.3))):
+        found = mixed(STEREO, left, right)
+        np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-7)
+        assert "apart" not in found.remark
+
+
+def test_two_people_who_hear_each_other_later_are_both_heard() -> None:
+    """Each one's microphone has the other one 3 ms later."""
+    one, other = talk(1), talk(2)
+    turn = np.arange(len(one)) < len(one) // 2
+    first, second = one * turn, other * ~turn
+    left = first + 0.3 * delayed(second, 3.0)
+    right = second + 0.3 * delayed(first, 3.0)
+    found = mixed(STEREO, left, right)
+    np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-7)
+    assert "different sound" in found.remark
+
+
 def test_clipping_is_told_by_the_channel_that_clips() -> None:
     """The average of a clipped and another channel is not at full scale, and is clipped."""
     voice = talk(1)

@@ -2,13 +2,15 @@
 
 A plain average is right for two channels of the same sound. It loses half the level where one of
 them is silent, and everything where one is the other turned over; and a film with a channel for
-speech has music in the others. So the channels are judged first, over the whole recording.
+speech has music in the others. Two microphones that hear a voice at different times make an echo of
+it, which has another pitch. So the channels are judged first, over the whole recording.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -32,6 +34,19 @@ DIFFERENT, SAME = 0.3, 0.9
 #: Full scale as far as clipping goes, and the share of clipped samples from which a channel is
 #: left out where another one holds the same sound unclipped.
 _FULL_SCALE, _CLIPPED_SHARE = 0.98, 0.001
+#: Two channels are compared at all times up to this many seconds apart. Over the first they hold the
+#: same sound at different times; sound goes 17 cm in that time, as between the microphones of a
+#: telephone. Up to it an average leaves the pitch as it is.
+_LATE_S, _LATEST_S = 0.0005, 0.02
+#: They correlate this well there at least, and better by this than at the same time. Of made voices,
+#: two in a room whose echo is as strong as they are correlate by .6, and two people by less than .5
+#: but for single seconds in one tone. Under the second bound the average loses less than 0.25 dB.
+_LATE_SAME, _LATE_GAIN = 0.5, 0.1
+#: So it is in this share of their sound. Where the other one is late in more than the second share,
+#: two people may have a microphone each, and each is heard in the other one's.
+_LATE_SHARE, _TURNED_SHARE = 0.5, 0.1
+#: Samples of a piece of which a spectrum is taken, and pieces that are compared as one.
+_SPECTRUM, _SPECTRA = 1 << 13, 8
 #: The names that FFmpeg gives to the channels of a film for speech and for the lowest tones.
 _CENTRE, _LOW = "FC", ("LFE", "LFE2")
 #: What a reader calls them.
@@ -59,6 +74,8 @@ class _Judged:
     correlation: np.ndarray
     #: Share of the sound of two channels in which they cancel each other.
     cancelled: np.ndarray
+    #: Seconds by which the second of two channels holds the same sound later; 0 where it does not.
+    late_s: np.ndarray
 
     def called(self, channel: int) -> str:
         """The name of a channel for a reader; its number, from 1, where it has none."""
@@ -109,7 +126,9 @@ def judge_channels(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ..
         return Mix((centre,), "; ".join(remarks))
     clean = _unclipped(judged, moving)
     remarks += _left_out(judged, moving, clean, "clipped, and another one holds the same sound")
-    used, remark = _together(judged, clean)
+    timely = _timely(judged, clean)
+    remarks += _left_out_late(judged, clean, timely)
+    used, remark = _together(judged, timely)
     if remark:
         remarks.append(remark)
     return Mix(used, "; ".join(remarks))
@@ -144,6 +163,30 @@ def _left_out(judged: _Judged, before: list[int], after: list[int], why: str) ->
         return []
     called = ", ".join(judged.called(c) for c in gone)
     return [f"sound channel {called} left out: {why}"]
+
+
+def _timely(judged: _Judged, channels: list[int]) -> list[int]:
+    """Of channels that hold the same sound at different times, the loudest unclipped one."""
+
+    def preferred(channel: int) -> tuple[bool, float]:
+        is_clipped = judged.clipped[channel] >= _CLIPPED_SHARE
+        return bool(is_clipped), -float(judged.loud_db[channel])
+
+    kept: list[int] = []
+    for c in sorted(channels, key=preferred):
+        if not judged.late_s[c, kept].any():
+            kept.append(c)
+    return sorted(kept)
+
+
+def _left_out_late(judged: _Judged, before: list[int], after: list[int]) -> list[str]:
+    told = []
+    for c in before:
+        if c not in after:
+            apart_ms = 1000 * np.abs(judged.late_s[c, after]).max()
+            why = f"it holds the sound of another one, {apart_ms:.1f} ms apart"
+            told += _left_out(judged, [c], [], why)
+    return told
 
 
 def _centre(judged: _Judged, channels: list[int], loudest_db: float) -> int | None:
@@ -185,6 +228,7 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
     powers = []
     cancelled = np.zeros((2, n_channels, n_channels))
     per_correlation = max(1, int(_CANCEL_S * sample_rate_hz))
+    lags = []
     for block in _blocks(values):
         exact = block.astype(np.float64)
         total += exact.sum(axis=0)
@@ -192,6 +236,7 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
         n_clipped += (np.abs(block) >= _FULL_SCALE).sum(axis=0)
         powers.append(_powers(exact, per_level))
         cancelled += _cancelled(exact, per_correlation)
+        lags += _lags(block, sample_rate_hz)
     mean = total / n
     covariance = product / n - np.outer(mean, mean)
     sd = np.sqrt(np.maximum(np.diag(covariance), 1e-20))
@@ -199,7 +244,9 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
     quiet, loud = np.percentile(level, [10, 95], axis=0)
     of_cancelled, of_all = cancelled
     share = of_cancelled / np.maximum(of_all, 1e-20)
-    return _Judged(names, loud, quiet, n_clipped / n, covariance / np.outer(sd, sd), share)
+    correlation = covariance / np.outer(sd, sd)
+    late_s = _late(lags) / sample_rate_hz
+    return _Judged(names, loud, quiet, n_clipped / n, correlation, share, late_s)
 
 
 def _pieces(block: np.ndarray, length: int) -> np.ndarray:
@@ -235,3 +282,53 @@ def _cancelled_in(pieces: np.ndarray) -> np.ndarray:
     shared = sd[:, :, None] * sd[:, None, :]
     cancel = covariance < CANCEL * shared
     return np.stack([(shared * cancel).sum(axis=0), shared.sum(axis=0)])
+
+
+def _lags(block: np.ndarray, sample_rate_hz: int) -> list[np.ndarray]:
+    """How two channels lie to each other in pieces of some seconds: the sound that they share and by
+    how many samples the second is late with it, ``(2, C, C)`` each.
+    """
+    spectra = _pieces(block, _SPECTRUM)
+    found = []
+    for first in range(0, len(spectra), _SPECTRA):
+        found.append(_lags_in(spectra[first : first + _SPECTRA], sample_rate_hz))
+    return found
+
+
+def _lags_in(pieces: np.ndarray, sample_rate_hz: int) -> np.ndarray:
+    """The same of pieces ``(k, length, C)`` as one."""
+    _, length, n_channels = pieces.shape
+    reach = min(round(_LATEST_S * sample_rate_hz), length - 1)
+    lags = np.arange(-reach, reach + 1)
+    centred = pieces - pieces.mean(axis=1, keepdims=True)
+    sd = np.sqrt((centred**2).sum(axis=(0, 1), dtype=np.float64))
+    found = np.zeros((2, n_channels, n_channels))
+    found[0] = np.outer(sd, sd)
+    n_padded = length + reach
+    spectra = np.fft.rfft(centred, n_padded, axis=1)
+    # At a lag, so much less of a piece meets the other one.
+    shared = found[0][:, :, None] * (1 - np.abs(lags) / length)
+    for a, b in combinations(range(n_channels), 2):
+        crossed = (spectra[:, :, a].conj() * spectra[:, :, b]).sum(axis=0)
+        at_lags = np.fft.irfft(crossed, n_padded)[lags]
+        alike = np.abs(at_lags) / np.maximum(shared[a, b], 1e-20)
+        best = int(alike.argmax())
+        is_same = alike[best] >= _LATE_SAME and alike[best] >= alike[reach] + _LATE_GAIN
+        if is_same and abs(lags[best]) > _LATE_S * sample_rate_hz:
+            found[1, a, b], found[1, b, a] = lags[best], -lags[best]
+    return found
+
+
+def _late(found: list[np.ndarray]) -> np.ndarray:
+    """By how many samples the second of two channels ``(C, C)`` is late over a recording."""
+    shared, lags = np.stack(found, axis=1)
+    of_all = np.maximum(shared.sum(axis=0), 1e-20)
+    later = (shared * (lags > 0)).sum(axis=0) / of_all
+    earlier = later.T
+    is_later = (later > _LATE_SHARE) & (earlier < _TURNED_SHARE)
+    late = np.zeros_like(later)
+    for a, b in np.argwhere(is_later):
+        of_pair = lags[:, a, b]
+        late[a, b] = np.median(of_pair[of_pair > 0])
+    lateness: np.ndarray = late - late.T
+    return lateness
