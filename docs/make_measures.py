@@ -91,10 +91,13 @@ the speech and is used alone, unless it is silent or 20 dB under the others. Whe
 below -.5, over all of it or in seconds that hold a tenth of their sound) the loudest one is used. Two microphones
 that stand apart hear a voice at different times, and their average is an echo with another pitch: where channels hold
 the same sound .5 to 20 ms apart (correlation of at least .5, and .1 more than at the same time, in half of their
-sound) the loudest unclipped one is used. All others
+sound) the loudest unclipped one is used. One that is out for seconds in which another one with the same sound
+(correlation over .9 at all other times, or the same sound at another time) goes on is left out; where each is out at
+some time they are averaged, and it is remarked. All others
 are averaged, so that two identical channels are as loud as one.
 Channels with different sound (correlation below .3), such as two people with a microphone each, are averaged and it
-is remarked: all of them are heard as one person; give a file of one channel to measure one. A sample is clipped when
+is remarked: all of them are heard as one person; give a file of one channel to measure one. Where the
+loudest channel carries nothing beyond dither there is no such remark. A sample is clipped when
 it is in any channel that is used.
 """
 

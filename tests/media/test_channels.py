@@ -162,6 +162,50 @@ def test_two_people_who_hear_each_other_later_are_both_heard() -> None:
     assert "different sound" in found.remark
 
 
+def out(sound: np.ndarray, begin_s: float, end_s: float) -> np.ndarray:
+    """The sound with a time in which its channel is out."""
+    found = sound.copy()
+    found[int(begin_s * RATE) : int(end_s * RATE)] = 0
+    return found
+
+
+@pytest.mark.parametrize("late_ms", [0.0, 5.0])
+@pytest.mark.parametrize(("begin_s", "end_s"), [(0, 6), (6, 9)])
+def test_a_channel_that_is_out_for_a_time_is_left_out(
+    begin_s: float, end_s: float, late_ms: float
+) -> None:
+    """Their average is half as loud there."""
+    voice = talk(1, seconds=16.0)
+    found = mixed(STEREO, 1.2 * out(delayed(voice, late_ms), begin_s, end_s), voice)
+    np.testing.assert_array_equal(found.values, voice)
+    assert (
+        found.remark == "sound channel left left out: out for seconds in which another one goes on"
+    )
+
+
+def test_channels_that_are_out_at_different_times_are_averaged_and_it_is_said() -> None:
+    voice = talk(1)
+    left, right = out(voice, 0, 2), out(voice, 4, 6)
+    found = mixed(STEREO, left, right)
+    np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-7)
+    assert "out at different times" in found.remark
+
+
+def test_a_channel_of_another_person_is_not_out() -> None:
+    """One who says nothing for a time, through a gate."""
+    one, other = talk(1), out(talk(2), 2, 4)
+    found = mixed(STEREO, one, other)
+    np.testing.assert_allclose(found.values, (one + other) / 2, atol=1e-7)
+    assert "different sound" in found.remark
+
+
+def test_of_silence_it_is_not_said_that_it_differs() -> None:
+    left, right = steady(1, 3e-5), steady(2, 3e-5)
+    found = mixed(STEREO, left, right)
+    np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-9)
+    assert found.remark == ""
+
+
 def test_clipping_is_told_by_the_channel_that_clips() -> None:
     """The average of a clipped and another channel is not at full scale, and is clipped."""
     voice = talk(1)

@@ -31,6 +31,11 @@ _CANCEL_S = 1.0
 #: Channels that correlate less than this, either way, hold different sound; from the other bound on
 #: they hold the same.
 DIFFERENT, SAME = 0.3, 0.9
+#: Up to this level in dBFS (four steps of 16 bits) a recording carries nothing beyond dither.
+_DITHER_DB = -78.3
+#: A channel is out in a second in which another one lies this far at most, in dB, under its loud
+#: parts, and this one by ``SILENT_DB`` further under its own.
+_SOUNDS_DB = 20.0
 #: Full scale as far as clipping goes, and the share of clipped samples from which a channel is
 #: left out where another one holds the same sound unclipped.
 _FULL_SCALE, _CLIPPED_SHARE = 0.98, 0.001
@@ -51,6 +56,10 @@ _SPECTRUM, _SPECTRA = 1 << 13, 8
 _CENTRE, _LOW = "FC", ("LFE", "LFE2")
 #: What a reader calls them.
 _SPOKEN = {"FL": "left", "FR": "right", "FC": "centre"}
+_STEPS = (
+    "the sound channels hold the same sound and are out at different times; they are averaged, and "
+    "the level changes there"
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,9 @@ class _Judged:
     cancelled: np.ndarray
     #: Seconds by which the second of two channels holds the same sound later; 0 where it does not.
     late_s: np.ndarray
+    #: In how many seconds the first of two channels is out, and how they correlate in all others.
+    n_out: np.ndarray
+    together: np.ndarray
 
     def called(self, channel: int) -> str:
         """The name of a channel for a reader; its number, from 1, where it has none."""
@@ -126,9 +138,14 @@ def judge_channels(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ..
         return Mix((centre,), "; ".join(remarks))
     clean = _unclipped(judged, moving)
     remarks += _left_out(judged, moving, clean, "clipped, and another one holds the same sound")
-    timely = _timely(judged, clean)
-    remarks += _left_out_late(judged, clean, timely)
+    throughout = _throughout(judged, clean)
+    remarks += _left_out(judged, clean, throughout, "out for seconds in which another one goes on")
+    steps = _steps(judged, throughout)
+    timely = _timely(judged, throughout)
+    remarks += _left_out_late(judged, throughout, timely)
     used, remark = _together(judged, timely)
+    if steps and len(used) > 1:
+        remark = _STEPS
     if remark:
         remarks.append(remark)
     return Mix(used, "; ".join(remarks))
@@ -147,7 +164,7 @@ def _together(judged: _Judged, channels: list[int]) -> tuple[tuple[int, ...], st
         told = f"the sound channels cancel each other: channel {judged.called(one)} is used alone"
         return (one,), told
     weakest = float(np.abs(between).min())
-    if weakest < DIFFERENT:
+    if weakest < DIFFERENT and judged.loud_db[channels].max() > _DITHER_DB:
         told = (
             f"the sound channels hold different sound (correlation {weakest:.2f}) and are "
             "averaged; where each person has a channel, all of them are heard: give the file of "
@@ -163,6 +180,26 @@ def _left_out(judged: _Judged, before: list[int], after: list[int], why: str) ->
         return []
     called = ", ".join(judged.called(c) for c in gone)
     return [f"sound channel {called} left out: {why}"]
+
+
+def _throughout(judged: _Judged, channels: list[int]) -> list[int]:
+    """Without channels that are out at times, where another one holds the same sound throughout."""
+    is_out = _is_out(judged)
+    whole = [c for c in channels if not is_out[c, channels].any()]
+    return [c for c in channels if not is_out[c, whole].any()]
+
+
+def _steps(judged: _Judged, channels: list[int]) -> bool:
+    """Whether channels of the same sound are out at different times."""
+    is_out = _is_out(judged)
+    return bool(is_out[np.ix_(channels, channels)].any())
+
+
+def _is_out(judged: _Judged) -> np.ndarray:
+    """Whether the first of two channels ``(C, C)`` is out at times, and both hold the same sound."""
+    is_same = (np.abs(judged.together) > SAME) | (judged.late_s != 0)
+    is_out: np.ndarray = is_same & (judged.n_out > 0)
+    return is_out
 
 
 def _timely(judged: _Judged, channels: list[int]) -> list[int]:
@@ -229,6 +266,7 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
     cancelled = np.zeros((2, n_channels, n_channels))
     per_correlation = max(1, int(_CANCEL_S * sample_rate_hz))
     lags = []
+    seconds = [np.zeros((0, n_channels, n_channels))]
     for block in _blocks(values):
         exact = block.astype(np.float64)
         total += exact.sum(axis=0)
@@ -237,6 +275,8 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
         powers.append(_powers(exact, per_level))
         cancelled += _cancelled(exact, per_correlation)
         lags += _lags(block, sample_rate_hz)
+        if len(exact) >= per_correlation:
+            seconds.append(_covariances(_pieces(exact, per_correlation)) / per_correlation)
     mean = total / n
     covariance = product / n - np.outer(mean, mean)
     sd = np.sqrt(np.maximum(np.diag(covariance), 1e-20))
@@ -246,7 +286,8 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
     share = of_cancelled / np.maximum(of_all, 1e-20)
     correlation = covariance / np.outer(sd, sd)
     late_s = _late(lags) / sample_rate_hz
-    return _Judged(names, loud, quiet, n_clipped / n, correlation, share, late_s)
+    n_out, together = _outages(np.concatenate(seconds), loud)
+    return _Judged(names, loud, quiet, n_clipped / n, correlation, share, late_s, n_out, together)
 
 
 def _pieces(block: np.ndarray, length: int) -> np.ndarray:
@@ -276,12 +317,34 @@ def _cancelled(block: np.ndarray, length: int) -> np.ndarray:
 
 def _cancelled_in(pieces: np.ndarray) -> np.ndarray:
     """The same of pieces ``(k, length, C)``."""
-    centred = pieces - pieces.mean(axis=1, keepdims=True)
-    covariance = centred.transpose(0, 2, 1) @ centred
+    covariance = _covariances(pieces)
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     shared = sd[:, :, None] * sd[:, None, :]
     cancel = covariance < CANCEL * shared
     return np.stack([(shared * cancel).sum(axis=0), shared.sum(axis=0)])
+
+
+def _covariances(pieces: np.ndarray) -> np.ndarray:
+    """Of two channels in pieces ``(k, length, C)``, summed over their samples: ``(k, C, C)``."""
+    centred = pieces - pieces.mean(axis=1, keepdims=True)
+    covariances: np.ndarray = centred.transpose(0, 2, 1) @ centred
+    return covariances
+
+
+def _outages(covariance: np.ndarray, loud_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In how many seconds the first of two channels is out, and how they correlate in all others:
+    ``(C, C)`` each, by their covariances in seconds ``(k, C, C)``.
+    """
+    power = np.diagonal(covariance, axis1=1, axis2=2)
+    under_db = loud_db - 10 * np.log10(np.maximum(power, 1e-12))
+    further_db = under_db[:, :, None] - under_db[:, None, :]
+    other_sounds = under_db[:, None, :] < _SOUNDS_DB
+    is_out = (further_db > SILENT_DB) & other_sounds
+    both = ~(is_out | is_out.transpose(0, 2, 1))
+    shared = (covariance * both).sum(axis=0)
+    own = (power[:, :, None] * both).sum(axis=0)
+    together = shared / np.sqrt(np.maximum(own * own.T, 1e-20))
+    return is_out.sum(axis=0), together
 
 
 def _lags(block: np.ndarray, sample_rate_hz: int) -> list[np.ndarray]:
