@@ -86,7 +86,8 @@ beyond dither (-78 dB under full scale), gives way. The report and `media.proble
 player of the report is the browser's, which plays the stream that it likes.
 A single channel is taken as it is. Several are judged over the whole recording. A channel that is
 silent (40 dB under the loudest), steady noise (less than 6 dB between its quiet and loud parts) or clipped where
-another one holds the same sound is left out; so is that for the lowest tones. Where a layout has a centre, it carries
+another one holds the same sound (correlation over .9, as it is or clipped likewise) is left out; so is
+that for the lowest tones. Where a layout has a centre, it carries
 the speech and is used alone, unless it is silent or 20 dB under the others. Where two cancel each other (correlation
 below -.5, over all of it or in seconds that hold a tenth of their sound) the loudest one is used. Two microphones
 that stand apart hear a voice at different times, and their average is an echo with another pitch: where channels hold

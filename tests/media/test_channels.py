@@ -230,6 +230,18 @@ def test_an_unclipped_channel_of_the_same_sound_is_preferred() -> None:
     assert "clipped" in found.remark
 
 
+@pytest.mark.parametrize("gain_db", [20, 30])
+def test_a_channel_that_is_badly_clipped_still_holds_the_same_sound(gain_db: float) -> None:
+    voice = talk(1)
+    voice *= 0.9 / np.abs(voice).max()
+    clipped = np.clip(voice * 10 ** (gain_db / 20), -1, 1)
+    found = mixed(STEREO, clipped, voice)
+    np.testing.assert_array_equal(found.values, voice)
+    assert "clipped" in found.remark
+    other = mixed(STEREO, clipped, talk(2))
+    assert "different sound" in other.remark, "somebody else is not left for it"
+
+
 def test_a_later_run_of_one_channel_is_laid_in_both() -> None:
     voice = talk(1)
     spool = AudioSpool(RATE)

@@ -136,7 +136,7 @@ def judge_channels(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ..
             f"the centre channel is used alone, of {len(names)}: films have speech there"
         )
         return Mix((centre,), "; ".join(remarks))
-    clean = _unclipped(judged, moving)
+    clean = _unclipped(judged, moving, values)
     remarks += _left_out(judged, moving, clean, "clipped, and another one holds the same sound")
     throughout = _throughout(judged, clean)
     remarks += _left_out(judged, clean, throughout, "out for seconds in which another one goes on")
@@ -235,15 +235,35 @@ def _centre(judged: _Judged, channels: list[int], loudest_db: float) -> int | No
     return centre if centre in channels and sounds else None
 
 
-def _unclipped(judged: _Judged, channels: list[int]) -> list[int]:
+def _unclipped(judged: _Judged, channels: list[int], values: np.ndarray) -> list[int]:
     """Without clipped channels, where another one holds the same sound unclipped."""
     clean = [c for c in channels if judged.clipped[c] < _CLIPPED_SHARE]
-    kept = []
-    for c in channels:
-        replaced = c not in clean and any(judged.correlation[c, k] > SAME for k in clean)
-        if not replaced:
-            kept.append(c)
-    return kept
+
+    def is_replaced(channel: int) -> bool:
+        if channel in clean:
+            return False
+        if any(judged.correlation[channel, k] > SAME for k in clean):
+            return True
+        share = float(judged.clipped[channel])
+        return any(_clipped_alike(values, channel, k, share) > SAME for k in clean)
+
+    return [c for c in channels if not is_replaced(c)]
+
+
+def _clipped_alike(values: np.ndarray, clipped: int, clean: int, share: float) -> float:
+    """How a clipped channel correlates with a clean one that is clipped in the same share of its
+    samples. What is clipped by 20 dB and more does not look like the clean sound any more.
+    """
+    some = np.abs(values[:: len(values) // _BLOCK + 1, clean])
+    limit = float(np.quantile(some, 1 - share))
+    product = np.zeros((2, 2))
+    for block in _blocks(values):
+        likewise = np.clip(block[:, clean], -limit, limit)
+        both = np.stack([block[:, clipped], likewise], axis=1).astype(np.float64)
+        both -= both.mean(axis=0)
+        product += both.T @ both
+    sd = np.sqrt(np.maximum(np.diag(product), 1e-20))
+    return float(product[0, 1] / (sd[0] * sd[1]))
 
 
 def _without_low(names: tuple[str, ...], n_channels: int) -> list[int]:
