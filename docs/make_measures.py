@@ -86,12 +86,19 @@ beyond dither (-78 dB under full scale), gives way. The report and `media.proble
 player of the report is the browser's, which plays the stream that it likes.
 A single channel is taken as it is. Several are judged over the whole recording. A channel that is
 silent (40 dB under the loudest), steady noise (less than 6 dB between its quiet and loud parts) or clipped where
-another one holds the same sound is left out; so is that for the lowest tones. Where a layout has a centre, it carries
+another one holds the same sound (correlation over .9, as it is or clipped likewise) is left out; so is
+that for the lowest tones. Where a layout has a centre, it carries
 the speech and is used alone, unless it is silent or 20 dB under the others. Where two cancel each other (correlation
-below -.5, over all of it or in seconds that hold a tenth of their sound) the loudest one is used. All others
+below -.5, over all of it or in seconds that hold a tenth of their sound) the loudest one is used. Two microphones
+that stand apart hear a voice at different times, and their average is an echo with another pitch: where channels hold
+the same sound .5 to 20 ms apart (correlation of at least .5, and .1 more than at the same time, in half of their
+sound) the loudest unclipped one is used. One that is out for seconds in which another one with the same sound
+(correlation over .9 at all other times, or the same sound at another time) goes on is left out; where each is out at
+some time they are averaged, and it is remarked. All others
 are averaged, so that two identical channels are as loud as one.
 Channels with different sound (correlation below .3), such as two people with a microphone each, are averaged and it
-is remarked: all of them are heard as one person; give a file of one channel to measure one. A sample is clipped when
+is remarked: all of them are heard as one person; give a file of one channel to measure one. Where the
+loudest channel carries nothing beyond dither there is no such remark. A sample is clipped when
 it is in any channel that is used.
 """
 

@@ -115,6 +115,97 @@ def test_two_people_on_two_channels_are_both_heard_and_it_is_said() -> None:
     assert "different sound" in found.remark
 
 
+def delayed(sound: np.ndarray, ms: float) -> np.ndarray:
+    n = round(ms * RATE / 1000)
+    late = np.concatenate([np.zeros(n), sound[: len(sound) - n]])
+    return late.astype(np.float32)
+
+
+@pytest.mark.parametrize("ms", [1.0, 5.0, 19.0])
+def test_one_of_two_microphones_that_stand_apart_is_used(ms: float) -> None:
+    """Their average is a comb filter, which has another pitch."""
+    voice = talk(1)
+    found = mixed(STEREO, voice, 0.8 * delayed(voice, ms))
+    np.testing.assert_array_equal(found.values, voice)
+    assert f"right left out: it holds the sound of another one, {ms:.1f} ms apart" in found.remark
+    turned = mixed(STEREO, -0.8 * delayed(voice, ms), voice)
+    np.testing.assert_array_equal(turned.values, voice)
+
+
+def test_of_two_microphones_that_stand_apart_the_unclipped_one_is_used() -> None:
+    voice = talk(1)
+    voice *= 0.9 / np.abs(voice).max()
+    clipped = np.clip(3 * delayed(voice, 5.0), -1, 1)
+    found = mixed(STEREO, clipped, voice)
+    np.testing.assert_array_equal(found.values, voice)
+
+
+def test_channels_of_one_microphone_pair_stay_averaged() -> None:
+    """With noise of their own; and a third of a millisecond apart, as on a telephone."""
+    voice = talk(1)
+    noisy = voice + steady(2, 0.02), voice + steady(3, 0.02)
+    for left, right in (noisy, (voice, delayed(voice, 0.3))):
+        found = mixed(STEREO, left, right)
+        np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-7)
+        assert "apart" not in found.remark
+
+
+def test_two_people_who_hear_each_other_later_are_both_heard() -> None:
+    """Each one's microphone has the other one 3 ms later."""
+    one, other = talk(1), talk(2)
+    turn = np.arange(len(one)) < len(one) // 2
+    first, second = one * turn, other * ~turn
+    left = first + 0.3 * delayed(second, 3.0)
+    right = second + 0.3 * delayed(first, 3.0)
+    found = mixed(STEREO, left, right)
+    np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-7)
+    assert "different sound" in found.remark
+
+
+def out(sound: np.ndarray, begin_s: float, end_s: float) -> np.ndarray:
+    """The sound with a time in which its channel is out."""
+    found = sound.copy()
+    found[int(begin_s * RATE) : int(end_s * RATE)] = 0
+    return found
+
+
+@pytest.mark.parametrize("late_ms", [0.0, 5.0])
+@pytest.mark.parametrize(("begin_s", "end_s"), [(0, 6), (6, 9)])
+def test_a_channel_that_is_out_for_a_time_is_left_out(
+    begin_s: float, end_s: float, late_ms: float
+) -> None:
+    """Their average is half as loud there."""
+    voice = talk(1, seconds=16.0)
+    found = mixed(STEREO, 1.2 * out(delayed(voice, late_ms), begin_s, end_s), voice)
+    np.testing.assert_array_equal(found.values, voice)
+    assert (
+        found.remark == "sound channel left left out: out for seconds in which another one goes on"
+    )
+
+
+def test_channels_that_are_out_at_different_times_are_averaged_and_it_is_said() -> None:
+    voice = talk(1)
+    left, right = out(voice, 0, 2), out(voice, 4, 6)
+    found = mixed(STEREO, left, right)
+    np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-7)
+    assert "out at different times" in found.remark
+
+
+def test_a_channel_of_another_person_is_not_out() -> None:
+    """One who says nothing for a time, through a gate."""
+    one, other = talk(1), out(talk(2), 2, 4)
+    found = mixed(STEREO, one, other)
+    np.testing.assert_allclose(found.values, (one + other) / 2, atol=1e-7)
+    assert "different sound" in found.remark
+
+
+def test_of_silence_it_is_not_said_that_it_differs() -> None:
+    left, right = steady(1, 3e-5), steady(2, 3e-5)
+    found = mixed(STEREO, left, right)
+    np.testing.assert_allclose(found.values, (left + right) / 2, atol=1e-9)
+    assert found.remark == ""
+
+
 def test_clipping_is_told_by_the_channel_that_clips() -> None:
     """The average of a clipped and another channel is not at full scale, and is clipped."""
     voice = talk(1)
@@ -137,6 +228,18 @@ def test_an_unclipped_channel_of_the_same_sound_is_preferred() -> None:
     found = mixed(STEREO, clipped, voice)
     np.testing.assert_array_equal(found.values, voice)
     assert "clipped" in found.remark
+
+
+@pytest.mark.parametrize("gain_db", [20, 30])
+def test_a_channel_that_is_badly_clipped_still_holds_the_same_sound(gain_db: float) -> None:
+    voice = talk(1)
+    voice *= 0.9 / np.abs(voice).max()
+    clipped = np.clip(voice * 10 ** (gain_db / 20), -1, 1)
+    found = mixed(STEREO, clipped, voice)
+    np.testing.assert_array_equal(found.values, voice)
+    assert "clipped" in found.remark
+    other = mixed(STEREO, clipped, talk(2))
+    assert "different sound" in other.remark, "somebody else is not left for it"
 
 
 def test_a_later_run_of_one_channel_is_laid_in_both() -> None:
