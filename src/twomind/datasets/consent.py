@@ -121,7 +121,7 @@ def _along(folders: Sequence[Path], whose: _Whose) -> Consent:
             return Consent.NO
         decided |= stated.keys()
         asked = (whose.owners or names) & stated.keys()
-        if not asked and not whose.owners and not all(stated.values()):
+        if not (asked or names & stated.keys() or all(stated.values())):
             # Somebody here may not be shown, and the film's name does not say whose it is.
             asked = _films(folder).get(whose.file, set()) & stated.keys()
         if asked and not all(stated[name] for name in asked):

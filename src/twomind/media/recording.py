@@ -67,6 +67,8 @@ SOUND_SUFFIXES = (
 )
 
 
+#: Begins the name of a file in which macOS keeps what it knows of another.
+_BESIDE = "._"
 #: Endings of still pictures.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -101,8 +103,9 @@ def find_media(paths: list[Path]) -> list[Path]:
     sound file beside a film of the same name is left out: it is that film's sound. Still pictures
     count where a folder holds no film and no sound: beside films they are previews. What is called
     like a film and is not a file (a pipe, a broken link, an empty folder) is kept, so that whoever
-    opens it says what it is. Left out below a folder are what is hidden (its name, or that of a
-    folder, begins with a point), what twomind wrote itself, and further names of one file.
+    opens it says what it is. Left out below a folder are hidden folders (their names begin with a
+    point), what macOS keeps beside a file (``._film.mp4``), what twomind wrote itself, and further
+    names of one file.
 
     Raises:
         BadInput: a path does not exist, or a folder holds no media file.
@@ -161,12 +164,12 @@ def _called_media(path: Path) -> bool:
 
 
 def _people_s(folder: Path) -> Iterator[Path]:
-    """Files and folders at any depth below a folder, without what is hidden there and without what
-    twomind wrote itself.
+    """Files and folders at any depth below a folder, without hidden folders, what macOS keeps beside
+    a file under its name, and what twomind wrote itself.
     """
     for path in folder.rglob("*"):
-        below = path.relative_to(folder).parts
-        is_hidden = any(part.startswith(".") for part in below)
+        *above, name = path.relative_to(folder).parts
+        is_hidden = any(part.startswith(".") for part in above) or name.startswith(_BESIDE)
         if not is_hidden and not is_own(path):
             yield path
 
