@@ -139,6 +139,16 @@ _AROUND = {
     "a file in capitals": ({"People.CSV": f"{H}ada,no\n"}, "f1", "no"),
     "tabs": ({"people.tsv": f"{H}ada,no\n".replace(",", "\t")}, "f1", "unreadable"),
     "a table of consent": ({"consent.csv": f"{H}ada,no\n"}, "f1", "unreadable"),
+    "a table of consent beside another": (
+        {"people.csv": f"{H}ada,yes\n", "Consents.csv": "who,consent\nada,withdrawn\n"},
+        "f1",
+        "unreadable",
+    ),
+    "a table of other things": (
+        {"people.csv": f"{H}ada,yes\n", "subjects.csv": "who,consent_day\nada,monday\n"},
+        "f1",
+        "yes",
+    ),
     "a form": ({"consent form.pdf": "consent", "people.csv": f"{H}ada,yes\n"}, "f1", "yes"),
     "a folder": ({"people.csv/x": ""}, "f1", "unreadable"),
     "blanks within": ({"people.csv": f"{H} a\u200bda ,no\n"}, "f1", "no"),
@@ -197,6 +207,18 @@ def test_around_a_link_and_around_what_it_leads_to(tmp_path: Path) -> None:
     people.write_text(f"{H}ada,yes\n")
     (store / "people.csv").write_text(f"{H}bo,no\n")
     assert consent.publication(film, "f1") == "no"
+
+
+def test_an_outer_table_says_whose_film_it_is_where_the_inner_one_does_not(tmp_path: Path) -> None:
+    (tmp_path / "ada").mkdir()
+    film = tmp_path / "ada" / "ada_1.mp4"
+    film.touch()
+    (tmp_path / "people.csv").write_text(f"{H}ada,yes\n")
+    (tmp_path / "recordings.csv").write_text("path,subject\nada/ada_1.mp4,bo\n")
+    (tmp_path / "ada" / "recordings.csv").write_text("path,subject\n")
+    assert consent.publication(film, "ada_1") == "unknown"
+    (tmp_path / "people.csv").write_text(f"{H}ada,yes\nbo,no\n")
+    assert consent.publication(film, "ada_1") == "no"
 
 
 def test_a_row_that_leads_nowhere_may_be_meant_for_a_film(tmp_path: Path) -> None:

@@ -145,17 +145,17 @@ def _is_of_name(subject: str, media: Path) -> bool:
 
 
 def _owners(file: Path, ways: Iterable[Sequence[Path]]) -> tuple[set[str], bool]:
-    """Whose film it is, as the nearest table of recordings on each way says; and whether every film
-    that such a table lists is there: else a row that leads nowhere may be meant for this one.
+    """Whose film it is, as tables of recordings on the ways up say; and whether every film that such a
+    table lists is there: else a row that leads nowhere may be meant for this one.
 
     Raises:
         BadInput: there is a table, and it cannot be read.
     """
     owners: set[str] = set()
     is_whole = True
-    for folders in ways:
-        table = next((f / TABLE for f in folders if (f / TABLE).is_file()), None)
-        if table is None:
+    for folder in dict.fromkeys(folder for way in ways for folder in way):
+        table = folder / TABLE
+        if not table.is_file():
             continue
         row = listed(table).get(file)
         if row is not None:
@@ -211,26 +211,35 @@ def _stated(folder: Path, stamps: _Stamps) -> Mapping[str, bool] | None:
     """
     files = {name for name, _, _ in stamps}
     known = {name for name in files if _is_known(name)}
-    ask_reader = bool(files - known)
-    is_read = True
+    others = files - known
+    doubtful: set[str] = set()
     try:
         found = _of_known_files(folder, known)
     except _UNREADABLE:
         found = {}
         # A file of this name may be something else; a data set's reader knows.
-        ask_reader = True
-        is_read = False
-    of_reader = _of_reader(folder) if ask_reader else {}
+        doubtful = known
+    of_reader = _of_reader(folder) if others or doubtful else {}
     if of_reader is None:
         return None
-    if not is_read and not of_reader and any(_on_consent(folder / name) for name in known):
+    if of_reader:
+        doubtful = set()
+    elif not found:
+        doubtful = doubtful | {name for name in others if _is_table(name)}
+    if any(_on_consent(folder / name) for name in doubtful | _nobody_reads(others)):
         return None
-    others = {name for name in files - known if name.lower().endswith((".csv", ".tsv"))}
-    if not found and not of_reader and any(_on_consent(folder / name) for name in others):
-        return None  # a table of consent that nobody reads
     return {
         name: of_reader.get(name, True) and found.get(name, True) for name in {*of_reader, *found}
     }
+
+
+def _nobody_reads(names: set[str]) -> set[str]:
+    """Tables that say in their very names that they are of consent."""
+    return {name for name in names if _is_table(name) and "consent" in name.casefold()}
+
+
+def _is_table(name: str) -> bool:
+    return name.casefold().endswith((".csv", ".tsv"))
 
 
 def _is_known(name: str) -> bool:

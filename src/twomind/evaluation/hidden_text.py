@@ -213,23 +213,28 @@ class KnownNames:
     def _stands(self, text: str, name: str, span: tuple[int, int]) -> bool:
         """Whether a name stands there for itself, and is not a part of another word or number."""
         before, after, own = text[: span[0]], text[span[1] :], text[slice(*span)]
-        letter = r"[^\W\d_]" if len(name) >= _LONG else r"[^\W_]"
-        # "stateAnna", "AnnaModel".
-        begins = not re.search(f"{letter}$", before) or (before[-1].islower() and own[0].isupper())
-        ends = not re.match(letter, after) or (own[-1].islower() and after[0].isupper())
-        is_word = (begins and ends) or not _SPACED.search(own)
         if name.isdigit():
-            if _BETWEEN.search(own):
-                return False
-            if len(name) < _SHORT:
-                alone = not re.search(r"[\w.@-]$", before)
-                return alone and not re.match(r"[\w@-]|\.\w", after)
-            return not re.search(r"\d$|\d\.$", before) and not re.match(r"\d", after)
+            return not _BETWEEN.search(own) and _is_number(name, before, after)
         if len(name) >= _LONG and any(letter.isdigit() for letter in name):
             return True
-        if self._known[name][0] == "text" and len(name) == _SHORT:
-            return is_word and own[0].isupper()
-        return is_word
+        if self._known[name][0] == "text" and len(name) == _SHORT and not own[0].isupper():
+            return False
+        return not _SPACED.search(own) or _is_word(own, before, after)
+
+
+def _is_number(name: str, before: str, after: str) -> bool:
+    """Whether digits stand there as a number of their own; a short one as a word of its own."""
+    if len(name) < _SHORT:
+        return not re.search(r"[\w.@-]$", before) and not re.match(r"[\w@-]|\.\w", after)
+    return not re.search(r"\d$|\d\.$", before) and not re.match(r"\d", after)
+
+
+def _is_word(own: str, before: str, after: str) -> bool:
+    """Whether letters stand there as a word of their own, or as one of "stateAnna" and "AnnaModel"."""
+    letter = r"[^\W\d_]" if len(own) >= _LONG else r"[^\W_]"
+    begins = not re.search(f"{letter}$", before) or (before[-1].islower() and own[0].isupper())
+    ends = not re.match(letter, after) or (own[-1].islower() and after[0].isupper())
+    return begins and ends
 
 
 def _own_words() -> set[str]:

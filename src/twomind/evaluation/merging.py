@@ -129,35 +129,68 @@ def apart_by_place(runs: Sequence[Run]) -> list[Run]:
 
 def _apart(runs: Sequence[Run]) -> list[Run]:
     """The runs of one board, told apart."""
-    places = sorted({run.place for run in runs})
-    if len(places) < 2:
+    if len({run.place for run in runs}) < 2:
         return list(runs)
-    looks = {place: _Look.of([run for run in runs if run.place == place]) for place in places}
-    is_public = _is_public(runs[0])
-    holders: dict[str, list[str]] = {}
-    alike = False
-    for place in places:
-        same = [one for one in places if looks[one].is_same(looks[place], is_public)]
-        holders[place] = same
-        alike |= any(looks[one].labels == looks[place].labels for one in places if one not in same)
-    is_shared = any(len(same) > 1 for same in holders.values())
-    several_sets = len({tuple(same) for same in holders.values()}) > 1
-    more = [SAME_DATA] if is_shared else []
-    if several_sets:
-        more.append(PARTS_OF_ONE_SET if is_public else OWN_PARTS)
-        more += [ALL_ALIKE] if alike else []
+    shared = _Shared.of(runs)
     seeds = _seeds(runs)
     found = []
     for run in runs:
-        called = run.place or THIS_LABORATORY
-        model = f"{run.model} ({called})" if is_shared else run.model
-        fold = run.fold
-        if several_sets:
-            where = "+".join(place or THIS_LABORATORY for place in holders[run.place])
-            fold = replace(fold, name=f"{where}: {fold.name}")
+        notes = (*run.notes, *shared.notes())
         seed = seeds[run.place, run.seed]
-        found.append(replace(run, model=model, fold=fold, seed=seed, notes=(*run.notes, *more)))
+        found.append(replace(shared.called(run), seed=seed, notes=notes))
     return found
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Which laboratories hold the same data: ``holders`` are all of each, by one of them; ``alike``
+    is whether some look the same whose data may be others.
+    """
+
+    holders: Mapping[str, tuple[str, ...]]
+    alike: bool
+    is_public: bool
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> _Shared:
+        places = sorted({run.place for run in runs})
+        looks = {place: _Look.of([run for run in runs if run.place == place]) for place in places}
+        is_public = _is_public(runs[0])
+        holders = {}
+        alike = False
+        for place in places:
+            same = [one for one in places if looks[one].is_same(looks[place], is_public)]
+            others = [one for one in places if one not in same]
+            alike |= any(looks[one].labels == looks[place].labels for one in others)
+            holders[place] = tuple(same)
+        return cls(holders, alike, is_public)
+
+    @property
+    def _some(self) -> bool:
+        """Whether any data are held twice."""
+        return any(len(same) > 1 for same in self.holders.values())
+
+    @property
+    def _several(self) -> bool:
+        """Whether there are data of several kinds."""
+        return len(set(self.holders.values())) > 1
+
+    def notes(self) -> list[str]:
+        """What to know of a board of these laboratories."""
+        found = [SAME_DATA] if self._some else []
+        if self._several:
+            found.append(PARTS_OF_ONE_SET if self.is_public else OWN_PARTS)
+            found += [ALL_ALIKE] if self.alike else []
+        return found
+
+    def called(self, run: Run) -> Run:
+        """A run with its laboratory in the names of its fold and model, where that tells it apart."""
+        if self._several:
+            where = "+".join(place or THIS_LABORATORY for place in self.holders[run.place])
+            run = replace(run, fold=replace(run.fold, name=f"{where}: {run.fold.name}"))
+        if self._some:
+            run = replace(run, model=f"{run.model} ({run.place or THIS_LABORATORY})")
+        return run
 
 
 def _seeds(runs: Sequence[Run]) -> dict[tuple[str, int], int]:
