@@ -238,18 +238,21 @@ def _label(key: _Key, keys: Iterable[_Key]) -> str:
         name = key.method if key.method != BASE else baselines.WORDS["no_adaptation"]
         if len({k.model for k in keys}) > 1:
             name += f" · {key.model}"
-    same = []
-    for other in keys:
-        if other.model == key.model and other.method == key.method:
-            same.append(other)
+    same = [k for k in keys if (k.model, k.method) == (key.model, key.method)]
+    return name + _within_method(key, same)
+
+
+def _within_method(key: _Key, same: Sequence[_Key]) -> str:
+    """What tells a line from others of its model and method; empty where there are none."""
+    told = ""
     if len({k.config for k in same}) > 1:
-        name += f" ({_settings_apart(key, same)})"
+        told += f" ({_settings_apart(key, same)})"
     same = [k for k in same if k.config == key.config]
     if len({k.saw for k in same}) > 1:
-        name += f", handed over: {key.saw}"
+        told += f", handed over: {key.saw}"
     if len({k.reset for k in same if k.saw == key.saw}) > 1:
-        name += f", reset: {key.reset}"
-    return name
+        told += f", reset: {key.reset}"
+    return told
 
 
 def _settings_apart(key: _Key, same: Sequence[_Key]) -> str:
