@@ -229,14 +229,22 @@ def test_people_are_told_by_the_files_around_the_release_too(copy: Copy) -> None
     data = open_dataset(root)
     found = data.people()
     assert "nobody" not in found
-    # the nearer file goes before; consents are the release's own
-    assert found["90001"] == {**before, "sex": "y", "age_band": "20-29"}
+    # the nearer file goes before
+    told = {"sex": "y", "age_band": "20-29", "consent_publication": "no"}
+    assert found["90001"] == {**before, **told}
     near.write_text("subject;sex\n90001;y\n")
     with pytest.raises(BadInput, match=r"people\.csv: expected commas .* got semicolons"):
         open_dataset(root).people()
     report = open_dataset(root).check()
     (found_in,) = report.corrupted
     assert (found_in.path, "semicolons" in found_in.reason) == ("split/people.csv", True)
+
+
+def test_a_file_around_the_release_takes_consent_back_and_gives_none(copy: Copy) -> None:
+    root = copy("bah")
+    assert [open_dataset(root).may_be_shown(who) for who in ("90021", "90022")] == [True, False]
+    (root / "people.csv").write_text("subject,consent_publication\n90021,no\n90022,yes\n")
+    assert not any(open_dataset(root).may_be_shown(who) for who in ("90021", "90022"))
 
 
 @pytest.mark.parametrize("part", ["split/train.txt", "split-frames/train.txt", "meta_data.yml"])

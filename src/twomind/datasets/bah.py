@@ -25,7 +25,14 @@ from twomind.datasets.bah_splits import read_split, video_id
 from twomind.datasets.base import Folder
 from twomind.datasets.checking import Finding, Report, film_header, film_stamps_s, is_drawn, shown
 from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
-from twomind.datasets.people import METADATA, files_around, read_metadata, read_people
+from twomind.datasets.people import (
+    CONSENT,
+    METADATA,
+    files_around,
+    joined,
+    read_metadata,
+    read_people,
+)
 from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, words_of_text
@@ -395,22 +402,22 @@ class Bah(Folder):
         for told in (self.metadata, *self._told_of_people):
             for subject, known in told.items():
                 if subject in found:
-                    found[subject].update(known)
+                    found[subject] = joined(found[subject], known)
         for subject, language in self._recordings[1].items():
             found[subject].setdefault("language", language)
         return found
 
     @cached_property
     def _told_of_people(self) -> list[dict[str, dict[str, str]]]:
-        """What files of people around the release's own say, in each file; nothing of consents,
-        which the release alone states.
+        """What files of people around the release's own say, in each file. Only the release states
+        that somebody agreed; each of them may refuse.
         """
         split_folder = bah_files.split_folder(self.base) or self.base
         of_release = self.metadata_file and self.metadata_file.resolve()
         found = []
         for path in files_around(self.base, split_folder):
             told = self.metadata if path == of_release else self._part(path, read_people, {})
-            found.append({subject: _without_consents(known) for subject, known in told.items()})
+            found.append({subject: _without_agreement(known) for subject, known in told.items()})
         return found
 
     @property
@@ -426,8 +433,13 @@ class Bah(Folder):
         return found
 
     def may_be_shown(self, subject: str) -> bool:
-        """Only a plain yes of the release's own metadata; also of people who are drawn."""
-        return self.metadata.get(subject, {}).get("consent_publication") == "yes"
+        """Only a plain yes of the release's own metadata that no file around takes back; also of
+        people who are drawn.
+        """
+        known = self.metadata.get(subject, {})
+        for told in self._told_of_people:
+            known = joined(known, told.get(subject, {}))
+        return known.get(CONSENT) == "yes"
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
         return self.annotations.get(recording_id)
@@ -466,8 +478,12 @@ def _video(name: str, path: str, split: str) -> Video:
     return Video(name, match["subject"], match["question"], path, split)
 
 
-def _without_consents(known: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in known.items() if not name.lower().startswith("consent")}
+def _without_agreement(known: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: text
+        for name, text in known.items()
+        if not (name.lower().startswith("consent") and text.lower() == "yes")
+    }
 
 
 def _paths_of(split_file: Path) -> dict[str, str]:
